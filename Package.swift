@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+// The house: one target a room, arrows as in docs/ARCHITECTURE.md.
+
+import PackageDescription
+
+/// Every room is compiled alike. Each upcoming feature carries its reason.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    // An existential costs an allocation and a dynamic call: it must be seen in the source.
+    .enableUpcomingFeature("ExistentialAny"),
+    // What a room imports stays its own business unless it says `public import`.
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    // A file uses only the modules it imports itself, so the list at its top is true.
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // An async function stays on its caller's executor: no hidden change of thread (8 to 40 µs each).
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "bus",
+    products: [
+        .library(name: "BusClient", targets: ["BusClient"]),
+        .executable(name: "busd", targets: ["BusDaemon"]),
+        .executable(name: "bus", targets: ["BusCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // Doors to C.
+        .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
+        .systemLibrary(name: "CLibUUID", pkgConfig: "uuid", providers: [.apt(["uuid-dev"])]),
+
+        // Pure rooms: no socket, file, clock, task or lock.
+        room("BusWire", ["CLibUUID"]),
+        room("BusCrypto", [crypto]),
+        room("BusBroker", ["BusWire", collections]),
+
+        // Rooms that touch the system.
+        room("BusTransport", ["BusWire", "CLinux", system]),
+        room("BusServer", ["BusWire", "BusCrypto", "BusBroker", "BusTransport", "CLinux", system, logging, yams]),
+        room("BusClient", ["BusWire", "BusCrypto", "BusTransport", "CLinux", system, logging, collections]),
+
+        // Programs and test support.
+        .executableTarget(
+            name: "BusDaemon", dependencies: ["BusServer", arguments, logging], swiftSettings: settings),
+        .executableTarget(
+            name: "BusCLI", dependencies: ["BusClient", "BusWire", "BusTransport", "CLinux", arguments, logging],
+            swiftSettings: settings),
+        room("BusSimulation", ["BusBroker", "BusWire"]),
+
+        tests("BusWireTests", ["BusWire"]),
+        tests("BusCryptoTests", ["BusCrypto", crypto], resources: [.copy("Vectors")]),
+        tests("BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation"]),
+        tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
+        tests("BusServerTests", ["BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto"]),
+        tests("BusClientTests", ["BusClient", "BusWire", "BusCrypto", "BusTransport"]),
+    ]
+)

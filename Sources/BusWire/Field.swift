@@ -1,0 +1,77 @@
+// Fields: what follows a fixed part in frames that are not on the hot path. Tag, length, value; a receiver skips
+// tags it doesn't know unless their highest bit says that they are required.
+
+/// The tags of version 1. Each has one meaning in all frames.
+enum FieldTag: UInt16 {
+    case name = 1
+    case message = 2
+    case topic = 3
+    case filter = 4
+    case grant = 5
+    case row = 6
+    case number = 7
+    case text = 8
+
+    /// Set on a tag whose meaning the receiver must know.
+    static let requiredBit: UInt16 = 0x8000
+    /// Tag and length.
+    static let headerLength = 6
+}
+
+/// The fields of one received frame.
+struct Fields {
+    private(set) var list: [(tag: FieldTag, value: SharedBytes)] = []
+    private let frame: FrameType
+
+    /// Reads fields to the end of the frame; refuses required ones it doesn't know.
+    init(reading reader: inout ByteReader, frame: FrameType) throws(WireError) {
+        self.frame = frame
+        let limit = frame == .inspected ? Limits.inspectedFieldCountMax : Limits.fieldCountMax
+        var count = 0
+        while reader.remaining > 0 {
+            count += 1
+            guard count <= limit else { throw .invalid(frame: frame, what: "more than \(limit) fields") }
+            let raw: UInt16 = try reader.integer("field tag")
+            let length: UInt32 = try reader.integer("field length")
+            let value = try reader.take(Int(length), "field value")
+            if let tag = FieldTag(rawValue: raw & ~FieldTag.requiredBit) {
+                list.append((tag, value))
+            } else if raw & FieldTag.requiredBit != 0 {
+                throw .unknownRequiredField(frame: frame, tag: raw & ~FieldTag.requiredBit)
+            }
+        }
+    }
+
+    /// The value of the one field with this tag.
+    func bytes(_ tag: FieldTag, lengthMax: Int) throws(WireError) -> [UInt8] {
+        guard let found = list.first(where: { $0.tag == tag }) else {
+            throw .invalid(frame: frame, what: "has no \(tag)")
+        }
+        guard found.value.count <= lengthMax else {
+            throw .invalid(frame: frame, what: "\(tag) has \(found.value.count) bytes, at most \(lengthMax) are allowed")
+        }
+        return found.value.array
+    }
+
+    /// The text of a field that may be absent; bytes that are no UTF-8 are replaced, since it is only shown.
+    func text(_ tag: FieldTag, lengthMax: Int) throws(WireError) -> String {
+        guard list.contains(where: { $0.tag == tag }) else { return "" }
+        return String(decoding: try bytes(tag, lengthMax: lengthMax), as: UTF8.self)
+    }
+}
+
+extension [UInt8] {
+    mutating func putField(_ tag: FieldTag, required: Bool = false, _ value: some Collection<UInt8>) {
+        put(tag.rawValue | (required ? FieldTag.requiredBit : 0))
+        put(UInt32(value.count))
+        append(contentsOf: value)
+    }
+
+    /// A text field, cut at a character so that it keeps its bound.
+    mutating func putField(_ tag: FieldTag, _ text: String, lengthMax: Int) {
+        guard !text.isEmpty else { return }
+        var cut = Substring(text)
+        while cut.utf8.count > lengthMax { cut.removeLast() }
+        putField(tag, cut.utf8)
+    }
+}

@@ -1,0 +1,117 @@
+// Frames of publishing: seals, batches, receipts.
+
+/// Asks for a seal: the right and the key to publish on one topic.
+public struct OpenSeal: Sendable, Equatable {
+    /// The client's number for this request, echoed in the answer.
+    public var request: UInt32
+    /// 32 random bytes of the publisher's own, never used before.
+    public var salt: [UInt8]
+    /// The topic's name, not yet checked.
+    public var topic: [UInt8]
+
+    /// A request of these parts; the salt has 32 bytes.
+    public init(request: UInt32, salt: [UInt8], topic: [UInt8]) {
+        self.request = request
+        self.salt = salt
+        self.topic = topic
+    }
+}
+
+/// A seal, with its key under the connection's own.
+public struct SealOpened: Sendable, Equatable {
+    /// The request this answers.
+    public var request: UInt32
+    /// The generation of keys.
+    public var epoch: UInt32
+    /// The seal's number, unique for the life of the daemon's state.
+    public var seal: UInt64
+    /// How long a batch of more than one event may be on this topic.
+    public var batchLengthMax: UInt32
+    /// How many events a batch may hold on this topic.
+    public var batchEventCountMax: UInt32
+    /// Incarnation and counter of the grant's nonce.
+    public var grantIncarnation: UInt32
+    public var grantCounter: UInt64
+    /// Seal key, nonce base and key check (60 bytes) and a tag, sealed under the connection key.
+    public var grant: [UInt8]
+
+    /// A seal of these parts.
+    public init(
+        request: UInt32, epoch: UInt32, seal: UInt64, batchLengthMax: UInt32, batchEventCountMax: UInt32,
+        grantIncarnation: UInt32, grantCounter: UInt64, grant: [UInt8]
+    ) {
+        self.request = request
+        self.epoch = epoch
+        self.seal = seal
+        self.batchLengthMax = batchLengthMax
+        self.batchEventCountMax = batchEventCountMax
+        self.grantIncarnation = grantIncarnation
+        self.grantCounter = grantCounter
+        self.grant = grant
+    }
+}
+
+/// A batch on its way to the daemon.
+public struct Publish: Sendable, Equatable {
+    /// The connection's number for it: 1, 2, 3 …
+    public var number: UInt64
+    /// Whether the publisher wants a receipt; without, only progress and refusals are told.
+    public var wantsReceipt: Bool
+    /// The sealed batch.
+    public var batch: SharedBytes
+
+    /// A publish of these parts.
+    public init(number: UInt64, wantsReceipt: Bool, batch: SharedBytes) {
+        self.number = number
+        self.wantsReceipt = wantsReceipt
+        self.batch = batch
+    }
+}
+
+/// How far the daemon is with a connection's publishes, and what became of them.
+public struct Receipts: Sendable, Equatable {
+    /// Every publish up to this number has been accepted or refused.
+    public var progress: UInt64
+    /// One for each accepted batch that wanted one, in order.
+    public var receipts: [Receipt]
+
+    /// Receipts of these parts.
+    public init(progress: UInt64, receipts: [Receipt]) {
+        self.progress = progress
+        self.receipts = receipts
+    }
+}
+
+/// The daemon's answer to one published batch; 32 bytes on the wire.
+public struct Receipt: Sendable, Equatable {
+    /// The publish it answers.
+    public var number: UInt64
+    /// Position of the batch's first event in its topic; the others follow it.
+    public var firstSequence: UInt64
+    /// How many events the batch has.
+    public var eventCount: UInt32
+    /// How many ephemeral subscriptions it was for.
+    public var liveMatches: UInt32
+    /// How many durable subscriptions it was for.
+    public var durableMatches: UInt32
+    /// Whether it was on disk when this was written.
+    public var isDurable: Bool
+    /// Whether it had been received before; positions are those of the first time.
+    public var isDuplicate: Bool
+
+    static let length = 32
+
+    /// A receipt of these parts.
+    public init(
+        number: UInt64, firstSequence: UInt64, eventCount: UInt32, liveMatches: UInt32, durableMatches: UInt32 = 0,
+        isDurable: Bool = false, isDuplicate: Bool = false
+    ) {
+        self.number = number
+        self.firstSequence = firstSequence
+        self.eventCount = eventCount
+        self.liveMatches = liveMatches
+        self.durableMatches = durableMatches
+        self.isDurable = isDurable
+        self.isDuplicate = isDuplicate
+    }
+}

@@ -1,0 +1,218 @@
+// Frames of subscribing: the subscription itself, credit, and everything that travels towards a subscriber.
+
+/// What happens when a subscription's queue is full.
+public enum OverflowPolicy: UInt8, Sendable, CaseIterable {
+    /// The oldest queued events make room, and a gap says so.
+    case dropOldest = 0
+    /// Publishers of the topic wait, at most a given time; then the oldest make room.
+    case stall = 1
+    /// What arrives is not queued, and a gap says so.
+    case dropNewest = 2
+    /// Only the newest event of each topic is kept.
+    case latest = 3
+    /// The subscription ends.
+    case disconnect = 4
+}
+
+/// Asks for all events that match a filter.
+public struct Subscribe: Sendable, Equatable {
+    /// The client's number for it, in use for nothing else on this connection.
+    public var subscription: UInt32
+    /// What happens when the queue is full, by number; not yet checked.
+    public var overflow: UInt8
+    /// How long the publishers may be stalled, in milliseconds.
+    public var stallMilliseconds: UInt32
+    /// How many events may queue beyond the credit; 0 is the daemon's default.
+    public var queueEventCount: UInt32
+    /// How many bytes may queue beyond the credit; 0 is the daemon's default.
+    public var queueLength: UInt64
+    /// First credit, in events.
+    public var creditEvents: UInt64
+    /// First credit, in bytes of batches.
+    public var creditBytes: UInt64
+    /// The filter, not yet checked.
+    public var filter: [UInt8]
+
+    /// A subscription of these parts.
+    public init(
+        subscription: UInt32, filter: [UInt8], overflow: OverflowPolicy = .dropOldest, stallMilliseconds: UInt32 = 0,
+        queueEventCount: UInt32 = 0, queueLength: UInt64 = 0, creditEvents: UInt64, creditBytes: UInt64
+    ) {
+        self.subscription = subscription
+        self.overflow = overflow.rawValue
+        self.stallMilliseconds = stallMilliseconds
+        self.queueEventCount = queueEventCount
+        self.queueLength = queueLength
+        self.creditEvents = creditEvents
+        self.creditBytes = creditBytes
+        self.filter = filter
+    }
+}
+
+/// The end of a subscription and its account.
+public struct Unsubscribed: Sendable, Equatable {
+    /// Which.
+    public var subscription: UInt32
+    /// Why.
+    public var reason: Reason
+    /// How many events it was sent.
+    public var deliveredCount: UInt64
+    /// How many it was told it missed.
+    public var missedCount: UInt64
+
+    /// An end of these parts.
+    public init(subscription: UInt32, reason: Reason, deliveredCount: UInt64, missedCount: UInt64) {
+        self.subscription = subscription
+        self.reason = reason
+        self.deliveredCount = deliveredCount
+        self.missedCount = missedCount
+    }
+}
+
+/// How much a subscriber is ready for, as running totals since it subscribed: a lost or repeated frame of this
+/// kind cannot add up wrong.
+public struct Credit: Sendable, Equatable {
+    /// Which subscription.
+    public var subscription: UInt32
+    /// The daemon may have sent this many events in all, overdrawn by at most one batch.
+    public var events: UInt64
+    /// The daemon may have sent this many bytes of batches in all, overdrawn by at most one batch.
+    public var bytes: UInt64
+
+    /// Credit of these parts.
+    public init(subscription: UInt32, events: UInt64, bytes: UInt64) {
+        self.subscription = subscription
+        self.events = events
+        self.bytes = bytes
+    }
+}
+
+/// A subscriber has handled all deliveries up to a number.
+public struct Acknowledge: Sendable, Equatable {
+    /// Which subscription.
+    public var subscription: UInt32
+    /// The last delivery handled.
+    public var delivery: UInt64
+
+    /// An acknowledgement of these parts.
+    public init(subscription: UInt32, delivery: UInt64) {
+        self.subscription = subscription
+        self.delivery = delivery
+    }
+}
+
+/// Whose seal a number is; sent once to each connection, before its first batch.
+public struct Announcement: Sendable, Equatable {
+    /// The seal.
+    public var seal: UInt64
+    /// Its generation of keys.
+    public var epoch: UInt32
+    /// The publisher's user and group, from the kernel.
+    public var uid: UInt32
+    public var gid: UInt32
+    /// The publisher's salt, 32 bytes.
+    public var salt: [UInt8]
+    /// Which key belongs to this salt, topic and epoch, 16 bytes.
+    public var keyCheck: [UInt8]
+    /// The topic's name.
+    public var topic: [UInt8]
+    /// What the publisher calls itself.
+    public var publisher: String
+
+    /// An announcement of these parts.
+    public init(
+        seal: UInt64, epoch: UInt32, uid: UInt32, gid: UInt32, salt: [UInt8], keyCheck: [UInt8], topic: [UInt8],
+        publisher: String
+    ) {
+        self.seal = seal
+        self.epoch = epoch
+        self.uid = uid
+        self.gid = gid
+        self.salt = salt
+        self.keyCheck = keyCheck
+        self.topic = topic
+        self.publisher = publisher
+    }
+}
+
+/// A topic's secret under the connection's key; sent before the first batch of that topic and epoch.
+public struct Grant: Sendable, Equatable {
+    /// The generation of keys.
+    public var epoch: UInt32
+    /// Incarnation and counter of the grant's nonce.
+    public var incarnation: UInt32
+    public var counter: UInt64
+    /// The topic's name.
+    public var topic: [UInt8]
+    /// The topic secret (32 bytes) and a tag.
+    public var sealed: [UInt8]
+
+    /// A grant of these parts.
+    public init(epoch: UInt32, incarnation: UInt32, counter: UInt64, topic: [UInt8], sealed: [UInt8]) {
+        self.epoch = epoch
+        self.incarnation = incarnation
+        self.counter = counter
+        self.topic = topic
+        self.sealed = sealed
+    }
+}
+
+/// A batch on its way to one subscription.
+public struct Deliver: Sendable, Equatable {
+    /// Which subscription.
+    public var subscription: UInt32
+    /// 1 the first time, more when it is redelivered.
+    public var attempt: UInt16
+    /// The subscription's number for this delivery: 1, 2, 3 …
+    public var delivery: UInt64
+    /// Position of the batch's first event in its topic; the others follow it.
+    public var firstSequence: UInt64
+    /// When the daemon accepted it, microseconds since 1970, monotone within a topic.
+    public var time: Int64
+    /// Which events of the batch are meant: bit k of byte k/8 for event k. Empty: all of them.
+    public var selection: SharedBytes
+    /// The sealed batch, exactly as its publisher sent it.
+    public var batch: SharedBytes
+
+    /// A delivery of these parts.
+    public init(
+        subscription: UInt32, attempt: UInt16 = 1, delivery: UInt64, firstSequence: UInt64, time: Int64,
+        selection: SharedBytes = .empty, batch: SharedBytes
+    ) {
+        self.subscription = subscription
+        self.attempt = attempt
+        self.delivery = delivery
+        self.firstSequence = firstSequence
+        self.time = time
+        self.selection = selection
+        self.batch = batch
+    }
+}
+
+/// What a subscription missed, told before its next delivery.
+public struct Gap: Sendable, Equatable {
+    /// Which subscription.
+    public var subscription: UInt32
+    /// Why.
+    public var reason: Reason
+    /// How many events; nil when that can't be known.
+    public var count: UInt64?
+    /// First and last position missed; 0 when unknown.
+    public var firstSequence: UInt64
+    public var lastSequence: UInt64
+    /// On which topic; empty when unknown.
+    public var topic: [UInt8]
+
+    /// A gap of these parts.
+    public init(
+        subscription: UInt32, reason: Reason, count: UInt64?, firstSequence: UInt64, lastSequence: UInt64,
+        topic: [UInt8]
+    ) {
+        self.subscription = subscription
+        self.reason = reason
+        self.count = count
+        self.firstSequence = firstSequence
+        self.lastSequence = lastSequence
+        self.topic = topic
+    }
+}

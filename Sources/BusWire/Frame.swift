@@ -1,0 +1,62 @@
+// The unit of the wire: eight bytes of header, a fixed part by type, then fields or a batch.
+//
+//   u32 length   bytes after this header
+//   u8  type
+//   u8  flags    by type; unknown ones are ignored
+//   u16 fixed    length of the fixed part; at least what this version knows, the rest of it is skipped
+//
+// All numbers are little-endian, UUIDs in network order.
+
+/// One frame, decoded.
+public enum Frame: Sendable, Equatable {
+    case hello(Hello)
+    case welcome(Welcome)
+    case error(ErrorFrame)
+    case goodbye
+    case closing(reason: Reason, message: String)
+    case openSeal(OpenSeal)
+    case sealOpened(SealOpened)
+    case closeSeal(seal: UInt64)
+    case publish(Publish)
+    case receipts(Receipts)
+    case subscribe(Subscribe)
+    case subscribed(subscription: UInt32)
+    case unsubscribe(subscription: UInt32)
+    case unsubscribed(Unsubscribed)
+    case credit(Credit)
+    case acknowledge(Acknowledge)
+    case announce(Announcement)
+    case grant(Grant)
+    case deliver(Deliver)
+    case gap(Gap)
+    case inspect(Inspect)
+    case inspected(Inspected)
+
+    /// What kind it is.
+    public var type: FrameType {
+        switch self {
+        case .hello: .hello
+        case .welcome: .welcome
+        case .error: .error
+        case .goodbye: .goodbye
+        case .closing: .closing
+        case .openSeal: .openSeal
+        case .sealOpened: .sealOpened
+        case .closeSeal: .closeSeal
+        case .publish: .publish
+        case .receipts: .receipts
+        case .subscribe: .subscribe
+        case .subscribed: .subscribed
+        case .unsubscribe: .unsubscribe
+        case .unsubscribed: .unsubscribed
+        case .credit: .credit
+        case .acknowledge: .acknowledge
+        case .announce: .announce
+        case .grant: .grant
+        case .deliver: .deliver
+        case .gap: .gap
+        case .inspect: .inspect
+        case .inspected: .inspected
+        }
+    }
+}

@@ -1,0 +1,112 @@
+// From frames to bytes. Everything but a batch is written to the end of an array its owner keeps and reuses; the
+// batch itself is not copied: `tail` is what must follow on the wire.
+
+extension Frame {
+    /// The shared bytes that follow what `encode` writes; empty for frames that carry no batch.
+    public var tail: SharedBytes {
+        switch self {
+        case .publish(let publish): publish.batch
+        case .deliver(let deliver): deliver.batch
+        default: .empty
+        }
+    }
+
+    /// Appends the frame to `out`, all but its `tail`, which its length already counts.
+    public func encode(into out: inout [UInt8]) {
+        let start = out.count
+        out.put(UInt32(0))
+        out.put(type.rawValue)
+        out.put(flags)
+        out.put(UInt16(type.fixedLength))
+        let fixed = out.count
+        encodeFixed(into: &out)
+        assert(out.count - fixed == type.fixedLength, "\(type.name): fixed part has \(out.count - fixed) bytes")
+        encodeRest(into: &out)
+        out.patch(UInt32(out.count - start - Limits.frameHeaderLength + tail.count), at: start)
+    }
+
+    /// The whole frame in bytes of its own, its batch copied: for tests, hashes and refusals, not for the hot path.
+    public var encoded: [UInt8] {
+        var out: [UInt8] = []
+        encode(into: &out)
+        tail.withUnsafeBytes { out.append(contentsOf: $0) }
+        return out
+    }
+
+    private var flags: UInt8 {
+        if case .publish(let publish) = self, publish.wantsReceipt { return Publish.wantsReceiptFlag }
+        return 0
+    }
+
+    private func encodeFixed(into out: inout [UInt8]) {
+        switch self {
+        case .hello(let hello): hello.putFixed(&out)
+        case .welcome(let welcome): welcome.putFixed(&out)
+        case .error(let error): error.putFixed(&out)
+        case .goodbye: break
+        case .closing(let reason, _):
+            out.put(reason.rawValue)
+            out.put(UInt16(0))
+        case .openSeal(let open):
+            out.put(open.request)
+            out.append(contentsOf: open.salt)
+        case .sealOpened(let opened): opened.putFixed(&out)
+        case .closeSeal(let seal): out.put(seal)
+        case .publish(let publish): out.put(publish.number)
+        case .receipts(let receipts):
+            out.put(receipts.progress)
+            out.put(UInt32(receipts.receipts.count))
+            out.put(UInt16(Receipt.length))
+            out.put(UInt16(0))
+        case .subscribe(let subscribe): subscribe.putFixed(&out)
+        case .subscribed(let subscription), .unsubscribe(let subscription): out.put(subscription)
+        case .unsubscribed(let end): end.putFixed(&out)
+        case .credit(let credit):
+            out.put(credit.subscription)
+            out.put(credit.events)
+            out.put(credit.bytes)
+        case .acknowledge(let acknowledge):
+            out.put(acknowledge.subscription)
+            out.put(acknowledge.delivery)
+        case .announce(let announcement): announcement.putFixed(&out)
+        case .grant(let grant):
+            out.put(grant.epoch)
+            out.put(grant.incarnation)
+            out.put(grant.counter)
+        case .deliver(let deliver): deliver.putFixed(&out)
+        case .gap(let gap): gap.putFixed(&out)
+        case .inspect(let inspect):
+            out.put(inspect.request)
+            out.put(inspect.kind.rawValue)
+            out.put(UInt16(0))
+        case .inspected(let inspected):
+            out.put(inspected.request)
+            out.put(UInt32(0))
+        }
+    }
+
+    private func encodeRest(into out: inout [UInt8]) {
+        switch self {
+        case .hello(let hello): out.putField(.name, hello.name, lengthMax: Limits.nameLengthMax)
+        case .welcome(let welcome): out.putField(.name, welcome.server, lengthMax: Limits.nameLengthMax)
+        case .error(let error): out.putField(.message, error.message, lengthMax: Limits.messageLengthMax)
+        case .closing(_, let message): out.putField(.message, message, lengthMax: Limits.messageLengthMax)
+        case .openSeal(let open): out.putField(.topic, required: true, open.topic)
+        case .sealOpened(let opened): out.putField(.grant, required: true, opened.grant)
+        case .receipts(let receipts): for receipt in receipts.receipts { receipt.put(&out) }
+        case .subscribe(let subscribe): out.putField(.filter, required: true, subscribe.filter)
+        case .announce(let announcement):
+            out.putField(.topic, required: true, announcement.topic)
+            out.putField(.name, announcement.publisher, lengthMax: Limits.nameLengthMax)
+        case .grant(let grant):
+            out.putField(.topic, required: true, grant.topic)
+            out.putField(.grant, required: true, grant.sealed)
+        case .deliver(let deliver): deliver.selection.withUnsafeBytes { out.append(contentsOf: $0) }
+        case .gap(let gap): if !gap.topic.isEmpty { out.putField(.topic, gap.topic) }
+        case .inspected(let inspected): inspected.putRows(&out)
+        case .goodbye, .closeSeal, .publish, .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge,
+            .inspect:
+            break
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// The kinds of frames and their numbers on the wire.
+
+/// A frame's kind. Numbers below 0x10 belong to the connection, 0x1_ to publishing, 0x2_ to subscribing,
+/// 0x3_ to inspection and the end.
+public enum FrameType: UInt8, Sendable, CaseIterable {
+    /// Client: I speak these versions; here is my key.
+    case hello = 0x01
+    /// Daemon: we speak this one; here are mine and the limits.
+    case welcome = 0x02
+    /// Daemon: something you sent was refused.
+    case error = 0x03
+    /// Client: I'm done; close when everything before this has been handled.
+    case goodbye = 0x04
+    /// Daemon: I'm going down; everything before this has been handled.
+    case closing = 0x05
+
+    /// Client: I want to publish on this topic.
+    case openSeal = 0x10
+    /// Daemon: here is your seal's number and its key.
+    case sealOpened = 0x11
+    /// Client: this seal won't be used again.
+    case closeSeal = 0x12
+    /// Client: a batch.
+    case publish = 0x13
+    /// Daemon: up to here all is handled, and these are the receipts.
+    case receipts = 0x14
+
+    /// Client: I want what matches this filter.
+    case subscribe = 0x20
+    /// Daemon: from now on you get it.
+    case subscribed = 0x21
+    /// Client: no more of this.
+    case unsubscribe = 0x22
+    /// Daemon: this was the last of it.
+    case unsubscribed = 0x23
+    /// Client: I'm ready for this much.
+    case credit = 0x24
+    /// Client: I've handled everything up to here.
+    case acknowledge = 0x25
+    /// Daemon: whose seal that number is.
+    case announce = 0x28
+    /// Daemon: a topic's secret.
+    case grant = 0x29
+    /// Daemon: a batch.
+    case deliver = 0x2a
+    /// Daemon: you missed something.
+    case gap = 0x2b
+
+    /// Client: tell me about yourself.
+    case inspect = 0x30
+    /// Daemon: this is how I am.
+    case inspected = 0x31
+
+    /// The name in the documents and in errors.
+    public var name: String { "\(self)" }
+
+    /// Whether only clients send it.
+    public var isFromClient: Bool {
+        switch self {
+        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .subscribe, .unsubscribe, .credit, .acknowledge,
+            .inspect:
+            true
+        case .welcome, .error, .closing, .sealOpened, .receipts, .subscribed, .unsubscribed, .announce, .grant,
+            .deliver, .gap, .inspected:
+            false
+        }
+    }
+
+    /// Length of the fixed part in version 1; a later version may lengthen it, and what it adds is skipped here.
+    var fixedLength: Int {
+        switch self {
+        case .hello: 72
+        case .welcome: 108
+        case .error: 16
+        case .goodbye: 0
+        case .closing: 4
+        case .openSeal: 36
+        case .sealOpened: 36
+        case .closeSeal: 8
+        case .publish: 8
+        case .receipts: 16
+        case .subscribe: 40
+        case .subscribed: 4
+        case .unsubscribe: 4
+        case .unsubscribed: 24
+        case .credit: 20
+        case .acknowledge: 12
+        case .announce: 68
+        case .grant: 16
+        case .deliver: 36
+        case .gap: 32
+        case .inspect: 8
+        case .inspected: 8
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+public enum Role: Sendable {
+    /// An application.
+    case client
+    /// The daemon.
+    case server
+}

@@ -1,0 +1,111 @@
+// One name for each refusal, close, drop and gap: the same in the frame, the log, the metric and the tool.
+
+/// Why something was refused, closed, dropped or missed. Numbers are the protocol's; unknown ones stay readable.
+public struct Reason: RawRepresentable, Hashable, Sendable {
+    /// The number on the wire.
+    public let rawValue: UInt16
+
+    /// A reason by its number, known or not.
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    // The connection. All of these close it.
+    /// Bytes that are no frame.
+    public static let malformedFrame = Reason(rawValue: 1)
+    /// A frame over the limit.
+    public static let frameTooLong = Reason(rawValue: 2)
+    /// No protocol version in common.
+    public static let unsupportedVersion = Reason(rawValue: 3)
+    /// Nothing said within the time for a hello.
+    public static let helloTimeout = Reason(rawValue: 4)
+    /// A frame that this role may not send, or not now.
+    public static let unexpectedFrame = Reason(rawValue: 5)
+    /// A peer that may not use this bus.
+    public static let denied = Reason(rawValue: 6)
+    /// A required field the receiver doesn't know.
+    public static let unknownRequiredField = Reason(rawValue: 7)
+    /// A public key that gives away the shared secret.
+    public static let weakKey = Reason(rawValue: 8)
+    /// More unreceipted bytes than the publish window.
+    public static let windowExceeded = Reason(rawValue: 9)
+    /// A peer that doesn't read its answers.
+    public static let notReading = Reason(rawValue: 10)
+    /// The daemon is going down.
+    public static let shuttingDown = Reason(rawValue: 11)
+    /// The daemon has no descriptor left for a connection.
+    public static let descriptorsExhausted = Reason(rawValue: 12)
+    /// The peer closed the connection or is gone.
+    public static let peerClosed = Reason(rawValue: 13)
+
+    // A request. The connection stays.
+    /// A topic against the rules.
+    public static let badTopic = Reason(rawValue: 20)
+    /// A filter against the rules.
+    public static let badFilter = Reason(rawValue: 21)
+    /// A payload over the limit.
+    public static let payloadTooLarge = Reason(rawValue: 22)
+    /// A batch whose header, columns and length don't agree.
+    public static let malformedBatch = Reason(rawValue: 23)
+    /// A seal this connection didn't open.
+    public static let unknownSeal = Reason(rawValue: 24)
+    /// A seal of an epoch that is over.
+    public static let staleEpoch = Reason(rawValue: 25)
+    /// A batch that isn't the next one of its seal.
+    public static let counterOutOfOrder = Reason(rawValue: 26)
+    /// A salt already used in this epoch.
+    public static let saltReused = Reason(rawValue: 27)
+    /// A quota of the uid is used up.
+    public static let quotaExceeded = Reason(rawValue: 28)
+    /// A subscription number this connection didn't open.
+    public static let unknownSubscription = Reason(rawValue: 29)
+    /// A subscription number in use.
+    public static let subscriptionExists = Reason(rawValue: 30)
+    /// Credit that goes backwards or over its bound.
+    public static let invalidCredit = Reason(rawValue: 31)
+    /// An acknowledgement of something never sent.
+    public static let acknowledgedUnsent = Reason(rawValue: 32)
+    /// Something a later version may offer.
+    public static let notSupported = Reason(rawValue: 33)
+    /// The client asked for it.
+    public static let unsubscribed = Reason(rawValue: 34)
+
+    // A gap.
+    /// The subscription's queue was full and its oldest events were dropped.
+    public static let queueFull = Reason(rawValue: 50)
+    /// A stalled publisher had waited long enough.
+    public static let stallTimedOut = Reason(rawValue: 51)
+    /// The daemon was started anew in between; how much was missed can't be known.
+    public static let busRestarted = Reason(rawValue: 52)
+    /// The connection was lost in between.
+    public static let reconnected = Reason(rawValue: 53)
+    /// A batch that its subscriber couldn't open.
+    public static let unopenable = Reason(rawValue: 54)
+
+    private static let names: [Reason: String] = [
+        .malformedFrame: "malformed-frame", .frameTooLong: "frame-too-long",
+        .unsupportedVersion: "unsupported-version", .helloTimeout: "hello-timeout",
+        .unexpectedFrame: "unexpected-frame", .denied: "denied",
+        .unknownRequiredField: "unknown-required-field", .weakKey: "weak-key",
+        .windowExceeded: "window-exceeded", .notReading: "not-reading", .shuttingDown: "shutting-down",
+        .descriptorsExhausted: "descriptors-exhausted", .peerClosed: "peer-closed",
+        .badTopic: "bad-topic", .badFilter: "bad-filter", .payloadTooLarge: "payload-too-large",
+        .malformedBatch: "malformed-batch", .unknownSeal: "unknown-seal", .staleEpoch: "stale-epoch",
+        .counterOutOfOrder: "counter-out-of-order", .saltReused: "salt-reused",
+        .quotaExceeded: "quota-exceeded", .unknownSubscription: "unknown-subscription",
+        .subscriptionExists: "subscription-exists", .invalidCredit: "invalid-credit",
+        .acknowledgedUnsent: "acknowledged-unsent", .notSupported: "not-supported",
+        .unsubscribed: "unsubscribed",
+        .queueFull: "queue-full", .stallTimedOut: "stall-timed-out", .busRestarted: "bus-restarted",
+        .reconnected: "reconnected", .unopenable: "unopenable",
+    ]
+
+    /// The name used everywhere people look: `queue-full`.
+    public var name: String { Reason.names[self] ?? "reason-\(rawValue)" }
+
+    /// All reasons this version knows, by number.
+    public static var known: [Reason] { names.keys.sorted { $0.rawValue < $1.rawValue } }
+}
+
+extension Reason: CustomStringConvertible {
+    /// The reason's name.
+    public var description: String { name }
+}

@@ -1,0 +1,2 @@
+// The door to libuuid (package uuid-dev). Only BusWire/UUID+LibUUID.swift walks through it.
+#include <uuid/uuid.h>
