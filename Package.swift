@@ -19,6 +19,7 @@ let settings: [SwiftSetting] = [
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -55,7 +56,7 @@ let package = Package(
         // Pure rooms: no socket, file, clock, task or lock.
         room("BusWire", ["CLibUUID"]),
         room("BusCrypto", [crypto]),
-        room("BusBroker", ["BusWire", collections]),
+        room("BusBroker", ["BusWire", collections, ordered]),
 
         // Rooms that touch the system.
         room("BusTransport", ["BusWire", "CLinux", system]),

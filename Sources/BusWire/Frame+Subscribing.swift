@@ -118,11 +118,14 @@ public struct Announcement: Sendable, Equatable {
     public var topic: [UInt8]
     /// What the publisher calls itself.
     public var publisher: String
+    /// Whether the receiver drops all announcements and grants it had before: they are told anew when needed, so
+    /// that neither side grows with the publishers that came and went.
+    public var forgetsEarlier: Bool
 
     /// An announcement of these parts.
     public init(
         seal: UInt64, epoch: UInt32, uid: UInt32, gid: UInt32, salt: [UInt8], keyCheck: [UInt8], topic: [UInt8],
-        publisher: String
+        publisher: String, forgetsEarlier: Bool = false
     ) {
         self.seal = seal
         self.epoch = epoch
@@ -132,6 +135,7 @@ public struct Announcement: Sendable, Equatable {
         self.keyCheck = keyCheck
         self.topic = topic
         self.publisher = publisher
+        self.forgetsEarlier = forgetsEarlier
     }
 }
 

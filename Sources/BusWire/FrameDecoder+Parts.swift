@@ -151,7 +151,10 @@ extension Acknowledge {
 }
 
 extension Announcement {
-    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
+    static let forgetsEarlierFlag: UInt8 = 0x01
+
+    init(_ reader: inout ByteReader, flags: UInt8, _ fields: Fields) throws(WireError) {
+        forgetsEarlier = flags & Announcement.forgetsEarlierFlag != 0
         seal = try reader.integer("seal")
         epoch = try reader.integer("epoch")
         uid = try reader.integer("uid")

@@ -81,12 +81,12 @@ public struct FrameDecoder: Sendable {
         case .publish: return .publish(try Publish(&reader, flags: flags, tail: &tail))
         case .deliver: return .deliver(try Deliver(&reader, tail: &tail))
         case .receipts: return .receipts(try Receipts(&reader, tail: &tail))
-        default: return try decodeWithFields(type, &reader, try Fields(reading: &tail, frame: type))
+        default: return try decodeWithFields(type, flags: flags, &reader, try Fields(reading: &tail, frame: type))
         }
     }
 
     private func decodeWithFields(
-        _ type: FrameType, _ reader: inout ByteReader, _ fields: Fields
+        _ type: FrameType, flags: UInt8, _ reader: inout ByteReader, _ fields: Fields
     ) throws(WireError) -> Frame {
         switch type {
         case .hello: .hello(try Hello(&reader, fields))
@@ -103,7 +103,7 @@ public struct FrameDecoder: Sendable {
         case .unsubscribed: .unsubscribed(try Unsubscribed(&reader))
         case .credit: .credit(try Credit(&reader))
         case .acknowledge: .acknowledge(try Acknowledge(&reader))
-        case .announce: .announce(try Announcement(&reader, fields))
+        case .announce: .announce(try Announcement(&reader, flags: flags, fields))
         case .grant: .grant(try Grant(&reader, fields))
         case .gap: .gap(try Gap(&reader, fields))
         case .inspect: .inspect(try Inspect(&reader))

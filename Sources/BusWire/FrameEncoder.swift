@@ -34,8 +34,11 @@ extension Frame {
     }
 
     private var flags: UInt8 {
-        if case .publish(let publish) = self, publish.wantsReceipt { return Publish.wantsReceiptFlag }
-        return 0
+        switch self {
+        case .publish(let publish): publish.wantsReceipt ? Publish.wantsReceiptFlag : 0
+        case .announce(let announcement): announcement.forgetsEarlier ? Announcement.forgetsEarlierFlag : 0
+        default: 0
+        }
     }
 
     private func encodeFixed(into out: inout [UInt8]) {

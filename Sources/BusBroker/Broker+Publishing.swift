@@ -1,0 +1,174 @@
+// Publishing: seals are opened, batches checked, given their positions and receipted.
+
+import BusWire
+import DequeModule
+
+extension Broker {
+    func openSeal(_ request: OpenSeal, _ session: Session) {
+        func refuse(_ reason: Reason, _ message: String) {
+            self.refuse(session, .openSeal, request: UInt64(request.request), reason, message)
+        }
+        let name: Topic
+        do throws(NameFault) {
+            name = try Topic(bytes: request.topic)
+            guard !name.isReserved else { throw .reserved }
+        } catch {
+            return refuse(.badTopic, "topic \(error)")
+        }
+        guard session.seals.count < configuration.sealCountMax else {
+            let fault = QuotaFault(
+                quota: "seals per session", used: session.seals.count, limit: configuration.sealCountMax,
+                uid: session.peer.uid)
+            return refuse(.quotaExceeded, fault.message)
+        }
+        guard salts.insert(request.salt) else {
+            return refuse(.saltReused, "this salt was used before; a seal needs 32 fresh random bytes")
+        }
+        guard let topic = topic(name, for: session) else {
+            let fault = QuotaFault(
+                quota: "topics", used: session.account.topicCount, limit: configuration.topicCountMax,
+                uid: session.peer.uid)
+            return refuse(.quotaExceeded, fault.message)
+        }
+        let seal = Seal(number: nextSeal, topic: topic, salt: request.salt, session: session)
+        nextSeal += 1
+        session.seals[seal.number] = seal
+        emit(
+            .openSeal(
+                SealOrder(
+                    session: session.id, request: request.request, seal: seal.number, topic: name, epoch: seal.epoch,
+                    salt: request.salt)))
+    }
+
+    /// The topic's state, made if there is none; nil when the session's user may make no more.
+    private func topic(_ name: Topic, for session: Session) -> TopicState? {
+        if let known = topics[name] { return known }
+        guard session.account.topicCount < configuration.topicCountMax else { return nil }
+        let topic = TopicState(name: name, number: nextTopicNumber, account: session.account)
+        nextTopicNumber += 1
+        session.account.topicCount += 1
+        topics[name] = topic
+        return topic
+    }
+
+    func sealDerived(_ number: UInt64, _ id: SessionID, _ keyCheck: [UInt8]) {
+        sessions[id]?.seals[number]?.keyCheck = keyCheck
+    }
+
+    func closeSeal(_ number: UInt64, _ session: Session) {
+        guard session.seals.removeValue(forKey: number) != nil else {
+            return refuse(session, .closeSeal, request: number, .unknownSeal, "seal \(number) isn't open here")
+        }
+        if session.recentSeal?.number == number { session.recentSeal = nil }
+    }
+
+    func receive(_ publish: Publish, from session: Session, at now: Moment) {
+        // Going down: without a receipt the publisher knows that it has to send it again.
+        guard draining == nil else { return }
+        let expected = session.progress + UInt64(session.parked.count) + 1
+        guard publish.number == expected else {
+            let message = "publish \(publish.number) where \(expected) is next"
+            return close(session, .unexpectedFrame, message, inReplyTo: .publish)
+        }
+        let alone = session.untoldLength == 0
+        session.untoldLength += publish.batch.count
+        guard alone || session.untoldLength <= configuration.publishWindow else {
+            let message =
+                "\(session.untoldLength) bytes of batches without receipt, the window is \(configuration.publishWindow)"
+            return close(session, .windowExceeded, message, inReplyTo: .publish)
+        }
+        // Behind a publish that waits, all wait: a publisher's events keep their order.
+        if session.parked.isEmpty, accept(publish, from: session, at: now) { return }
+        park(publish, session)
+    }
+
+    /// Accepts or refuses a publish; false if it has to wait for a stalled subscription.
+    func accept(_ publish: Publish, from session: Session, at now: Moment) -> Bool {
+        do throws(WireError) {
+            let batch = try SealedBatch(publish.batch)
+            guard let seal = seal(batch.header.seal, of: session) else {
+                let message = "seal \(batch.header.seal) isn't open on this connection"
+                refusePublish(publish, session, .unknownSeal, message)
+                return true
+            }
+            if isStalled(seal.topic) { return false }
+            guard batch.header.counter == seal.nextCounter else {
+                let message = "batch \(batch.header.counter) of seal \(seal.number) where \(seal.nextCounter) is next"
+                refusePublish(publish, session, .counterOutOfOrder, message)
+                return true
+            }
+            seal.nextCounter += 1
+            try check(batch)
+            take(batch, publish, seal, session, at: now)
+        } catch {
+            refusePublish(publish, session, error.reason, error.description)
+        }
+        return true
+    }
+
+    /// What can be known of a batch without its key.
+    private func check(_ batch: SealedBatch) throws(WireError) {
+        let length = batch.bytes.count
+        let limit =
+            batch.header.eventCount == 1
+            ? configuration.payloadLengthMax + Limits.batchOverheadMax : Limits.batchLengthMax
+        guard length <= limit else { throw .malformedBatch("has \(length) bytes, at most \(limit) are allowed") }
+        try batch.checkColumns()
+    }
+
+    private func seal(_ number: UInt64, of session: Session) -> Seal? {
+        if let recent = session.recentSeal, recent.number == number { return recent }
+        session.recentSeal = session.seals[number]
+        return session.recentSeal
+    }
+
+    private func take(_ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, at now: Moment) {
+        let count = batch.header.eventCount
+        let (first, time) = seal.topic.advance(by: count, wall: now.wall)
+        totals.batchesAccepted += 1
+        totals.eventsAccepted += UInt64(count)
+        totals.bytesAccepted += UInt64(batch.bytes.count)
+        let route = seal.topic.route(through: filters)
+        if publish.wantsReceipt {
+            session.receipts.append(
+                Receipt(
+                    number: publish.number, firstSequence: first, eventCount: count, liveMatches: UInt32(route.count)))
+        }
+        progress(session)
+        let accepted = AcceptedBatch(
+            seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time)
+        fanOut(accepted, to: route, at: now)
+    }
+
+    private func refusePublish(_ publish: Publish, _ session: Session, _ reason: Reason, _ message: String) {
+        refuse(session, .publish, request: publish.number, reason, message)
+        progress(session)
+    }
+
+    private func progress(_ session: Session) {
+        session.progress += 1
+        guard !session.isUnreceipted else { return }
+        session.isUnreceipted = true
+        unreceipted.append(session)
+    }
+
+    /// One frame a session and round, whatever it published in it. A session that doesn't read is told later, and
+    /// until then what it published counts against its window.
+    func tellReceipts() {
+        var later: [Session] = []
+        for session in unreceipted {
+            if session.isBlocked {
+                later.append(session)
+                continue
+            }
+            session.isUnreceipted = false
+            session.untoldLength = session.parkedLength
+            if session.phase == .open {
+                let receipts = Receipts(progress: session.progress, receipts: session.receipts)
+                emit(.send(session.id, .receipts(receipts)))
+            }
+            session.receipts = []
+        }
+        unreceipted = later
+    }
+}

@@ -1,0 +1,65 @@
+// What the broker knows of one connected peer.
+
+import BusWire
+import DequeModule
+
+final class Session {
+    /// Where a session stands.
+    enum Phase {
+        /// Connected; its hello must come before a deadline.
+        case greeting
+        /// Authenticated; everything is allowed.
+        case open
+        /// Told to leave; nothing it sends counts any more.
+        case closing
+    }
+
+    let id: SessionID
+    let peer: PeerIdentity
+    let account: Account
+    var name = ""
+    var phase = Phase.greeting
+
+    // Publishing.
+    var seals: [UInt64: Seal] = [:]
+    /// The seal last published with, which is mostly the next one, too.
+    var recentSeal: Seal?
+    /// The last publish number accepted or refused.
+    var progress: UInt64 = 0
+    /// Publishes that wait for a stalled subscription, numbers following `progress`.
+    var parked: Deque<Publish> = []
+    /// Bytes of `parked`.
+    var parkedLength = 0
+    /// Bytes of publishes whose progress hasn't been told yet: they count against the window.
+    var untoldLength = 0
+    var receipts: [Receipt] = []
+    /// Whether it stands in the broker's list of sessions to tell at the end of the round.
+    var isUnreceipted = false
+
+    // Subscribing.
+    var subscriptions: [UInt32: Subscription] = [:]
+    /// Subscriptions with something to deliver, taken in turns.
+    var waiting: Deque<Subscription> = []
+    var announced: Set<UInt64> = []
+    var granted: Set<GrantKey> = []
+
+    // Writing.
+    var isBlocked = false
+    /// Batch bytes and deliveries handed over since the connection was last drained.
+    var roundLength = 0
+    var roundCount = 0
+    /// Answers handed over while it was blocked.
+    var unreadCount = 0
+
+    init(id: SessionID, peer: PeerIdentity, account: Account) {
+        self.id = id
+        self.peer = peer
+        self.account = account
+    }
+}
+
+/// A topic and epoch whose secret a session was granted.
+struct GrantKey: Hashable {
+    let topic: UInt32
+    let epoch: UInt32
+}
