@@ -1,0 +1,255 @@
+// Runs one broker on one reactor: turns what happens on sockets into inputs, carries out the effects, owns the keys.
+//
+// Everything here is called on the reactor. A round: connections hand in frames, which the broker takes one by one;
+// at the round's end the broker tells receipts, its effects are carried out in order, and the reactor flushes, one
+// `sendmsg` a connection.
+
+import BusBroker
+import BusCrypto
+public import BusTransport
+import BusWire
+import Glibc
+public import Logging
+import SystemPackage
+
+/// A running bus.
+public final class BusServer {
+    let reactor: Reactor
+    private let broker: Broker
+    private let configuration: BrokerConfiguration
+    private let keys: Keys
+    private let log: Logger
+    private let name: String
+    private let incarnation: BusUUID
+    private var listener: Listener?
+    private var peers: [SessionID: ServerPeer] = [:]
+    private var nextID: UInt64 = 1
+    var sendBuffers = SendBuffer()
+    private var scratch: [UInt8] = []
+    private var deadline: DeadlineTimer?
+    private var isStopping = false
+    private var isStopped = false
+    /// Called once when a shutdown is complete.
+    public var whenStopped: (() -> Void)?
+
+    /// What the daemon calls itself.
+    public static let version = "0.1.0"
+
+    /// Where a server listens.
+    public enum Socket: Sendable {
+        /// On a path of its own, with this mode.
+        case path(String, mode: UInt32)
+        /// On a descriptor handed over by the service manager.
+        case inherited(CInt)
+    }
+
+    /// Opens the state directory and listens.
+    ///
+    /// - Parameters:
+    ///   - settings: what the administrator said.
+    ///   - state: the state directory's path.
+    ///   - credentials: a directory of systemd credentials, if any.
+    ///   - socket: where to listen.
+    ///   - reactor: the reactor to live on; everything is called there.
+    ///   - log: where to say what happens.
+    /// - Throws: `ServerError`, when the state or the socket can't be had.
+    public init(
+        settings: DaemonConfiguration, state: String, credentials: String? = nil, socket: Socket, on reactor: Reactor,
+        log: Logger
+    ) throws(ServerError) {
+        self.reactor = reactor
+        self.log = log
+        name = settings.busName.map { "busd \(BusServer.version) (\($0))" } ?? "busd \(BusServer.version)"
+        let directory = try StateDirectory(path: state, credentials: credentials)
+        if directory.isNew { log.notice("made a new root key in \(state) (key id \(directory.rootKey.id))") }
+        keys = try Keys(directory)
+        incarnation = BusUUID.random()
+        var configuration = BrokerConfiguration()
+        configuration.admittedUIDs = [0, geteuid()]
+        configuration.payloadLengthMax = settings.payloadLengthMax
+        self.configuration = configuration
+        broker = Broker(configuration: configuration, incarnation: incarnation, firstSeal: keys.firstSeal)
+        deadline = DeadlineTimer(on: reactor) { [weak self] in self?.reactor.requestRound() }
+        try listen(socket)
+        reactor.addObserver(self)
+    }
+
+    private func listen(_ socket: Socket) throws(ServerError) {
+        do throws(TransportError) {
+            let listener =
+                switch socket {
+                case .path(let path, let mode):
+                    try Listener(
+                        path: path, mode: FilePermissions(rawValue: CModeT(mode)), on: reactor, owner: self)
+                case .inherited(let descriptor):
+                    try Listener(
+                        adopting: OwnedDescriptor(FileDescriptor(rawValue: descriptor)), on: reactor, owner: self)
+                }
+            let full = ErrorFrame(
+                reason: .descriptorsExhausted, inReplyTo: nil, isFatal: true,
+                message: "the daemon has no descriptor left: close connections or raise LimitNOFILE=")
+            listener.refusal = Frame.error(full).encoded
+            self.listener = listener
+        } catch {
+            throw .socket(error.description)
+        }
+    }
+
+    /// The longest frame an authenticated peer may send.
+    var frameLengthMax: Int { configuration.frameLengthMax }
+
+    func welcome(version: UInt16, publicKey: [UInt8], session: SessionID) -> Welcome {
+        var generator = SystemRandomNumberGenerator()
+        let nonce = (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        return Welcome(
+            version: version, publicKey: publicKey, nonce: nonce, incarnation: incarnation, session: session.rawValue,
+            frameLengthMax: UInt32(configuration.frameLengthMax),
+            payloadLengthMax: UInt32(configuration.payloadLengthMax),
+            publishWindow: UInt32(configuration.publishWindow), server: name)
+    }
+
+    /// Begins to go down: no new connections, queues are emptied for a bounded time, then `whenStopped` is called.
+    public func shutDown() {
+        guard !isStopping else { return }
+        isStopping = true
+        log.notice("going down: \(peers.count) connections")
+        listener?.close()
+        listener = nil
+        happened(.shutdown)
+        reactor.requestRound()
+    }
+
+    /// A line about the load, for `systemctl status`.
+    public var statusLine: String { "\(peers.count) connections" }
+
+    // MARK: Driving the broker
+
+    func happened(_ input: Input) {
+        broker.handle(input, at: moment)
+        // Inputs from after the flush have their effects in the next round.
+        if broker.hasEffects { reactor.requestRound() }
+    }
+
+    private var moment: Moment {
+        var wall = timespec()
+        clock_gettime(CLOCK_REALTIME, &wall)
+        return Moment(
+            monotonic: UInt64(reactor.now.nanoseconds),
+            wall: Int64(wall.tv_sec) * 1_000_000 + Int64(wall.tv_nsec) / 1000)
+    }
+
+    private func carryOutEffects() {
+        while let effect = broker.nextEffect() {
+            switch effect {
+            case .send(let id, let frame): peers[id]?.write(frame)
+            case .grant(let id, let topic, let epoch): grant(topic, epoch, to: id)
+            case .openSeal(let order): openSeal(order)
+            case .close(let id, let reason, let message):
+                if let peer = peers[id] { close(peer, reason, message) }
+            case .stopped: stop()
+            }
+        }
+    }
+
+    private func grant(_ topic: Topic, _ epoch: UInt32, to id: SessionID) {
+        do {
+            try peers[id]?.grant(keys.secret(of: topic, epoch: epoch), topic: topic, epoch: epoch)
+        } catch {
+            // Without the grant it couldn't open what follows: better gone, and back, than deaf.
+            fail(id, "can't grant topic \(topic)", error)
+        }
+    }
+
+    private func openSeal(_ order: SealOrder) {
+        do {
+            try keys.promise(order.seal)
+            let secret = try keys.secret(of: order.topic, epoch: order.epoch)
+            let material = try secret.sealGrant(
+                salt: SealSalt(order.salt), topic: order.topic.bytes, epoch: order.epoch)
+            let check = material.keyCheck.bytes
+            broker.handle(.sealDerived(seal: order.seal, session: order.session, keyCheck: check), at: moment)
+            try peers[order.session]?.openSeal(order, material)
+        } catch {
+            fail(order.session, "can't open a seal for \(order.topic)", error)
+        }
+    }
+
+    private func fail(_ id: SessionID, _ what: String, _ error: any Error) {
+        log.error("\(what): \(error)")
+        guard let peer = peers[id] else { return }
+        close(peer, .shuttingDown, what)
+    }
+
+    // MARK: Peers
+
+    /// Appends a frame to a buffer that all frames share and lends it.
+    func encode(_ frame: Frame, _ body: (UnsafeRawBufferPointer) -> Void) {
+        scratch.removeAll(keepingCapacity: true)
+        frame.encode(into: &scratch)
+        scratch.withUnsafeBytes(body)
+    }
+
+    func close(_ peer: ServerPeer, _ reason: Reason, _ message: String) {
+        if reason != .peerClosed, reason != .shuttingDown {
+            log.info("session \(peer.id) closed: \(reason): \(message)")
+        }
+        peer.close()
+    }
+
+    func ended(_ peer: ServerPeer, _ reason: CloseReason) {
+        log.debug("session \(peer.id) ended: \(reason.name)")
+        peers[peer.id] = nil
+        happened(.disconnected(peer.id))
+    }
+
+    private func stop() {
+        guard !isStopped else { return }
+        isStopped = true
+        reactor.removeObserver(self)
+        deadline?.disarm()
+        keys.unlock()
+        log.notice("stopped")
+        whenStopped?()
+    }
+}
+
+extension BusServer: RoundObserver {
+    /// The broker's turn: what is due, receipts, effects.
+    public func roundWillEnd(_ reactor: Reactor) {
+        broker.endRound(at: moment)
+        carryOutEffects()
+        guard !isStopped else { return }
+        if let next = broker.nextDeadline {
+            let instant = MonotonicInstant(nanoseconds: Int64(clamping: next))
+            if deadline?.deadline != instant { deadline?.arm(at: instant) }
+        } else if deadline?.isArmed == true {
+            deadline?.disarm()
+        }
+    }
+}
+
+extension BusServer: ListenerOwner {
+    /// A peer has connected: the kernel says who it is, the broker whether it may.
+    public func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) {
+        let id = SessionID(nextID)
+        nextID += 1
+        do throws(TransportError) {
+            let credentials = try PeerCredentials(of: descriptor.borrowed)
+            let peer = ServerPeer(id: id, server: self)
+            sendBuffers.note(id, uid: credentials.uid)
+            let connection = try Connection(adopting: descriptor, on: reactor, owner: peer)
+            peers[id] = peer
+            peer.attach(connection)
+            log.debug("session \(id) connected: uid \(credentials.uid)")
+            happened(.connected(id, PeerIdentity(uid: credentials.uid, gid: credentials.gid)))
+        } catch {
+            sendBuffers.forget(SendBuffer.start, of: id)
+            log.warning("a peer couldn't be taken: \(error)")
+        }
+    }
+
+    /// Peers were turned away; the log says so once a second at most.
+    public func listener(_ listener: Listener, turnedAway count: Int, because error: TransportError) {
+        log.error("\(count) peers were turned away: \(error)")
+    }
+}

@@ -1,0 +1,64 @@
+// The daemon's keys at work: a namespace's secret is made when its first topic is opened, kept wrapped on disk and
+// bare in locked memory; topic secrets are derived when they are granted and kept nowhere.
+
+import BusCrypto
+import BusWire
+
+/// Owner of the state directory's secrets.
+final class Keys {
+    private var state: StateDirectory
+    private var secrets: [KeyringFile.Entry: NamespaceSecret] = [:]
+
+    /// Seal numbers are promised to the disk in blocks, so that opening a seal needs no write: a crash loses at most
+    /// the rest of a block, and 2^64 have room for that.
+    private static let sealBlock: UInt64 = 1 << 20
+    private var sealsPromised: UInt64
+
+    /// The first seal number this life of the daemon may give out.
+    let firstSeal: UInt64
+
+    init(_ state: consuming StateDirectory) throws(ServerError) {
+        firstSeal = state.keyring.nextSeal
+        sealsPromised = firstSeal + Keys.sealBlock
+        state.keyring.nextSeal = sealsPromised
+        try state.save()
+        self.state = state
+    }
+
+    /// Makes sure that `seal` is promised before it is told to anyone.
+    func promise(_ seal: UInt64) throws(ServerError) {
+        guard seal >= sealsPromised else { return }
+        sealsPromised = seal + Keys.sealBlock
+        state.keyring.nextSeal = sealsPromised
+        try state.save()
+    }
+
+    /// The secret that a topic's subscribers are granted.
+    func secret(of topic: Topic, epoch: UInt32) throws -> TopicSecret {
+        let entry = KeyringFile.Entry(namespace: Array(topic.namespace), epoch: epoch)
+        return try namespaceSecret(entry).topicSecret(topic: topic.bytes)
+    }
+
+    private func namespaceSecret(_ entry: KeyringFile.Entry) throws -> NamespaceSecret {
+        if let secret = secrets[entry] { return secret }
+        let secret: NamespaceSecret
+        if let wrapped = state.keyring.wrapped[entry] {
+            secret = try state.rootKey.unwrap(wrapped, namespace: entry.namespace, epoch: entry.epoch)
+        } else {
+            secret = try NamespaceSecret.random()
+            let wrapped = try state.rootKey.wrap(secret, namespace: entry.namespace, epoch: entry.epoch)
+            state.keyring.wrapped[entry] = wrapped
+            do {
+                try state.save()
+            } catch {
+                // Not on disk, so not in use either: the next attempt makes a new one.
+                state.keyring.wrapped[entry] = nil
+                throw error
+            }
+        }
+        secrets[entry] = secret
+        return secret
+    }
+
+    func unlock() { state.unlock() }
+}
