@@ -10,7 +10,7 @@ extension Broker {
     func fanOut(_ batch: AcceptedBatch, to route: [Subscription], at now: Moment) {
         var kept: AcceptedBatch?
         for subscription in route {
-            if !subscription.isWaiting, subscription.hasCredit, canWrite(subscription.session) {
+            if subscription.queue.isEmpty, subscription.hasCredit, canWrite(subscription.session) {
                 tellMissed(subscription)
                 deliver(batch, to: subscription)
                 continue
@@ -37,12 +37,17 @@ extension Broker {
         account.queuedLength += batch.bytes.count
         totals.eventsQueued += UInt64(batch.eventCount)
         totals.bytesQueued += UInt64(batch.bytes.count)
-        if !subscription.isWaiting {
-            subscription.isWaiting = true
-            subscription.session.waiting.append(subscription)
-        }
         if subscription.policy == .stall, subscription.queue.isFull { beginStall(subscription, at: now) }
         makeRoom(subscription)
+        enlist(subscription)
+    }
+
+    /// Takes a subscription that lacks nothing but room on its connection among those that go on when it drains. One
+    /// without credit isn't among them: its next credit takes it up, and a drained connection never walks past it.
+    private func enlist(_ subscription: Subscription) {
+        guard !subscription.isWaiting, subscription.hasCredit, !subscription.queue.isEmpty else { return }
+        subscription.isWaiting = true
+        subscription.session.waiting.append(subscription)
     }
 
     /// Drops the oldest until the queue is within its bounds and its user within its own.
@@ -111,7 +116,8 @@ extension Broker {
         session.roundLength = 0
         session.roundCount = 0
         session.unreadCount = 0
-        // Each waiting subscription once; one that still can go on stands behind the others then.
+        // Each waiting subscription once; one that still can go on stands behind the others then. Some have lost
+        // their queue since they were enlisted, and there is nothing to do.
         for _ in 0..<session.waiting.count {
             guard canWrite(session), let subscription = session.waiting.popFirst() else { break }
             subscription.isWaiting = false
@@ -129,14 +135,7 @@ extension Broker {
             deliver(batch, to: subscription)
         }
         if subscription.stall != .none, subscription.queue.isRelaxed { endStall(subscription) }
-        if !subscription.queue.isEmpty {
-            guard !subscription.isWaiting else { return }
-            subscription.isWaiting = true
-            session.waiting.append(subscription)
-        } else if subscription.isWaiting {
-            subscription.isWaiting = false
-            session.waiting.removeAll { $0 === subscription }
-        }
+        enlist(subscription)
     }
 
     /// Tells what was dropped in front of the next delivery.
@@ -144,7 +143,7 @@ extension Broker {
         for (key, missed) in subscription.queue.takeMissed() {
             let gap = Gap(
                 subscription: subscription.number, reason: key.reason, count: missed.count,
-                firstSequence: missed.firstSequence, lastSequence: missed.lastSequence, topic: key.topic.bytes)
+                firstSequence: missed.firstSequence, lastSequence: missed.lastSequence, topic: key.topic?.bytes ?? [])
             emit(.send(subscription.session.id, .gap(gap)))
         }
     }

@@ -71,10 +71,10 @@ extension Broker {
             return close(session, .unexpectedFrame, message, inReplyTo: .publish)
         }
         let alone = session.untoldLength == 0
-        session.untoldLength += publish.batch.count
+        session.untoldLength += publish.frameLength
         guard alone || session.untoldLength <= configuration.publishWindow else {
             let message =
-                "\(session.untoldLength) bytes of batches without receipt, the window is \(configuration.publishWindow)"
+                "\(session.untoldLength) bytes of publishes without receipt, the window is \(configuration.publishWindow)"
             return close(session, .windowExceeded, message, inReplyTo: .publish)
         }
         // Behind a publish that waits, all wait: a publisher's events keep their order.
@@ -83,10 +83,12 @@ extension Broker {
     }
 
     /// Accepts or refuses a publish; false if it has to wait for a stalled subscription.
-    func accept(_ publish: Publish, from session: Session, at now: Moment) -> Bool {
+    ///
+    /// - Parameter kept: its seal, for a publish that has waited.
+    func accept(_ publish: Publish, sealedBy kept: Seal? = nil, from session: Session, at now: Moment) -> Bool {
         do throws(WireError) {
             let batch = try SealedBatch(publish.batch)
-            guard let seal = seal(batch.header.seal, of: session) else {
+            guard let seal = kept ?? seal(batch.header.seal, of: session) else {
                 let message = "seal \(batch.header.seal) isn't open on this connection"
                 refusePublish(publish, session, .unknownSeal, message)
                 return true
@@ -116,10 +118,13 @@ extension Broker {
         try batch.checkColumns()
     }
 
-    private func seal(_ number: UInt64, of session: Session) -> Seal? {
+    /// A session's seal, once its key is derived: a number that was guessed before it was told is unknown, or its
+    /// batches would be announced without a key check.
+    func seal(_ number: UInt64, of session: Session) -> Seal? {
         if let recent = session.recentSeal, recent.number == number { return recent }
-        session.recentSeal = session.seals[number]
-        return session.recentSeal
+        guard let seal = session.seals[number], !seal.keyCheck.isEmpty else { return nil }
+        session.recentSeal = seal
+        return seal
     }
 
     private func take(_ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, at now: Moment) {
@@ -156,19 +161,30 @@ extension Broker {
     /// until then what it published counts against its window.
     func tellReceipts() {
         var later: [Session] = []
-        for session in unreceipted {
-            if session.isBlocked {
-                later.append(session)
-                continue
-            }
-            session.isUnreceipted = false
-            session.untoldLength = session.parkedLength
-            if session.phase == .open {
-                let receipts = Receipts(progress: session.progress, receipts: session.receipts)
-                emit(.send(session.id, .receipts(receipts)))
-            }
-            session.receipts = []
+        for session in unreceipted where session.isUnreceipted {
+            if session.isBlocked { later.append(session) } else { tellReceipts(to: session) }
         }
         unreceipted = later
     }
+
+    /// Tells a session now how far its publishes are, whether it reads or not: nothing may be said behind an end.
+    func tellReceipts(to session: Session) {
+        guard session.isUnreceipted else { return }
+        session.isUnreceipted = false
+        session.untoldLength = session.parkedLength
+        var rest = session.receipts[...]
+        session.receipts = []
+        guard session.phase == .open || session.phase == .leaving else { return }
+        // A window of the smallest batches has more receipts than a frame may hold.
+        while rest.count > Broker.receiptCountMax {
+            let part = rest.prefix(Broker.receiptCountMax)
+            rest = rest.dropFirst(Broker.receiptCountMax)
+            let progress = part.last?.number ?? 0
+            emit(.send(session.id, .receipts(Receipts(progress: progress, receipts: Array(part)))))
+        }
+        emit(.send(session.id, .receipts(Receipts(progress: session.progress, receipts: Array(rest)))))
+    }
+
+    /// Receipts of one frame: 128 KiB, below every daemon's frame limit. Not tuned.
+    static let receiptCountMax = 4096
 }

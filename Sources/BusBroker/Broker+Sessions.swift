@@ -29,7 +29,11 @@ extension Broker {
         session.phase = .open
         session.name = name
         totals.sessionsOpened += 1
-        // Hellos come quickly and in order; what lies at the front is mostly this one.
+        forgetGreetings()
+    }
+
+    /// Hellos come quickly and in order: what lies at the front is mostly who just greeted, or left.
+    private func forgetGreetings() {
         while let first = greetings.first, sessions[first.session]?.phase != .greeting { greetings.removeFirst() }
     }
 
@@ -49,32 +53,59 @@ extension Broker {
         }
     }
 
-    /// A peer that says goodbye gets its receipts, then the end of the connection.
+    /// A peer that says goodbye gets its receipts, then the end of the connection. What it subscribed to ends now.
     private func leave(_ session: Session) {
-        tellReceipts()
-        end(session, .peerClosed, "goodbye")
+        guard !session.parked.isEmpty else { return end(session, .peerClosed, "goodbye") }
+        session.phase = .leaving
+        dropSubscriptions(session)
     }
 
     func refuse(_ id: SessionID, _ error: WireError) {
-        guard let session = sessions[id], session.phase != .closing else { return }
+        guard let session = sessions[id], session.phase == .greeting || session.phase == .open else { return }
         close(session, error.reason, error.description)
     }
 
     /// Tells a session why, and closes it.
     func close(_ session: Session, _ reason: Reason, _ message: String, inReplyTo type: FrameType? = nil) {
+        tellReceipts(to: session)
         let error = ErrorFrame(reason: reason, inReplyTo: type, isFatal: true, message: message)
         emit(.send(session.id, .error(error)))
         end(session, reason, message)
     }
 
-    private func end(_ session: Session, _ reason: Reason, _ message: String) {
+    /// The last thing said to a session is what it is owed for its publishes. From here on it holds nothing: while
+    /// its connection closes, it neither matches, queues nor stalls.
+    func end(_ session: Session, _ reason: Reason, _ message: String) {
+        tellReceipts(to: session)
         session.phase = .closing
+        release(session)
         emit(.close(session.id, reason, message: message))
+    }
+
+    private func release(_ session: Session) {
+        dropSubscriptions(session)
+        session.seals = [:]
+        session.recentSeal = nil
+        session.announced = []
+        session.granted = []
+        session.receipts = []
+        session.isUnreceipted = false
+        guard !session.parked.isEmpty else { return }
+        session.account.parkedLength -= session.parkedLength
+        session.parked = []
+        session.parkedLength = 0
+        parked.removeAll { $0 === session }
+    }
+
+    private func dropSubscriptions(_ session: Session) {
+        for subscription in session.subscriptions.values { discard(subscription) }
+        session.subscriptions = [:]
+        session.waiting = []
     }
 
     /// Answers a request. A peer that asks and asks without reading is closed.
     func answer(_ session: Session, _ frame: Frame) {
-        guard session.phase == .open else { return }
+        guard session.phase == .open || session.phase == .leaving else { return }
         if session.isBlocked {
             session.unreadCount += 1
             guard session.unreadCount <= configuration.unreadCountMax else {
@@ -93,16 +124,8 @@ extension Broker {
     func disconnect(_ id: SessionID, at now: Moment) {
         guard let session = sessions.removeValue(forKey: id) else { return }
         session.phase = .closing
-        for subscription in session.subscriptions.values { discard(subscription) }
-        session.subscriptions = [:]
-        session.waiting = []
-        session.seals = [:]
-        session.recentSeal = nil
-        session.account.parkedLength -= session.parkedLength
-        session.parked = []
-        session.parkedLength = 0
-        parked.removeAll { $0 === session }
-        unreceipted.removeAll { $0 === session }
+        release(session)
+        forgetGreetings()
         session.account.connectionCount -= 1
         if session.account.isIdle, session.account.topicCount == 0 { accounts[session.account.uid] = nil }
         resumeParked(at: now)
@@ -118,7 +141,12 @@ extension Broker {
 
 /// A shutdown under way.
 struct Drain {
+    /// When the rest is given up on.
     let deadline: Moment.Nanoseconds
+    /// Whether everyone was told goodbye.
+    var isClosing = false
+    /// Whether the end was told.
+    var isStopped = false
 }
 
 extension Broker {
@@ -131,17 +159,25 @@ extension Broker {
     /// Says goodbye to everyone as soon as nothing is queued or the time is over.
     func finishDrain(at now: Moment) {
         guard let drain = draining else { return }
+        if !drain.isClosing { closeAll(drain, at: now) }
+        guard draining?.isClosing == true, !drain.isStopped, sessions.isEmpty else { return }
+        draining?.isStopped = true
+        emit(.stopped)
+    }
+
+    private func closeAll(_ drain: Drain, at now: Moment) {
         let isDelivered = sessions.values.allSatisfy { session in
             session.subscriptions.values.allSatisfy { $0.queue.isEmpty || !$0.hasCredit }
         }
         guard isDelivered || drain.deadline <= now.monotonic else { return }
+        draining?.isClosing = true
         for session in sessions.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) where session.phase != .closing {
+            tellReceipts(to: session)
             if session.phase == .open {
                 let message = "the daemon is going down"
                 emit(.send(session.id, .closing(reason: .shuttingDown, message: message)))
             }
             end(session, .shuttingDown, "shutdown")
         }
-        if sessions.isEmpty { emit(.stopped) }
     }
 }

@@ -17,30 +17,34 @@ extension Broker {
     func park(_ publish: Publish, _ session: Session) {
         var kept = publish
         kept.batch = publish.batch.compacted()
+        // Its seal now: the publisher may close it before the publish goes on.
+        let seal = (try? SealedBatch(kept.batch)).flatMap { self.seal($0.header.seal, of: session) }
         if session.parked.isEmpty { parked.append(session) }
-        session.parked.append(kept)
-        session.parkedLength += kept.batch.count
-        session.account.parkedLength += kept.batch.count
+        session.parked.append(ParkedPublish(publish: kept, seal: seal))
+        session.parkedLength += kept.frameLength
+        session.account.parkedLength += kept.frameLength
         totals.publishesStalled += 1
     }
 
     func beginStall(_ subscription: Subscription, at now: Moment) {
         guard subscription.stall == .none else { return }
-        subscription.stall = .until(now.monotonic + subscription.stallTime)
-        stalling.append(subscription)
+        // No time at all is over before it begins.
+        let isOver = subscription.stallTime == 0
+        subscription.stall = isOver ? .timedOut : .until(now.monotonic + subscription.stallTime)
+        stalling[subscription.serial] = subscription
     }
 
     /// Ends a stall when its queue has emptied by half, or was discarded.
     func endStall(_ subscription: Subscription) {
         guard subscription.stall != .none else { return }
         subscription.stall = .none
-        stalling.removeAll { $0 === subscription }
+        stalling[subscription.serial] = nil
         mayResume = true
     }
 
     /// Publishers have waited long enough: from now on the oldest make room.
     func expireStalls(at now: Moment) {
-        for subscription in stalling where (subscription.stallDeadline ?? .max) <= now.monotonic {
+        for subscription in stalling.values where (subscription.stallDeadline ?? .max) <= now.monotonic {
             subscription.stall = .timedOut
             mayResume = true
         }
@@ -48,16 +52,23 @@ extension Broker {
 
     /// Takes up parked publishes, in the order in which their sessions began to wait, as far as they may go on.
     func resumeParked(at now: Moment) {
-        guard mayResume else { return }
-        mayResume = false
-        for session in parked {
-            while let publish = session.parked.first, session.phase == .open {
-                guard accept(publish, from: session, at: now) else { break }
-                session.parked.removeFirst()
-                session.parkedLength -= publish.batch.count
-                session.account.parkedLength -= publish.batch.count
-            }
+        // Once more where a session that was ended on the way held back others. Each turn ends a stall or a session.
+        while mayResume {
+            mayResume = false
+            for session in parked { resume(session, at: now) }
+            parked.removeAll { $0.parked.isEmpty }
         }
-        parked.removeAll { $0.parked.isEmpty }
+    }
+
+    private func resume(_ session: Session, at now: Moment) {
+        while let next = session.parked.first {
+            guard accept(next.publish, sealedBy: next.seal, from: session, at: now) else { return }
+            // Refusing it can end a session that doesn't read, which gives back all it has parked.
+            guard !session.parked.isEmpty else { return }
+            session.parked.removeFirst()
+            session.parkedLength -= next.publish.frameLength
+            session.account.parkedLength -= next.publish.frameLength
+        }
+        if session.phase == .leaving { end(session, .peerClosed, "goodbye") }
     }
 }

@@ -45,7 +45,6 @@ extension Broker {
         guard let subscription = find(number, session, .unsubscribe) else { return }
         tellMissed(subscription)
         session.subscriptions[number] = nil
-        session.waiting.removeAll { $0 === subscription }
         discard(subscription)
         answer(
             session,
@@ -84,7 +83,8 @@ extension Broker {
         return nil
     }
 
-    /// Takes a subscription out of everything but its session and gives back what it holds.
+    /// Takes a subscription out of everything but its session and gives back what it holds. Routes may remember it
+    /// until their topic's next event, and its session's list until that drains: with nothing in it.
     func discard(_ subscription: Subscription) {
         filters.remove(subscription)
         let account = subscription.session.account
@@ -92,6 +92,7 @@ extension Broker {
         account.queuedLength -= Int(subscription.queue.length)
         totals.eventsQueued -= subscription.queue.eventCount
         totals.bytesQueued -= subscription.queue.length
+        subscription.queue.removeAll()
         endStall(subscription)
     }
 }

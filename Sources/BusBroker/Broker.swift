@@ -25,8 +25,8 @@ public final class Broker {
 
     /// Sessions with receipts or progress to tell at the end of the round.
     var unreceipted: [Session] = []
-    /// Subscriptions that stall their publishers now.
-    var stalling: [Subscription] = []
+    /// Subscriptions that stall their publishers now, or did until their time was over, by serial.
+    var stalling: [UInt64: Subscription] = [:]
     /// Sessions with publishes that wait for a stalled subscription, oldest first.
     var parked: [Session] = []
     /// Whether a stall ended since parked publishes were last looked at.
@@ -82,10 +82,14 @@ public final class Broker {
 
     /// When `endRound` must be called even if nothing happens, on the monotonic clock; nil for never.
     public var nextDeadline: Moment.Nanoseconds? {
-        let stalls = stalling.lazy.compactMap(\.stallDeadline).min() ?? .max
-        let first = min(greetings.first?.deadline ?? .max, stalls, draining?.deadline ?? .max)
+        let stalls = stalling.values.lazy.compactMap(\.stallDeadline).min() ?? .max
+        let drain = draining.map { $0.isClosing ? .max : $0.deadline } ?? .max
+        let first = min(greetings.first?.deadline ?? .max, stalls, drain)
         return first == .max ? nil : first
     }
+
+    /// Whether there is something to carry out.
+    public var hasEffects: Bool { !effects.isEmpty }
 
     func emit(_ effect: Effect) { effects.append(effect) }
 

@@ -16,7 +16,7 @@ struct AcceptedBatch {
     var lastSequence: UInt64 { firstSequence + UInt64(eventCount) - 1 }
 }
 
-/// Events missed on one topic for one reason.
+/// Events missed on one topic for one reason; without positions when the topic isn't kept.
 struct Missed {
     var count: UInt64
     var firstSequence: UInt64
@@ -25,9 +25,14 @@ struct Missed {
 
 struct DeliveryQueue {
     struct MissedKey: Hashable {
-        let topic: Topic
+        /// Nil for all topics beyond `missedTopicCountMax` together.
+        let topic: Topic?
         let reason: Reason
     }
+
+    /// Topics whose losses are told one by one; a subscriber of everything that never reads must not hold an entry
+    /// for each topic there ever was. Not tuned.
+    static let missedTopicCountMax = 1024
 
     let eventCountMax: UInt64
     let lengthMax: UInt64
@@ -67,11 +72,26 @@ struct DeliveryQueue {
     mutating func dropFirst(_ reason: Reason) -> AcceptedBatch? {
         guard let batch = popFirst() else { return nil }
         let key = MissedKey(topic: batch.seal.topic.name, reason: reason)
-        var entry = missed[key] ?? Missed(count: 0, firstSequence: batch.firstSequence, lastSequence: 0)
-        entry.count += UInt64(batch.eventCount)
-        entry.lastSequence = batch.lastSequence
-        missed[key] = entry
+        if var entry = missed[key] {
+            entry.count += UInt64(batch.eventCount)
+            entry.lastSequence = batch.lastSequence
+            missed[key] = entry
+        } else if missed.count < DeliveryQueue.missedTopicCountMax {
+            missed[key] = Missed(
+                count: UInt64(batch.eventCount), firstSequence: batch.firstSequence, lastSequence: batch.lastSequence)
+        } else {
+            let rest = MissedKey(topic: nil, reason: reason)
+            missed[rest, default: Missed(count: 0, firstSequence: 0, lastSequence: 0)].count += UInt64(batch.eventCount)
+        }
         return batch
+    }
+
+    /// Forgets everything, and what was missed.
+    mutating func removeAll() {
+        batches = []
+        eventCount = 0
+        length = 0
+        missed = [:]
     }
 
     /// What is to be told before the next batch; nothing is left to tell afterwards.

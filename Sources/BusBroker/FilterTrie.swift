@@ -15,10 +15,10 @@ final class FilterTrie {
     private final class Node {
         var literals: [Token: Node] = [:]
         var star: Node?
-        /// Filters that end here.
-        var ending: [Subscription] = []
+        /// Filters that end here, by serial: thousands may share one filter and go one by one.
+        var ending: [UInt64: Subscription] = [:]
         /// Filters that end here with `>`.
-        var tails: [Subscription] = []
+        var tails: [UInt64: Subscription] = [:]
 
         var isEmpty: Bool { literals.isEmpty && star == nil && ending.isEmpty && tails.isEmpty }
     }
@@ -28,6 +28,9 @@ final class FilterTrie {
     private(set) var version: UInt64 = 0
     /// How many subscriptions there are.
     private(set) var count = 0
+
+    /// Whether no branch is left.
+    var isEmpty: Bool { root.isEmpty }
 
     private static let star = Token(bytes: [UInt8(ascii: "*")])
     private static let tail = Token(bytes: [UInt8(ascii: ">")])
@@ -39,12 +42,12 @@ final class FilterTrie {
         var node = root
         for token in subscription.filter.tokens.map(Token.init) {
             if token == FilterTrie.tail {
-                node.tails.append(subscription)
+                node.tails[subscription.serial] = subscription
                 return
             }
             node = FilterTrie.child(of: node, token)
         }
-        node.ending.append(subscription)
+        node.ending[subscription.serial] = subscription
     }
 
     private static func child(of node: Node, _ token: Token) -> Node {
@@ -71,11 +74,11 @@ final class FilterTrie {
     /// Whether `node` is empty afterwards. As deep as a filter has tokens, 16 at most.
     private func remove(_ subscription: Subscription, _ tokens: ArraySlice<Token>, from node: Node) -> Bool {
         guard let token = tokens.first else {
-            node.ending.removeAll { $0 === subscription }
+            node.ending[subscription.serial] = nil
             return node.isEmpty
         }
         if token == FilterTrie.tail {
-            node.tails.removeAll { $0 === subscription }
+            node.tails[subscription.serial] = nil
         } else if token == FilterTrie.star {
             if let child = node.star, remove(subscription, tokens.dropFirst(), from: child) { node.star = nil }
         } else if let child = node.literals[token], remove(subscription, tokens.dropFirst(), from: child) {
@@ -95,11 +98,11 @@ final class FilterTrie {
         _ tokens: ArraySlice<Token>, at node: Node, wildcards: Bool, into found: inout [Subscription]
     ) {
         guard let token = tokens.first else {
-            found += node.ending
+            found += node.ending.values
             return
         }
         if wildcards {
-            found += node.tails
+            found += node.tails.values
             if let child = node.star { collect(tokens.dropFirst(), at: child, wildcards: true, into: &found) }
         }
         if let child = node.literals[token] {

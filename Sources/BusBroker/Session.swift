@@ -10,7 +10,9 @@ final class Session {
         case greeting
         /// Authenticated; everything is allowed.
         case open
-        /// Told to leave; nothing it sends counts any more.
+        /// Said goodbye while publishes of it wait for a stalled subscription: they are still handled and told.
+        case leaving
+        /// Told to leave; nothing it sends counts any more, and nothing is held for it.
         case closing
     }
 
@@ -27,18 +29,18 @@ final class Session {
     /// The last publish number accepted or refused.
     var progress: UInt64 = 0
     /// Publishes that wait for a stalled subscription, numbers following `progress`.
-    var parked: Deque<Publish> = []
+    var parked: Deque<ParkedPublish> = []
     /// Bytes of `parked`.
     var parkedLength = 0
     /// Bytes of publishes whose progress hasn't been told yet: they count against the window.
     var untoldLength = 0
     var receipts: [Receipt] = []
-    /// Whether it stands in the broker's list of sessions to tell at the end of the round.
+    /// Whether there is progress to tell at the end of the round; it stands in the broker's list then.
     var isUnreceipted = false
 
     // Subscribing.
     var subscriptions: [UInt32: Subscription] = [:]
-    /// Subscriptions with something to deliver, taken in turns.
+    /// Subscriptions with something to deliver and the credit for it, taken in turns as the connection drains.
     var waiting: Deque<Subscription> = []
     var announced: Set<UInt64> = []
     var granted: Set<GrantKey> = []
@@ -56,6 +58,12 @@ final class Session {
         self.peer = peer
         self.account = account
     }
+}
+
+/// A publish that waits, and the seal it came under, which may have been closed since; nil for none of the session's.
+struct ParkedPublish {
+    let publish: Publish
+    let seal: Seal?
 }
 
 /// A topic and epoch whose secret a session was granted.

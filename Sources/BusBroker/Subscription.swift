@@ -21,7 +21,7 @@ final class Subscription {
     var lastDelivery: UInt64 = 0
     var acknowledged: UInt64 = 0
     var missedCount: UInt64 = 0
-    /// Whether it stands in its session's list of those with something to deliver.
+    /// Whether it stands in its session's list of those that go on when the connection has drained.
     var isWaiting = false
     var stall = Stall.none
 

@@ -70,6 +70,11 @@ struct TimerHeap {
         siftDown(last.place)
     }
 
+    mutating func removeAll() {
+        for timer in timers { timer.place = -1 }
+        timers = []
+    }
+
     /// Takes out the first timer if it was armed before `limit` and is due at `now`.
     ///
     /// The limit keeps a timer that arms itself anew, already due, from holding the round for ever.

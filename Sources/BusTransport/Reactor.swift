@@ -62,9 +62,12 @@ public final class Reactor: @unchecked Sendable {
     let vectors = UnsafeMutablePointer<iovec>.allocate(capacity: Reactor.vectorsMax)
     private var outboxes: [Outbox] = []
 
+    // Lists in pairs where every round needs them: swapped, so that callbacks add to the one that is not walked
+    // through and neither is allocated anew.
     private var dirty: [Connection] = []
     private var flushing: [Connection] = []
     private var flushed: [Connection] = []
+    private var reporting: [Connection] = []
     private var ended: [Connection] = []
     private var resumed: [Connection] = []
 
@@ -159,7 +162,7 @@ public final class Reactor: @unchecked Sendable {
     private func redeliver() {
         guard !resumed.isEmpty else { return }
         let connections = resumed
-        resumed.removeAll(keepingCapacity: true)
+        resumed = []
         for connection in connections { connection.redeliver() }
     }
 
@@ -181,18 +184,18 @@ public final class Reactor: @unchecked Sendable {
     /// Owners hear of results after all flushes, so that what they write in answer waits for the next round.
     private func report() {
         if !flushed.isEmpty {
-            let connections = flushed
-            flushed.removeAll(keepingCapacity: true)
-            for connection in connections { connection.reportFlush() }
+            swap(&flushed, &reporting)
+            for connection in reporting { connection.reportFlush() }
+            reporting.removeAll(keepingCapacity: true)
         }
         if !ended.isEmpty {
             let connections = ended
-            ended.removeAll(keepingCapacity: true)
+            ended = []
             for connection in connections { connection.reportEnd() }
         }
     }
 
-    /// Closes every connection and listener and tells their owners.
+    /// Closes every connection and listener, tells their owners, and forgets all others.
     func endEverything() {
         for source in poller.sources {
             switch source {
@@ -203,7 +206,10 @@ public final class Reactor: @unchecked Sendable {
             }
         }
         while !ended.isEmpty || !flushed.isEmpty { report() }
-        observers.removeAll()
+        dirty = []
+        resumed = []
+        observers = []
+        timers.removeAll()
     }
 
     // MARK: What connections ask for

@@ -81,7 +81,8 @@ public struct SealedBatch: Sendable {
             throw .malformedBatch("columns of \(columns) bytes")
         }
         guard BatchHeader.length + columns + body == bytes.count else {
-            throw .malformedBatch("lengths in its header add up to \(BatchHeader.length + columns + body), not \(bytes.count)")
+            let sum = BatchHeader.length + columns + body
+            throw .malformedBatch("lengths in its header add up to \(sum), not \(bytes.count)")
         }
         guard body >= BatchHeader.tagLength + Int(header.eventCount) * EventRecord.lengthMin else {
             throw .malformedBatch("a body of \(body) bytes can't hold \(header.eventCount) events")
@@ -103,7 +104,7 @@ public struct SealedBatch: Sendable {
 
 extension BatchHeader {
     fileprivate init(_ bytes: SharedBytes) throws(WireError) {
-        var reader = ByteReader(bytes, range: 0..<BatchHeader.length, frame: .publish)
+        var reader = ByteReader(bytes, range: 0..<BatchHeader.length, frame: nil)
         let version: UInt8 = try reader.integer("version")
         let suite: UInt8 = try reader.integer("suite")
         let flags: UInt16 = try reader.integer("flags")

@@ -46,12 +46,14 @@ public struct BatchColumns: Sendable, Equatable {
 
     /// Reads the columns of a batch of `count` events and checks that they fill their bytes exactly.
     public init(_ bytes: SharedBytes, eventCount count: Int) throws(WireError) {
-        var reader = ByteReader(bytes, range: 0..<bytes.count, frame: .publish)
+        var reader = ByteReader(bytes, range: 0..<bytes.count, frame: nil)
         let bitmap: UInt32 = try reader.integer("column bitmap")
         guard bitmap >> UInt32(2 * BatchColumns.columnCount) == 0 else {
             throw .malformedBatch("has columns this version doesn't know")
         }
-        func read<V>(_ index: UInt32, _ value: (inout ByteReader) throws(WireError) -> V) throws(WireError) -> Column<V> {
+        func read<V>(
+            _ index: UInt32, _ value: (inout ByteReader) throws(WireError) -> V
+        ) throws(WireError) -> Column<V> {
             switch (bitmap >> (2 * index)) & 0b11 {
             case 0b00: return .none
             case 0b01: return .all(try value(&reader))
@@ -117,7 +119,7 @@ extension SealedBatch {
     public func checkColumns() throws(WireError) {
         let count = Int(header.eventCount)
         guard !header.firstID.isZero else { throw .malformedBatch("its first id is zero") }
-        let isBare = header.columnsLength == 4 && columns.base.loadUnaligned(as: UInt32.self) == 0
+        let isBare = header.columnsLength == 4 && columns.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) } == 0
         let ids = isBare ? .none : try BatchColumns(columns, eventCount: count).id
         switch ids {
         case .none:
@@ -126,7 +128,9 @@ extension SealedBatch {
             }
         case .all: throw .malformedBatch("gives all its events one id")
         case .each(let ids):
-            guard ids[0] == header.firstID, !ids.contains(.zero) else { throw .malformedBatch("has a wrong or zero id") }
+            guard ids[0] == header.firstID, !ids.contains(.zero) else {
+                throw .malformedBatch("has a wrong or zero id")
+            }
         }
     }
 }

@@ -13,10 +13,19 @@ extension BusUUID {
 
     /// The UUID that `text` spells (36 characters, either case), or nil.
     public init?(_ text: String) {
-        guard text.utf8.count == 36 else { return nil }  // a NUL inside would end libuuid's reading early
+        // libuuid takes white space and signs where digits belong, and reads another UUID than is written there.
+        guard text.utf8.count == 36, zip(0..., text.utf8).allSatisfy(BusUUID.isPlausible) else { return nil }
         var bytes: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
         guard withUnsafeMutableBytes(of: &bytes, { uuid_parse(text, $0.baseAddress) }) == 0 else { return nil }
         self = withUnsafeBytes(of: bytes) { BusUUID(bytes: $0) }
+    }
+
+    /// Whether `byte` may stand at `index` of a UUID's text: dashes between the groups, else a hexadecimal digit.
+    private static func isPlausible(_ index: Int, _ byte: UInt8) -> Bool {
+        switch index {
+        case 8, 13, 18, 23: byte == UInt8(ascii: "-")
+        default: Character(Unicode.Scalar(byte)).isHexDigit
+        }
     }
 
     /// The UUID in these 16 bytes, network byte order.

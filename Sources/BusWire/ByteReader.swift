@@ -5,10 +5,12 @@ struct ByteReader {
     private let bytes: SharedBytes
     private(set) var position: Int
     private let end: Int
-    private let frame: FrameType
+    private let frame: FrameType?
 
     /// A cursor over `range` of `bytes`.
-    init(_ bytes: SharedBytes, range: Range<Int>, frame: FrameType) {
+    ///
+    /// - Parameter frame: what the bytes are a part of; nil for a batch, whose refusal leaves the connection open.
+    init(_ bytes: SharedBytes, range: Range<Int>, frame: FrameType?) {
         self.bytes = bytes
         position = range.lowerBound
         end = range.upperBound
@@ -20,14 +22,16 @@ struct ByteReader {
 
     mutating func integer<T: FixedWidthInteger>(_ what: StaticString, as type: T.Type = T.self) throws(WireError) -> T {
         guard remaining >= MemoryLayout<T>.size else { throw truncated(what) }
-        let value = bytes.base.loadUnaligned(fromByteOffset: position, as: T.self)
+        let value = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: T.self) }
         position += MemoryLayout<T>.size
         return T(littleEndian: value)
     }
 
     mutating func uuid(_ what: StaticString) throws(WireError) -> BusUUID {
         guard remaining >= 16 else { throw truncated(what) }
-        let value = BusUUID(bytes: UnsafeRawBufferPointer(start: bytes.base + position, count: 16))
+        let value = bytes.withUnsafeBytes {
+            BusUUID(bytes: UnsafeRawBufferPointer(rebasing: $0[position..<position + 16]))
+        }
         position += 16
         return value
     }
@@ -48,5 +52,8 @@ struct ByteReader {
         position += count
     }
 
-    private func truncated(_ what: StaticString) -> WireError { .truncated(frame: frame, what: "\(what)") }
+    private func truncated(_ what: StaticString) -> WireError {
+        guard let frame else { return .malformedBatch("ends within its \(what)") }
+        return .truncated(frame: frame, what: "\(what)")
+    }
 }

@@ -23,7 +23,7 @@ public struct EventRecord: Sendable {
     public var headers: [EventHeader] {
         var list: [EventHeader] = []
         guard headerCount > 0 else { return list }
-        var reader = ByteReader(headerBytes, range: 0..<headerBytes.count, frame: .deliver)
+        var reader = ByteReader(headerBytes, range: 0..<headerBytes.count, frame: nil)
         for _ in 0..<headerCount {
             // Cannot fail: the same bytes were read in `next`.
             guard let header = try? EventHeader(&reader) else { break }
@@ -34,10 +34,10 @@ public struct EventRecord: Sendable {
 
     /// Reads the record at `position` of an opened body and moves behind it.
     public static func next(in body: SharedBytes, at position: inout Int) throws(WireError) -> EventRecord {
-        var outer = ByteReader(body, range: position..<body.count, frame: .deliver)
+        var outer = ByteReader(body, range: position..<body.count, frame: nil)
         let length: UInt32 = try outer.integer("event length")
-        guard outer.remaining >= Int(length) else { throw .truncated(frame: .deliver, what: "event") }
-        var reader = ByteReader(body, range: outer.position..<outer.position + Int(length), frame: .deliver)
+        guard outer.remaining >= Int(length) else { throw .malformedBatch("ends within its event") }
+        var reader = ByteReader(body, range: outer.position..<outer.position + Int(length), frame: nil)
         let time: Int64 = try reader.integer("time")
         let count = Int(try reader.integer("header count", as: UInt16.self))
         guard count <= Limits.headerCountMax else {
@@ -47,7 +47,13 @@ public struct EventRecord: Sendable {
         for _ in 0..<count {
             let name: UInt8 = try reader.integer("header name length")
             let value: UInt16 = try reader.integer("header value length")
-            try reader.skip(Int(name) + Int(value), "header")
+            guard name > 0 else { throw .malformedBatch("an event header without a name") }
+            let both = Int(name) + Int(value)
+            guard both <= Limits.headerLengthMax else {
+                throw .malformedBatch(
+                    "an event header of \(both) bytes, at most \(Limits.headerLengthMax) are allowed")
+            }
+            try reader.skip(both, "header")
         }
         let headerBytes = count == 0 ? SharedBytes.empty : body.slice(start..<reader.position)
         position = outer.position + Int(length)
@@ -106,7 +112,8 @@ public struct EventHeader: Sendable, Equatable {
             if header.name.isEmpty { return "a header without a name" }
             let length = header.name.utf8.count + header.value.utf8.count
             if header.name.utf8.count > 255 || length > Limits.headerLengthMax {
-                return "header \(header.name.prefix(40)) has \(length) bytes, at most \(Limits.headerLengthMax) are allowed"
+                let name = header.name.prefix(40)
+                return "header \(name) has \(length) bytes, at most \(Limits.headerLengthMax) are allowed"
             }
         }
         return nil

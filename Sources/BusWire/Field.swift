@@ -18,6 +18,25 @@ enum FieldTag: UInt16 {
     static let headerLength = 6
 }
 
+extension FrameType {
+    /// Whether version 1 gives this field a meaning in this frame; elsewhere it is as unknown as any other.
+    func has(_ tag: FieldTag) -> Bool {
+        switch self {
+        case .hello, .welcome: tag == .name
+        case .error, .closing: tag == .message
+        case .openSeal, .gap: tag == .topic
+        case .sealOpened: tag == .grant
+        case .subscribe: tag == .filter
+        case .announce: tag == .topic || tag == .name
+        case .grant: tag == .topic || tag == .grant
+        case .inspected: tag == .row || tag == .number || tag == .text
+        case .goodbye, .closeSeal, .publish, .receipts, .subscribed, .unsubscribe, .unsubscribed, .credit,
+            .acknowledge, .deliver, .inspect:
+            false
+        }
+    }
+}
+
 /// The fields of one received frame.
 struct Fields {
     private(set) var list: [(tag: FieldTag, value: SharedBytes)] = []
@@ -34,7 +53,7 @@ struct Fields {
             let raw: UInt16 = try reader.integer("field tag")
             let length: UInt32 = try reader.integer("field length")
             let value = try reader.take(Int(length), "field value")
-            if let tag = FieldTag(rawValue: raw & ~FieldTag.requiredBit) {
+            if let tag = FieldTag(rawValue: raw & ~FieldTag.requiredBit), frame.has(tag) {
                 list.append((tag, value))
             } else if raw & FieldTag.requiredBit != 0 {
                 throw .unknownRequiredField(frame: frame, tag: raw & ~FieldTag.requiredBit)
@@ -48,7 +67,8 @@ struct Fields {
             throw .invalid(frame: frame, what: "has no \(tag)")
         }
         guard found.value.count <= lengthMax else {
-            throw .invalid(frame: frame, what: "\(tag) has \(found.value.count) bytes, at most \(lengthMax) are allowed")
+            throw .invalid(
+                frame: frame, what: "\(tag) has \(found.value.count) bytes, at most \(lengthMax) are allowed")
         }
         return found.value.array
     }
@@ -70,8 +90,8 @@ extension [UInt8] {
     /// A text field, cut at a character so that it keeps its bound.
     mutating func putField(_ tag: FieldTag, _ text: String, lengthMax: Int) {
         guard !text.isEmpty else { return }
-        var cut = Substring(text)
-        while cut.utf8.count > lengthMax { cut.removeLast() }
-        putField(tag, cut.utf8)
+        var end = text.utf8.index(text.startIndex, offsetBy: lengthMax, limitedBy: text.endIndex) ?? text.endIndex
+        while end.samePosition(in: text) == nil { text.utf8.formIndex(before: &end) }
+        putField(tag, text.utf8[..<end])
     }
 }

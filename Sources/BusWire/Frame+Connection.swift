@@ -77,7 +77,7 @@ public struct ErrorFrame: Sendable, Equatable {
     public var isFatal: Bool
     /// The refused frame's own number: request, publish number or subscription. 0 for none.
     public var request: UInt64
-    /// What was wrong, where, and what to do; for people, at most 1 KiB.
+    /// What was wrong, where, and what to do; for people, at most 960 bytes.
     public var message: String
 
     /// An error of these parts.

@@ -29,8 +29,9 @@ public struct SealOpened: Sendable, Equatable {
     public var batchLengthMax: UInt32
     /// How many events a batch may hold on this topic.
     public var batchEventCountMax: UInt32
-    /// Incarnation and counter of the grant's nonce.
+    /// Incarnation of the grant's nonce.
     public var grantIncarnation: UInt32
+    /// Counter of the grant's nonce.
     public var grantCounter: UInt64
     /// Seal key, nonce base and key check (60 bytes) and a tag, sealed under the connection key.
     public var grant: [UInt8]
@@ -66,6 +67,9 @@ public struct Publish: Sendable, Equatable {
         self.wantsReceipt = wantsReceipt
         self.batch = batch
     }
+
+    /// Bytes of the whole frame, header included: what counts against the publish window.
+    public var frameLength: Int { Limits.frameHeaderLength + FrameType.publish.fixedLength + batch.count }
 }
 
 /// How far the daemon is with a connection's publishes, and what became of them.

@@ -107,8 +107,9 @@ public struct Announcement: Sendable, Equatable {
     public var seal: UInt64
     /// Its generation of keys.
     public var epoch: UInt32
-    /// The publisher's user and group, from the kernel.
+    /// The publisher's user, from the kernel.
     public var uid: UInt32
+    /// The publisher's group, from the kernel.
     public var gid: UInt32
     /// The publisher's salt, 32 bytes.
     public var salt: [UInt8]
@@ -143,8 +144,9 @@ public struct Announcement: Sendable, Equatable {
 public struct Grant: Sendable, Equatable {
     /// The generation of keys.
     public var epoch: UInt32
-    /// Incarnation and counter of the grant's nonce.
+    /// Incarnation of the grant's nonce.
     public var incarnation: UInt32
+    /// Counter of the grant's nonce.
     public var counter: UInt64
     /// The topic's name.
     public var topic: [UInt8]
@@ -201,8 +203,9 @@ public struct Gap: Sendable, Equatable {
     public var reason: Reason
     /// How many events; nil when that can't be known.
     public var count: UInt64?
-    /// First and last position missed; 0 when unknown.
+    /// First position missed; 0 when unknown.
     public var firstSequence: UInt64
+    /// Last position missed; 0 when unknown.
     public var lastSequence: UInt64
     /// On which topic; empty when unknown.
     public var topic: [UInt8]

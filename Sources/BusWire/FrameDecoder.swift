@@ -38,15 +38,16 @@ public struct FrameDecoder: Sendable {
     public func next(in bytes: SharedBytes, at position: Int = 0) throws(WireError) -> Step {
         let available = bytes.count - position
         guard available >= Limits.frameHeaderLength else {
-            if available > 0, frameLengthMax <= Limits.helloLengthMax { try refuseForeign(bytes, at: position) }
+            // The fifth byte is enough to know a length out of bounds and a type that isn't first.
+            if available > 4, bodyLength(bytes, at: position) > frameLengthMax - Limits.frameHeaderLength {
+                try refuseForeign(bytes, at: position)
+            }
             return .incomplete(needed: 0)
         }
-        let body = Int(UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
-        let length = body + Limits.frameHeaderLength
+        let length = bodyLength(bytes, at: position) + Limits.frameHeaderLength
         let rawType = bytes[position + 4]
         guard length <= frameLengthMax else {
-            // Before the hello, a length out of bounds is most likely somebody else's protocol.
-            if frameLengthMax <= Limits.helloLengthMax { try refuseForeign(bytes, at: position) }
+            try refuseForeign(bytes, at: position)
             throw .frameTooLong(length: length, limit: frameLengthMax)
         }
         guard let type = FrameType(rawValue: rawType) else {
@@ -61,10 +62,18 @@ public struct FrameDecoder: Sendable {
         return .frame(frame, length: length)
     }
 
-    /// A first frame is a hello: anything whose type byte is another one isn't this protocol.
+    /// What the header says of the bytes behind it; its first four must be there.
+    private func bodyLength(_ bytes: SharedBytes, at position: Int) -> Int {
+        Int(UInt32(littleEndian: bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: UInt32.self) }))
+    }
+
+    /// Before the welcome, a length out of bounds and a type that can't be first are somebody else's protocol.
     private func refuseForeign(_ bytes: SharedBytes, at position: Int) throws(WireError) {
-        let first: FrameType = sender == .client ? .hello : .welcome
-        if bytes.count - position > 4, bytes[position + 4] != first.rawValue { throw .notThisProtocol }
+        guard frameLengthMax <= Limits.helloLengthMax else { return }
+        switch (sender, FrameType(rawValue: bytes[position + 4])) {
+        case (.client, .hello), (.server, .welcome), (.server, .error), (.server, .closing): return
+        default: throw .notThisProtocol
+        }
     }
 
     private func decode(_ type: FrameType, _ bytes: SharedBytes, _ range: Range<Int>) throws(WireError) -> Frame {

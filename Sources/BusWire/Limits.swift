@@ -23,8 +23,8 @@ public enum Limits {
     public static let tokenCountMax = 16
     /// A session's name, a bus's name, an implementation string: enough for a unit name.
     public static let nameLengthMax = 255
-    /// A message for people in an error frame.
-    public static let messageLengthMax = 1024
+    /// A message for people in an error frame, which must fit before the welcome with its 30 bytes around it.
+    public static let messageLengthMax = 960
 
     /// An event's payload unless the administrator says otherwise (DESIGN 8).
     public static let payloadLengthMax = 1 << 20

@@ -60,19 +60,22 @@ public struct SharedBytes: Sendable {
     /// Whether there are no bytes.
     public var isEmpty: Bool { count == 0 }
 
-    /// Where the window begins. Valid while somebody holds the storage.
+    /// Where the window begins. Valid while somebody holds the storage; `withUnsafeBytes` holds it for its body.
     public var base: UnsafeRawPointer { UnsafeRawPointer(storage.base + offset) }
 
     /// The bytes as a buffer, valid inside `body`.
     @inlinable
     public func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-        try body(UnsafeRawBufferPointer(start: base, count: count))
+        // The storage may otherwise be freed after its last mention, which is before `body`.
+        try withExtendedLifetime(storage) { () throws(E) -> R in
+            try body(UnsafeRawBufferPointer(start: base, count: count))
+        }
     }
 
     /// One byte; `index` counts from the beginning of the window.
     public subscript(index: Int) -> UInt8 {
         precondition(index >= 0 && index < count, "index outside the window")
-        return base.load(fromByteOffset: index, as: UInt8.self)
+        return withUnsafeBytes { $0[index] }
     }
 
     /// A narrower window on the same storage; `range` counts from the beginning of this one.

@@ -132,7 +132,8 @@ private func checkName(_ bytes: [UInt8], wildcards: Bool) throws(NameFault) {
     guard bytes.count <= Limits.topicLengthMax else { throw .tooLong(bytes.count) }
     guard first != dot, last != dot else { throw .edgeDot }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
-    for scalar in text.unicodeScalars where scalar.properties.isWhitespace || scalar.properties.generalCategory == .control {
+    for scalar in text.unicodeScalars
+    where scalar.properties.isWhitespace || scalar.properties.generalCategory == .control {
         throw .forbidden("U+" + String(scalar.value, radix: 16, uppercase: true))
     }
     let tokens = bytes.split(separator: dot, omittingEmptySubsequences: false)

@@ -1,0 +1,119 @@
+// Publishing, one call at a time. For streams see `WindowedPublisher`.
+
+public import BusWire
+
+extension BusConnection {
+    /// Publishes an event and waits for its receipt.
+    ///
+    /// When the connection is lost meanwhile, the event is sent again with the same id as soon as it is back.
+    /// - Throws: `BusError`; after `.cancelled` it may still be delivered.
+    @discardableResult
+    public func publish(_ event: OutgoingEvent, to topic: String) async throws(BusError) -> PublishReceipt {
+        try await publish([event], to: topic)
+    }
+
+    /// Publishes a text and waits for its receipt.
+    @discardableResult
+    public func publish(_ text: String, to topic: String) async throws(BusError) -> PublishReceipt {
+        try await publish([OutgoingEvent(text)], to: topic)
+    }
+
+    /// Publishes events together: all of them, as one batch, or none.
+    ///
+    /// - Throws: `BusError.tooLarge` when they don't fit into one batch (4,096 events, 256 KiB).
+    @discardableResult
+    public func publish(_ events: [OutgoingEvent], to topic: String) async throws(BusError) -> PublishReceipt {
+        let topic = try checkedTopic(topic)
+        guard !events.isEmpty else { throw .tooLarge("no events to publish") }
+        for event in events { try core.check(payloadLength: event.payload.count, event.headers) }
+        await core.publishing.waitForRoom()
+        if let failure = core.failure { throw failure }
+        let publisher = core.publishing.topic(topic)
+        if events.count > 1 { try checkFitsOneBatch(events) }
+        // Several events are atomic: they begin a batch, so that they can't be split over two.
+        if events.count > 1 { core.publishing.close(publisher) }
+        let number = core.publishing.makeWaiterNumber()
+        return try await receipt(events, on: publisher, number)
+    }
+
+    /// Publishes without a receipt: for telemetry. Waits only while too much is waiting to be sent.
+    ///
+    /// - Returns: the event's id.
+    @discardableResult
+    public func publishWithoutReceipt(_ event: OutgoingEvent, to topic: String) async throws(BusError) -> BusUUID {
+        let topic = try checkedTopic(topic)
+        try core.check(payloadLength: event.payload.count, event.headers)
+        await core.publishing.waitForRoom()
+        if let failure = core.failure { throw failure }
+        let batch = gather(event, core.publishing.topic(topic), wantsReceipt: false)
+        return batch.id(at: batch.eventCount - 1)
+    }
+
+    /// A publisher that gives up to `window` events away before it waits for receipts. Use it inside `run`.
+    public func publisher(
+        for topic: String, window: Int = 65_536, receipts: Bool = true
+    ) throws(BusError) -> WindowedPublisher {
+        WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), wantsReceipts: receipts)
+    }
+
+    private func checkedTopic(_ name: String) throws(BusError) -> Topic {
+        do throws(NameFault) {
+            let topic = try Topic(name)
+            guard !topic.isReserved else { throw .reserved }
+            return topic
+        } catch {
+            throw .badName(name, error)
+        }
+    }
+
+    /// Against the protocol's own bounds, with every event carrying all columns.
+    private func checkFitsOneBatch(_ events: [OutgoingEvent]) throws(BusError) {
+        let columns = events.contains { $0.id != nil || $0.correlation != nil || $0.causation != nil }
+        let length = events.reduce(BatchHeader.length + 4 + BatchHeader.tagLength) { sum, event in
+            event.headers.reduce(sum + EventRecord.lengthMin + event.payload.count) {
+                $0 + 3 + $1.name.utf8.count + $1.value.utf8.count
+            }
+        }
+        let columnsLength = columns ? 4 + 48 * events.count : 4
+        guard events.count <= Limits.batchEventCountMax, columnsLength <= Limits.columnsLengthMax,
+            length + columnsLength <= Limits.batchLengthMax
+        else {
+            throw .tooLarge(
+                "\(events.count) events of \(length) bytes don't fit into one batch "
+                    + "(\(Limits.batchEventCountMax) events, \(Limits.batchLengthMax) bytes, "
+                    + "ids and correlations within \(Limits.columnsLengthMax) bytes)")
+        }
+    }
+
+    private func gather(_ event: OutgoingEvent, _ topic: TopicPublisher, wantsReceipt: Bool) -> OutgoingBatch {
+        event.payload.withUnsafeBytes {
+            core.publishing.gather(
+                $0, on: topic, headers: event.headers, id: event.id, correlation: event.correlation,
+                causation: event.causation, wantsReceipt: wantsReceipt)
+        }
+    }
+
+    private func receipt(
+        _ events: [OutgoingEvent], on topic: TopicPublisher, _ number: UInt64
+    ) async throws(BusError) -> PublishReceipt {
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                var last: OutgoingBatch?
+                for event in events { last = gather(event, topic, wantsReceipt: true) }
+                guard let batch = last else { return }
+                batch.waiters.append(
+                    OutgoingBatch.Waiter(
+                        number: number, firstIndex: batch.eventCount - events.count, count: events.count,
+                        continuation: continuation))
+                if Task.isCancelled { cancel(number) }
+            }
+        } onCancel: {
+            Task { await self.cancel(number) }
+        }
+        return try result.get()
+    }
+
+    private func cancel(_ number: UInt64) {
+        core.publishing.removeWaiter(number)?.continuation.resume(returning: .failure(.cancelled))
+    }
+}

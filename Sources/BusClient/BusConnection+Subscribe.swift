@@ -1,0 +1,56 @@
+// Subscribing: as a sequence of events, as a sequence of batches, or with a handler on the connection's executor.
+
+import BusWire
+
+extension BusConnection {
+    /// Subscribes and waits until the daemon has confirmed: what is accepted from then on arrives.
+    ///
+    /// The daemon sends as much as the application takes; see `SubscribeOptions` for what happens beyond.
+    /// - Throws: `BusError.badName`, `.refused`.
+    public func subscribe(
+        _ filter: String, _ options: SubscribeOptions = SubscribeOptions()
+    ) async throws(BusError) -> Subscription {
+        Subscription(self, try await add(filter, options, nil))
+    }
+
+    /// Subscribes with a handler that is called on the connection's executor for every batch, without any change of
+    /// thread. While it runs nothing else happens on this connection.
+    public func subscribe(
+        _ filter: String, _ options: SubscribeOptions = SubscribeOptions(),
+        handler: @escaping @Sendable (BatchArrival) -> Void
+    ) async throws(BusError) -> HandledSubscription {
+        HandledSubscription(self, try await add(filter, options, handler))
+    }
+
+    private func add(
+        _ pattern: String, _ options: SubscribeOptions, _ handler: (@Sendable (BatchArrival) -> Void)?
+    ) async throws(BusError) -> SubscriptionState {
+        let filter: TopicFilter
+        do throws(NameFault) { filter = try TopicFilter(pattern) } catch { throw .badName(pattern, error) }
+        if let failure = core.failure { throw failure }
+        let state = SubscriptionState(core, filter: filter, options: options, handler: handler)
+        core.subscribing.add(state)
+        try await state.confirmed().get()
+        return state
+    }
+
+    func next(_ state: SubscriptionState) async throws(BusError) -> BatchArrival? {
+        try await state.nextArrival()
+    }
+
+    func cancel(_ state: SubscriptionState) { state.cancel() }
+}
+
+/// A subscription whose events go to a handler.
+public struct HandledSubscription: Sendable {
+    private let connection: BusConnection
+    private let state: SubscriptionState
+
+    init(_ connection: BusConnection, _ state: SubscriptionState) {
+        self.connection = connection
+        self.state = state
+    }
+
+    /// Ends it: the handler is not called again.
+    public func cancel() async { await connection.cancel(state) }
+}

@@ -1,0 +1,229 @@
+// The connection's inside: what is shared by publishing and subscribing, and frames handed to whom they concern.
+// Everything here runs on the reactor's thread, which is the actor's executor, so that calls are plain calls.
+//
+// Its other half, ClientCore+Link.swift, connects, shakes hands and comes back.
+
+import BusCrypto
+import BusTransport
+import BusWire
+import Glibc
+
+/// Confined to its reactor; the actor `BusConnection` is the only door to it from other threads.
+final class ClientCore: @unchecked Sendable {
+    /// Where the connection stands.
+    enum Phase {
+        /// No socket: before the first attempt, or waiting for the next.
+        case idle
+        /// Connected; the welcome is awaited.
+        case greeting
+        /// Everything is allowed.
+        case open
+        /// Goodbye was said; the daemon's end of the stream is awaited.
+        case leaving
+        /// Over for good.
+        case ended
+    }
+
+    let options: ConnectOptions
+    let reactor: Reactor
+    let ownsReactor: Bool
+    let trust: Trust
+    var phase = Phase.idle
+    var connection: Connection?
+    var decoder = FrameDecoder(from: .server, frameLengthMax: Limits.helloLengthMax)
+    var handshake: HandshakeKey?
+    var helloBytes: [UInt8] = []
+    var keys: ConnectionKeys?
+    var welcome: Welcome?
+    /// The daemon's life that the last welcome told of.
+    var lastIncarnation: BusUUID?
+    var attempts = 0
+    var retry: DeadlineTimer?
+    /// Why the daemon said it would close, to tell with the loss.
+    var parting: String?
+    /// A fatal refusal that trying again can't mend.
+    var refusal: BusError?
+    /// Why it ended for good.
+    private(set) var failure: BusError?
+    var opening: CheckedContinuation<Result<Void, BusError>, Never>?
+    var ending: [CheckedContinuation<Void, Never>] = []
+    private var inspections: [UInt32: CheckedContinuation<Result<[[InspectedValue]], BusError>, Never>] = [:]
+    private var nextInspection: UInt32 = 1
+    private var scratch: [UInt8] = []
+    private(set) var hasCreditDue = false
+    private var isFlushRequested = false
+
+    private(set) lazy var publishing = Publishing(self)
+    private(set) lazy var subscribing = Subscribing(self)
+
+    init(_ options: ConnectOptions) throws(BusError) {
+        self.options = options
+        ownsReactor = options.reactor == nil
+        trust = Trust(further: options.trustedUID)
+        if let shared = options.reactor {
+            reactor = shared
+        } else {
+            do throws(TransportError) {
+                reactor = try Reactor(name: "bus client")
+            } catch {
+                throw .unreachable(path: options.address.path, cause: error)
+            }
+        }
+        if ownsReactor { reactor.start() }
+    }
+
+    var isOpen: Bool { phase == .open }
+    var publishWindow: Int { Int(welcome?.publishWindow ?? 0) }
+
+    /// Microseconds since 1970.
+    var wallClock: Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+    }
+
+    /// What no batch may carry is refused before it is gathered.
+    func check(payloadLength: Int, _ headers: [EventHeader]) throws(BusError) {
+        if let failure { throw failure }
+        let limit = Int(welcome?.payloadLengthMax ?? UInt32(Limits.payloadLengthMax))
+        guard payloadLength <= limit else {
+            throw .tooLarge("a payload of \(payloadLength) bytes, at most \(limit) are allowed on this bus")
+        }
+        if !headers.isEmpty, let fault = EventHeader.fault(in: headers) { throw .tooLarge(fault) }
+    }
+
+    // MARK: Writing
+
+    /// Writes a frame; it leaves at the end of the round. Without a connection it is dropped: what matters is
+    /// written again when the connection is back.
+    func write(_ frame: Frame) {
+        guard phase == .open || phase == .greeting, let connection else { return }
+        scratch.removeAll(keepingCapacity: true)
+        frame.encode(into: &scratch)
+        scratch.withUnsafeBytes { connection.write(copying: $0) }
+        let tail = frame.tail
+        if !tail.isEmpty { connection.write(tail) }
+    }
+
+    /// Makes sure that a round ends soon: what was gathered is looked at then.
+    func requestFlush() {
+        guard !isFlushRequested else { return }
+        isFlushRequested = true
+        reactor.requestRound()
+    }
+
+    func noteCreditDue() {
+        hasCreditDue = true
+        requestFlush()
+    }
+
+    // MARK: Reading
+
+    /// A frame of an authenticated daemon.
+    func take(_ frame: Frame) throws(BusError) {
+        switch frame {
+        case .deliver(let deliver): try subscribing.delivered(deliver)
+        case .receipts(let receipts): try publishing.take(receipts)
+        case .gap(let gap): try subscribing.missed(gap)
+        case .announce(let announcement): try subscribing.announced(announcement)
+        case .grant(let grant): try take(grant)
+        case .sealOpened(let opened): try take(opened)
+        case .subscribed(let number): subscribing.subscribed(number)
+        case .unsubscribed(let end): subscribing.unsubscribed(end)
+        case .inspected(let inspected):
+            inspections.removeValue(forKey: inspected.request)?.resume(returning: .success(inspected.rows))
+        case .error(let error): take(error)
+        case .closing(_, let message): parting = message
+        default: throw .protocolViolation("a \(frame.type.name) frame where none belongs")
+        }
+    }
+
+    private func take(_ grant: Grant) throws(BusError) {
+        let position = GrantPosition(incarnation: grant.incarnation, counter: grant.counter)
+        do throws(CryptoError) {
+            let sealed = SealedGrant(position: position, bytes: grant.sealed)
+            guard let secret = try keys?.openTopicGrant(sealed, topic: grant.topic, epoch: grant.epoch) else { return }
+            subscribing.granted(secret, topic: grant.topic, epoch: grant.epoch)
+        } catch {
+            throw .protocolViolation("a topic grant doesn't open: \(error)")
+        }
+    }
+
+    private func take(_ opened: SealOpened) throws(BusError) {
+        guard let topic = publishing.topic(ofRequest: opened.request) else { return }
+        let position = GrantPosition(incarnation: opened.grantIncarnation, counter: opened.grantCounter)
+        do throws(CryptoError) {
+            let sealed = SealedGrant(position: position, bytes: opened.grant)
+            let grant = try keys?.openSealGrant(
+                sealed, topic: topic.bytes, epoch: opened.epoch, sealNumber: opened.seal)
+            if let grant { publishing.sealOpened(opened, grant) }
+        } catch {
+            throw .protocolViolation("a seal grant doesn't open: \(error)")
+        }
+    }
+
+    private func take(_ error: ErrorFrame) {
+        if error.isFatal {
+            parting = "\(error.message) (\(error.reason))"
+            // Trying again helps against a daemon that goes down or is full, and against nothing else.
+            if error.reason != .shuttingDown, error.reason != .descriptorsExhausted, error.reason != .helloTimeout {
+                refusal = .refused(error.reason, error.message)
+            }
+            return
+        }
+        publishing.take(error)
+        subscribing.take(error)
+    }
+
+    // MARK: Asking
+
+    /// Asks the daemon about itself.
+    func inspect(_ kind: InspectionKind) async throws(BusError) -> [[InspectedValue]] {
+        guard isOpen else { throw failure ?? .disconnected("there is no connection at the moment") }
+        let request = nextInspection
+        nextInspection &+= 1
+        return try await withCheckedContinuation { continuation in
+            inspections[request] = continuation
+            write(.inspect(Inspect(request: request, kind: kind)))
+        }.get()
+    }
+
+    func failInspections(_ error: BusError) {
+        let waiting = inspections
+        inspections = [:]
+        for continuation in waiting.values { continuation.resume(returning: .failure(error)) }
+    }
+
+    // MARK: The end
+
+    /// It is over for good: everyone who waits is told.
+    func end(_ error: BusError) {
+        guard phase != .ended else { return }
+        phase = .ended
+        failure = error
+        retry?.disarm()
+        connection?.close(flushing: false)
+        reactor.removeObserver(self)
+        publishing.fail(error)
+        subscribing.fail(error)
+        failInspections(error)
+        opening?.resume(returning: .failure(error))
+        opening = nil
+        for waiter in ending { waiter.resume() }
+        ending = []
+        if case .closed = error {} else { options.onNotice?(.ended("\(error)")) }
+        if ownsReactor { reactor.stop() }
+    }
+}
+
+extension ClientCore: RoundObserver {
+    func roundWillEnd(_ reactor: Reactor) {
+        isFlushRequested = false
+        guard phase == .open else { return }
+        publishing.roundWillEnd()
+        if hasCreditDue {
+            hasCreditDue = false
+            subscribing.tellCredit()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// What an application may choose about a connection and about a subscription.
+
+public import BusTransport
+public import BusWire
+
+/// How to connect.
+public struct ConnectOptions: Sendable {
+    /// Which bus.
+    public var address: BusAddress
+    /// What this service calls itself: shown to others, never trusted. At most 255 bytes.
+    public var name: String
+    /// Whether to come back by itself after the daemon was gone.
+    public var reconnects = true
+    /// A further user, beside root and this one, whose daemon is trusted.
+    public var trustedUID: UInt32?
+    /// The reactor to live on; nil for one of its own, which is one thread.
+    public var reactor: Reactor?
+    /// Called on the connection's executor when the connection is lost or back.
+    public var onNotice: (@Sendable (ConnectionNotice) -> Void)?
+    /// How long the first wait before reconnecting is, doubled each time up to `backoffMax`, each ±50 %.
+    public var backoffMin = Duration.milliseconds(20)
+    /// The longest wait before reconnecting.
+    public var backoffMax = Duration.seconds(2)
+    /// Bytes of events that may wait for being sent before publishing suspends.
+    public var bufferLengthMax = 8 << 20
+
+    /// Options with their defaults.
+    public init(address: BusAddress = .standard(), name: String = "") {
+        self.address = address
+        self.name = name
+    }
+}
+
+/// What happened to a connection.
+public enum ConnectionNotice: Sendable, CustomStringConvertible {
+    /// It is gone; the connection tries to come back.
+    case lost(String)
+    /// It is back. With another daemon than before, what was published in between can't be known.
+    case restored(sameDaemon: Bool, resentEvents: Int)
+    /// It won't come back.
+    case ended(String)
+
+    /// For people.
+    public var description: String {
+        switch self {
+        case .lost(let why): return "connection lost: \(why); reconnecting"
+        case .restored(let same, let resent):
+            let daemon = same ? "reconnected to the same daemon" : "reconnected; the bus was restarted"
+            return resent == 0 ? daemon : "\(daemon); sending \(resent) events without receipt again"
+        case .ended(let why): return "connection ended: \(why)"
+        }
+    }
+}
+
+/// How to subscribe.
+public struct SubscribeOptions: Sendable {
+    /// What the daemon does when the queue is full.
+    public var overflow = OverflowPolicy.dropOldest
+    /// With `stall`: how long publishers may be held back.
+    public var stallTime = Duration.zero
+    /// Events the daemon queues beyond the credit; 0 for its default.
+    public var queueEventCount: UInt32 = 0
+    /// Bytes the daemon queues beyond the credit; 0 for its default.
+    public var queueLength: UInt64 = 0
+    /// Events this process is ready to hold before the application has taken them.
+    public var creditEvents: UInt64 = 65_536
+    /// Bytes this process is ready to hold before the application has taken them.
+    public var creditBytes: UInt64 = 4 << 20
+
+    /// The defaults: drop the oldest and say so.
+    public init() {}
+}

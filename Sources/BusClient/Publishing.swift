@@ -1,0 +1,351 @@
+// Publishing, from the application's call to the receipt.
+//
+// The batching rule: at the end of a round all open batches are sealed and leave in one `sendmsg` if the daemon has
+// acknowledged everything sent before, or acknowledged anything in this round; otherwise they gather events until
+// it does, or until they are full. A quiet bus adds no delay, a busy one batches by itself; there is no timer.
+//
+// Order: batches leave in the order in which they were closed, and what has no receipt when a connection is lost is
+// sent again before anything else, sealed anew with the same ids.
+
+import BusCrypto
+import BusWire
+import DequeModule
+
+/// The publishing side of a connection. Confined to its reactor.
+final class Publishing {
+    private unowned let core: ClientCore
+    private var topics: [Topic: TopicPublisher] = [:]
+    /// Topics with an open batch, in the order in which these began.
+    private var gathering: [TopicPublisher] = []
+    /// Closed batches that wait for their seal or for the window.
+    private var outgoing: Deque<OutgoingBatch> = []
+    /// Sent, without receipt: publish numbers up to `lastNumber`.
+    private var inFlight: Deque<OutgoingBatch> = []
+    private var lastNumber: UInt64 = 0
+    private var inFlightLength = 0
+    /// Refusals that came before the progress that covers them.
+    private var refusals: [UInt64: (Reason, String)] = [:]
+    private var sealRequests: [UInt32: TopicPublisher] = [:]
+    private var nextSealRequest: UInt32 = 1
+    private var ids = EventIDSource()
+    private var scratch: [UInt8] = []
+    private var spareBodies: [[UInt8]] = []
+    /// Whether the daemon acknowledged something since the last round's end.
+    private var hasProgress = false
+    /// Plaintext bytes held: gathered, closed and in flight.
+    private(set) var heldLength = 0
+    private var roomWaiters: Deque<CheckedContinuation<Void, Never>> = []
+    private var drainWaiters: [CheckedContinuation<Void, Never>] = []
+    private var nextWaiter: UInt64 = 1
+    /// Told of every receipt and refusal of batches that a windowed publisher sent.
+    var observers: [ObjectIdentifier: WindowedPublisher.Link] = [:]
+
+    /// A seal is mended by a new one so often, then its batch is given up.
+    private static let resealsMax = 3
+    /// Plaintext buffers kept for the next batch. Not tuned.
+    private static let spareBodiesMax = 8
+
+    init(_ core: ClientCore) { self.core = core }
+
+    var isIdle: Bool { gathering.isEmpty && outgoing.isEmpty && inFlight.isEmpty }
+    var hasRoom: Bool { heldLength < core.options.bufferLengthMax }
+
+    // MARK: Gathering
+
+    /// Adds an event to its topic's batch and returns its id and the batch it is in.
+    func gather(
+        _ payload: UnsafeRawBufferPointer, on topic: TopicPublisher, headers: [EventHeader] = [], id: BusUUID? = nil,
+        correlation: BusUUID? = nil, causation: BusUUID? = nil, wantsReceipt: Bool = true, alone: Bool = false
+    ) -> OutgoingBatch {
+        let time = core.wallClock
+        let id = id ?? ids.make(milliseconds: UInt64(max(0, time / 1000)))
+        let headerLength = headers.reduce(0) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
+        let length = EventRecord.lengthMin + headerLength + payload.count
+        let isPlain = correlation == nil && causation == nil
+        if let open = topic.open {
+            let fits = open.hasRoom(for: length, id: id, isPlain: isPlain)
+            if alone || open.wantsReceipt != wantsReceipt || !fits { close(topic) }
+        }
+        let batch = topic.open ?? begin(topic, wantsReceipt: wantsReceipt)
+        batch.append(
+            payload: payload, headers: headers, id: id, correlation: correlation, causation: causation, time: time)
+        heldLength += length
+        if batch.eventCount >= topic.batchEventCountMax { close(topic) }
+        core.requestFlush()
+        return batch
+    }
+
+    private func begin(_ topic: TopicPublisher, wantsReceipt: Bool) -> OutgoingBatch {
+        let batch = OutgoingBatch(topic: topic, wantsReceipt: wantsReceipt, body: spareBodies.popLast() ?? [])
+        topic.open = batch
+        gathering.append(topic)
+        requestSeal(topic)
+        return batch
+    }
+
+    /// Ends a topic's open batch: it leaves as soon as it may.
+    func close(_ topic: TopicPublisher) {
+        guard let batch = topic.open else { return }
+        topic.open = nil
+        gathering.removeAll { $0 === topic }
+        outgoing.append(batch)
+        push()
+    }
+
+    /// The state of a topic, asked for its seal at first use.
+    func topic(_ name: Topic) -> TopicPublisher {
+        if let known = topics[name] { return known }
+        let topic = TopicPublisher(name)
+        topics[name] = topic
+        return topic
+    }
+
+    func makeWaiterNumber() -> UInt64 {
+        defer { nextWaiter += 1 }
+        return nextWaiter
+    }
+
+    /// Takes back a waiter; nil if it was answered already.
+    func removeWaiter(_ number: UInt64) -> OutgoingBatch.Waiter? {
+        for batch in [gathering.compactMap(\.open), Array(outgoing), Array(inFlight)].joined() {
+            if let index = batch.waiters.firstIndex(where: { $0.number == number }) {
+                return batch.waiters.remove(at: index)
+            }
+        }
+        return nil
+    }
+
+    // MARK: Sending
+
+    /// The round's end: open batches leave if the daemon is not busy with earlier ones.
+    func roundWillEnd() {
+        guard core.isOpen else { return }
+        if hasProgress || inFlight.isEmpty, !gathering.isEmpty {
+            let topics = gathering
+            gathering.removeAll(keepingCapacity: true)
+            for topic in topics {
+                guard let batch = topic.open else { continue }
+                topic.open = nil
+                outgoing.append(batch)
+            }
+        }
+        hasProgress = false
+        push()
+    }
+
+    /// Seals and sends closed batches, in order, as far as their seals and the window allow.
+    private func push() {
+        guard core.isOpen else { return }
+        while let batch = outgoing.first {
+            let length = batch.sealedLength + Publish.frameOverhead
+            // One publish may always be under way alone, however long.
+            guard inFlight.isEmpty || inFlightLength + length <= core.publishWindow else { return }
+            switch send(batch) {
+            case .sent: outgoing.removeFirst()
+            case .waits: return
+            case .failed(let error):
+                outgoing.removeFirst()
+                finish(batch, .failure(error))
+            }
+        }
+    }
+
+    private enum Sending {
+        case sent
+        case waits
+        case failed(BusError)
+    }
+
+    private func send(_ batch: OutgoingBatch) -> Sending {
+        let topic = batch.topic
+        var state = TopicPublisher.SealState.none
+        swap(&state, &topic.seal)
+        switch consume state {
+        case .open(let number, var sealer):
+            if sealer.shouldBeRenewed {
+                core.write(.closeSeal(seal: number))
+                requestSeal(topic)
+                return .waits
+            }
+            do throws(CryptoError) {
+                let sealed = try batch.seal(&sealer, seal: number, scratch: &scratch)
+                topic.seal = .open(number: number, sealer)
+                lastNumber += 1
+                let publish = Publish(number: lastNumber, wantsReceipt: batch.wantsReceipt, batch: sealed)
+                inFlight.append(batch)
+                inFlightLength += batch.sealedLength + Publish.frameOverhead
+                core.write(.publish(publish))
+                return .sent
+            } catch {
+                return .failed(error == .forked ? .forked : .internalFailure("can't seal: \(error)"))
+            }
+        case .refused(let reason, let message):
+            // A later publish asks again: what was refused may be allowed then.
+            return .failed(.refused(reason, message))
+        case .opening(let salt):
+            topic.seal = .opening(salt)
+            return .waits
+        case .none:
+            requestSeal(topic)
+            return .waits
+        }
+    }
+
+    // MARK: Seals
+
+    private func requestSeal(_ topic: TopicPublisher) {
+        guard core.isOpen, topic.seal.isNone else { return }
+        let salt = SealSalt.random()
+        let request = nextSealRequest
+        nextSealRequest &+= 1
+        sealRequests[request] = topic
+        topic.seal = .opening(salt)
+        core.write(.openSeal(OpenSeal(request: request, salt: salt.bytes, topic: topic.topic.bytes)))
+    }
+
+    func sealOpened(_ opened: SealOpened, _ grant: consuming SealGrant) {
+        guard let topic = sealRequests.removeValue(forKey: opened.request) else { return }
+        topic.batchLengthMax = min(Int(opened.batchLengthMax), Limits.batchLengthMax)
+        topic.batchEventCountMax = min(Int(opened.batchEventCountMax), Limits.batchEventCountMax)
+        topic.seal = .open(number: opened.seal, Sealer(grant))
+        push()
+    }
+
+    /// The topic a seal was asked for.
+    func topic(ofRequest request: UInt32) -> Topic? { sealRequests[request]?.topic }
+
+    // MARK: Answers
+
+    func take(_ receipts: Receipts) throws(BusError) {
+        let first = lastNumber - UInt64(inFlight.count) + 1
+        guard receipts.progress <= lastNumber else {
+            throw .protocolViolation("progress \(receipts.progress) beyond the last publish \(lastNumber)")
+        }
+        hasProgress = true
+        var next = receipts.receipts.makeIterator()
+        var receipt = next.next()
+        var number = first
+        while number <= receipts.progress, let batch = inFlight.popFirst() {
+            inFlightLength -= batch.sealedLength + Publish.frameOverhead
+            while let candidate = receipt, candidate.number < number { receipt = next.next() }
+            if let refusal = refusals.removeValue(forKey: number) {
+                refused(batch, refusal.0, refusal.1)
+            } else if let found = receipt, found.number == number {
+                finish(batch, .success(found))
+            } else {
+                finish(batch, .success(nil))
+            }
+            number += 1
+        }
+        core.requestFlush()
+    }
+
+    func take(_ error: ErrorFrame) {
+        if error.inReplyTo == FrameType.publish.rawValue {
+            refusals[error.request] = (error.reason, error.message)
+        } else if error.inReplyTo == FrameType.openSeal.rawValue,
+            let topic = sealRequests.removeValue(forKey: UInt32(truncatingIfNeeded: error.request))
+        {
+            topic.seal = .refused(error.reason, error.message)
+            core.requestFlush()
+        }
+    }
+
+    /// A batch was refused: sealed anew where that can help, else its publishers hear of it.
+    private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) {
+        let isMendable = reason == .staleEpoch || reason == .unknownSeal || reason == .counterOutOfOrder
+        guard isMendable, batch.resealCount < Publishing.resealsMax else {
+            return finish(batch, .failure(.refused(reason, message)))
+        }
+        batch.resealCount += 1
+        if batch.topic.seal.isOpen { batch.topic.seal = .none }
+        outgoing.prepend(batch)
+    }
+
+    private func finish(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
+        heldLength -= batch.body.count
+        for observer in observers.values where observer.topic === batch.topic {
+            observer.finished(batch, result)
+        }
+        for waiter in batch.waiters { waiter.continuation.resume(returning: answer(waiter, batch, result)) }
+        batch.waiters = []
+        let body = batch.takeBody()
+        if spareBodies.count < Publishing.spareBodiesMax, body.capacity <= 2 * Limits.batchLengthMax {
+            spareBodies.append(body)
+        }
+        while hasRoom, let waiter = roomWaiters.popFirst() { waiter.resume() }
+        if isIdle {
+            for waiter in drainWaiters { waiter.resume() }
+            drainWaiters = []
+        }
+    }
+
+    private func answer(
+        _ waiter: OutgoingBatch.Waiter, _ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>
+    ) -> Result<PublishReceipt, BusError> {
+        switch result {
+        case .failure(let error): return .failure(error)
+        case .success(nil): return .failure(.protocolViolation("a publish was passed over without a receipt"))
+        case .success(.some(let receipt)):
+            let first = receipt.firstSequence + UInt64(waiter.firstIndex)
+            return .success(
+                PublishReceipt(
+                    id: batch.id(at: waiter.firstIndex), firstSequence: first,
+                    lastSequence: first + UInt64(waiter.count - 1), liveMatches: Int(receipt.liveMatches),
+                    durableMatches: Int(receipt.durableMatches), isDurable: receipt.isDurable,
+                    isDuplicate: receipt.isDuplicate))
+        }
+    }
+
+    // MARK: Waiting
+
+    func waitForRoom() async {
+        guard !hasRoom else { return }
+        await withCheckedContinuation { roomWaiters.append($0) }
+    }
+
+    func waitUntilIdle() async {
+        guard !isIdle else { return }
+        await withCheckedContinuation { drainWaiters.append($0) }
+    }
+
+    // MARK: Connections come and go
+
+    /// The connection is gone: its seals are over, what has no receipt stands first in line again.
+    func connectionLost() {
+        for topic in topics.values { topic.seal = .none }
+        sealRequests = [:]
+        refusals = [:]
+        while let batch = inFlight.popLast() { outgoing.prepend(batch) }
+        inFlightLength = 0
+        lastNumber = 0
+    }
+
+    /// The connection is back. Returns how many events are sent again.
+    func connectionRestored() -> Int {
+        let events = outgoing.reduce(0) { $0 + $1.eventCount }
+        for batch in outgoing { requestSeal(batch.topic) }
+        for topic in gathering { requestSeal(topic) }
+        core.requestFlush()
+        return events
+    }
+
+    /// Nothing will be sent any more.
+    func fail(_ error: BusError) {
+        for topic in gathering { if let batch = topic.open { outgoing.append(batch) } }
+        for topic in gathering { topic.open = nil }
+        gathering = []
+        let all = Array(inFlight) + Array(outgoing)
+        inFlight = []
+        outgoing = []
+        for batch in all { finish(batch, .failure(error)) }
+        while let waiter = roomWaiters.popFirst() { waiter.resume() }
+        for waiter in drainWaiters { waiter.resume() }
+        drainWaiters = []
+    }
+}
+
+extension Publish {
+    /// What a publish frame adds to its batch.
+    static let frameOverhead = 16
+}

@@ -1,0 +1,189 @@
+// Subscribing, from the daemon's frames to the application: whose seal is whose, opening, credit, gaps.
+
+import BusCrypto
+import BusWire
+
+/// The subscribing side of a connection. Confined to its reactor.
+final class Subscribing {
+    private unowned let core: ClientCore
+    private var subscriptions: [UInt32: SubscriptionState] = [:]
+    private var nextNumber: UInt32 = 1
+    private var seals: [UInt64: Announced] = [:]
+    private var secrets: [SecretKey: TopicSecret] = [:]
+    /// The seal last delivered from, which is mostly the next one, too.
+    private var recent: Announced?
+
+    private struct SecretKey: Hashable {
+        let topic: [UInt8]
+        let epoch: UInt32
+    }
+
+    /// A publisher's seal, as the daemon announced it.
+    private final class Announced {
+        let announcement: Announcement
+        let topic: Topic
+        let publisher: Publisher
+        var opener: Opener?
+
+        init(_ announcement: Announcement, _ topic: Topic) {
+            self.announcement = announcement
+            self.topic = topic
+            publisher = Publisher(uid: announcement.uid, gid: announcement.gid, name: announcement.publisher)
+        }
+    }
+
+    init(_ core: ClientCore) { self.core = core }
+
+    // MARK: Subscriptions
+
+    func add(_ state: SubscriptionState) {
+        state.number = nextNumber
+        nextNumber += 1
+        subscriptions[state.number] = state
+        core.write(.subscribe(state.request))
+    }
+
+    func remove(_ state: SubscriptionState) {
+        guard subscriptions[state.number] === state else { return }
+        if core.isOpen {
+            core.write(.unsubscribe(subscription: state.number))
+        } else {
+            subscriptions[state.number] = nil
+            state.end(nil)
+        }
+    }
+
+    func subscribed(_ number: UInt32) { subscriptions[number]?.confirm() }
+
+    func unsubscribed(_ end: Unsubscribed) {
+        guard let state = subscriptions.removeValue(forKey: end.subscription) else { return }
+        state.end(end.reason == .unsubscribed ? nil : .refused(end.reason, "the daemon ended the subscription"))
+    }
+
+    func take(_ error: ErrorFrame) {
+        guard error.inReplyTo == FrameType.subscribe.rawValue else { return }
+        let number = UInt32(truncatingIfNeeded: error.request)
+        subscriptions.removeValue(forKey: number)?.end(.refused(error.reason, error.message))
+    }
+
+    // MARK: What arrives
+
+    func announced(_ announcement: Announcement) throws(BusError) {
+        if announcement.forgetsEarlier {
+            seals = [:]
+            secrets = [:]
+            recent = nil
+        }
+        guard let topic = try? Topic(bytes: announcement.topic) else {
+            throw .protocolViolation("a seal was announced for a topic against the rules")
+        }
+        seals[announcement.seal] = Announced(announcement, topic)
+    }
+
+    func granted(_ secret: TopicSecret, topic: [UInt8], epoch: UInt32) {
+        secrets[SecretKey(topic: topic, epoch: epoch)] = secret
+    }
+
+    func delivered(_ deliver: Deliver) throws(BusError) {
+        guard let state = subscriptions[deliver.subscription] else { return }  // crossed an unsubscribe
+        let sealed: SealedBatch
+        do throws(WireError) { sealed = try SealedBatch(deliver.batch) } catch {
+            throw .protocolViolation("a delivery holds no batch: \(error)")
+        }
+        guard let seal = recent?.announcement.seal == sealed.header.seal ? recent : seals[sealed.header.seal] else {
+            throw .protocolViolation("a delivery of seal \(sealed.header.seal), which wasn't announced")
+        }
+        recent = seal
+        let count = UInt64(sealed.header.eventCount)
+        state.noteSequences(topic: seal.topic, first: deliver.firstSequence, count: count)
+        state.noteDelivery(deliver)
+        if let batch = open(sealed, deliver, seal) {
+            state.deliver(batch, length: UInt64(deliver.batch.count))
+        } else {
+            state.consumed(events: count, bytes: UInt64(deliver.batch.count))
+            state.miss(
+                Missed(
+                    count: count, topic: seal.topic, firstSequence: deliver.firstSequence,
+                    lastSequence: deliver.firstSequence + count - 1, reason: .unopenable))
+        }
+    }
+
+    /// The batch in plain, or nil if it doesn't open or isn't sound inside.
+    private func open(_ sealed: SealedBatch, _ deliver: Deliver, _ seal: Announced) -> EventBatch? {
+        let body = ByteStorage(capacity: Int(sealed.header.bodyLength) - BatchHeader.tagLength)
+        do {
+            let opener = try opener(of: seal)
+            try sealed.authenticated.withUnsafeBytes { authenticated throws(CryptoError) in
+                try sealed.body.withUnsafeBytes { ciphertext throws(CryptoError) in
+                    try opener.open(
+                        counter: sealed.header.counter, authenticating: authenticated, sealed: ciphertext,
+                        into: UnsafeMutableRawBufferPointer(start: body.base, count: body.capacity))
+                }
+            }
+            let plain = SharedBytes(storage: body, offset: 0, count: body.capacity)
+            return try EventBatch(deliver, sealed, body: plain, topic: seal.topic, publisher: seal.publisher)
+        } catch {
+            return nil
+        }
+    }
+
+    private func opener(of seal: Announced) throws(CryptoError) -> Opener {
+        if let opener = seal.opener { return opener }
+        let announcement = seal.announcement
+        guard let secret = secrets[SecretKey(topic: announcement.topic, epoch: announcement.epoch)] else {
+            throw .unopenable
+        }
+        let opener = try Opener(
+            secret: secret, salt: SealSalt(announcement.salt), topic: announcement.topic, epoch: announcement.epoch,
+            keyCheck: KeyCheck(announcement.keyCheck))
+        seal.opener = opener
+        return opener
+    }
+
+    func missed(_ gap: Gap) throws(BusError) {
+        guard let state = subscriptions[gap.subscription] else { return }
+        let topic = gap.topic.isEmpty ? nil : try? Topic(bytes: gap.topic)
+        if let topic, gap.count != nil { state.noteGap(topic: topic, first: gap.firstSequence, last: gap.lastSequence) }
+        state.miss(
+            Missed(
+                count: gap.count, topic: topic, firstSequence: gap.firstSequence, lastSequence: gap.lastSequence,
+                reason: gap.reason))
+    }
+
+    // MARK: Connections come and go
+
+    func connectionLost() {
+        seals = [:]
+        secrets = [:]
+        recent = nil
+        for state in subscriptions.values { state.connectionLost() }
+    }
+
+    /// Subscribes again, in the order of the first time, and says what can't be known.
+    func connectionRestored(sameDaemon: Bool) {
+        for state in subscriptions.values.sorted(by: { $0.number < $1.number }) {
+            guard !state.isEnding else {
+                subscriptions[state.number] = nil
+                state.end(nil)
+                continue
+            }
+            core.write(.subscribe(state.request))
+            state.connectionRestored(sameDaemon: sameDaemon)
+        }
+    }
+
+    func fail(_ error: BusError) {
+        let all = subscriptions.values.sorted { $0.number < $1.number }
+        subscriptions = [:]
+        for state in all { state.end(error) }
+    }
+
+    /// Credit that became due in this round.
+    func tellCredit() {
+        for state in subscriptions.values {
+            guard let (credit, acknowledge) = state.takeCreditDue() else { continue }
+            if let acknowledge { core.write(acknowledge) }
+            core.write(credit)
+        }
+    }
+}

@@ -1,0 +1,262 @@
+// One subscription inside a connection: its credit, what waits for the application, and where it was.
+
+import BusWire
+import DequeModule
+
+/// What a subscription hands to the application: a batch, or word of what it missed.
+public enum BatchArrival: Sendable {
+    /// Events.
+    case batch(EventBatch)
+    /// Word of events missed, in its place.
+    case missed(Missed)
+}
+
+/// Confined to its connection's reactor; `Sendable` so that the sequences over it are.
+final class SubscriptionState: @unchecked Sendable {
+    private unowned let core: ClientCore
+    let filter: TopicFilter
+    private let options: SubscribeOptions
+    /// Called for each arrival on the reactor; nil for those who iterate.
+    private let handler: ((BatchArrival) -> Void)?
+    var number: UInt32 = 0
+    private(set) var isEnding = false
+    private var isConfirmed = false
+    private var confirmation: CheckedContinuation<Result<Void, BusError>, Never>?
+
+    // Waiting for the application; bounded by the credit.
+    private var arrivals: Deque<Waiting> = []
+    private var next: CheckedContinuation<Result<BatchArrival?, BusError>, Never>?
+    private var ending: Result<Void, BusError>?
+
+    /// An arrival, and the credit that is free again when the application has taken it.
+    private struct Waiting {
+        let arrival: BatchArrival
+        var events: UInt64 = 0
+        var bytes: UInt64 = 0
+    }
+
+    // Credit, as totals since it subscribed on this connection.
+    private var consumedEvents: UInt64 = 0
+    private var consumedBytes: UInt64 = 0
+    private var grantedEvents: UInt64 = 0
+    private var grantedBytes: UInt64 = 0
+    private var lastDelivery: UInt64 = 0
+    private var acknowledged: UInt64 = 0
+
+    /// The last position seen of each topic, to know after a reconnect what was missed.
+    private var positions: [Topic: UInt64] = [:]
+    private var recentTopic: Topic?
+    private var recentPosition: UInt64 = 0
+    /// Positions from before a reconnect to the same daemon, of topics that haven't been heard of since.
+    private var untold: [Topic: UInt64] = [:]
+    /// Topics remembered; of others it is said that it can't be known. Not tuned.
+    private static let positionsMax = 65_536
+
+    init(
+        _ core: ClientCore, filter: TopicFilter, options: SubscribeOptions, handler: ((BatchArrival) -> Void)?
+    ) {
+        self.core = core
+        self.filter = filter
+        self.options = options
+        self.handler = handler
+        grantedEvents = options.creditEvents
+        grantedBytes = options.creditBytes
+    }
+
+    var request: Subscribe {
+        let (seconds, fraction) = options.stallTime.components
+        let milliseconds = seconds.clampedMilliseconds(fraction)
+        return Subscribe(
+            subscription: number, filter: filter.bytes, overflow: options.overflow,
+            stallMilliseconds: milliseconds, queueEventCount: options.queueEventCount,
+            queueLength: options.queueLength, creditEvents: options.creditEvents, creditBytes: options.creditBytes)
+    }
+
+    // MARK: Beginning and end
+
+    /// Waits until the daemon has confirmed it.
+    func confirmed() async -> Result<Void, BusError> {
+        if isConfirmed { return .success(()) }
+        if let ending { return ending }
+        return await withCheckedContinuation { confirmation = $0 }
+    }
+
+    func confirm() {
+        isConfirmed = true
+        confirmation?.resume(returning: .success(()))
+        confirmation = nil
+    }
+
+    /// No more will come: nil for the application's own wish.
+    func end(_ error: BusError?) {
+        guard ending == nil else { return }
+        let result: Result<Void, BusError> = error.map { .failure($0) } ?? .success(())
+        ending = result
+        confirmation?.resume(returning: result)
+        confirmation = nil
+        if arrivals.isEmpty, let waiting = next {
+            next = nil
+            waiting.resume(returning: result.map { nil })
+        }
+    }
+
+    /// The application wants no more.
+    func cancel() {
+        guard !isEnding, ending == nil else { return }
+        isEnding = true
+        arrivals = []
+        if let waiting = next {
+            next = nil
+            waiting.resume(returning: .success(nil))
+        }
+        core.subscribing.remove(self)
+    }
+
+    // MARK: Arrivals
+
+    func deliver(_ batch: EventBatch, length: UInt64) {
+        guard !isEnding else { return consumed(events: UInt64(batch.count), bytes: length) }
+        if let handler {
+            handler(.batch(batch))
+            consumed(events: UInt64(batch.count), bytes: length)
+        } else if let waiting = next {
+            next = nil
+            consumed(events: UInt64(batch.count), bytes: length)
+            waiting.resume(returning: .success(.batch(batch)))
+        } else {
+            arrivals.append(Waiting(arrival: .batch(batch), events: UInt64(batch.count), bytes: length))
+        }
+    }
+
+    func miss(_ missed: Missed) {
+        guard !isEnding else { return }
+        if let handler {
+            handler(.missed(missed))
+        } else if let waiting = next {
+            next = nil
+            waiting.resume(returning: .success(.missed(missed)))
+        } else {
+            arrivals.append(Waiting(arrival: .missed(missed)))
+        }
+    }
+
+    /// The next arrival; nil at the end.
+    func nextArrival() async throws(BusError) -> BatchArrival? {
+        if let waiting = arrivals.popFirst() {
+            consumed(events: waiting.events, bytes: waiting.bytes)
+            return waiting.arrival
+        }
+        if let ending {
+            try ending.get()
+            return nil
+        }
+        guard !isEnding else { return nil }
+        return try await withCheckedContinuation { next = $0 }.get()
+    }
+
+    // MARK: Credit
+
+    func noteDelivery(_ deliver: Deliver) { lastDelivery = deliver.delivery }
+
+    /// The application has taken this much: the daemon may send as much more. Told when a quarter of the window is
+    /// free, so that credit costs a frame a quarter window and not one a batch.
+    func consumed(events: UInt64, bytes: UInt64) {
+        consumedEvents += events
+        consumedBytes += bytes
+        let freeEvents = consumedEvents + options.creditEvents - grantedEvents
+        let freeBytes = consumedBytes + options.creditBytes - grantedBytes
+        if freeEvents * 4 >= options.creditEvents || freeBytes * 4 >= options.creditBytes { core.noteCreditDue() }
+    }
+
+    /// The frames that tell the daemon; nil when there is nothing worth telling.
+    func takeCreditDue() -> (Frame, Frame?)? {
+        let events = consumedEvents + options.creditEvents
+        let bytes = consumedBytes + options.creditBytes
+        guard events - grantedEvents >= (options.creditEvents + 3) / 4 || bytes - grantedBytes >= (options.creditBytes + 3) / 4
+        else { return nil }
+        grantedEvents = events
+        grantedBytes = bytes
+        let credit = Frame.credit(Credit(subscription: number, events: events, bytes: bytes))
+        // What still waits for the application was delivered last.
+        let handled = lastDelivery - UInt64(arrivals.count { $0.events > 0 })
+        guard handled > acknowledged else { return (credit, nil) }
+        acknowledged = handled
+        return (credit, .acknowledge(Acknowledge(subscription: number, delivery: handled)))
+    }
+
+    // MARK: Positions
+
+    /// Takes note of where a topic is, and after a reconnect tells what was missed of it.
+    func noteSequences(topic: Topic, first: UInt64, count: UInt64) {
+        if !untold.isEmpty { tellGap(topic, before: first) }
+        notePosition(topic, first + count - 1)
+    }
+
+    func noteGap(topic: Topic, first: UInt64, last: UInt64) {
+        if !untold.isEmpty { tellGap(topic, before: first) }
+        notePosition(topic, last)
+    }
+
+    private func notePosition(_ topic: Topic, _ position: UInt64) {
+        if recentTopic != topic {
+            rememberRecent()
+            recentTopic = topic
+        }
+        recentPosition = position
+    }
+
+    private func rememberRecent() {
+        guard let topic = recentTopic else { return }
+        if positions.count < SubscriptionState.positionsMax || positions[topic] != nil {
+            positions[topic] = recentPosition
+        }
+        recentTopic = nil
+    }
+
+    /// The first word of a topic after the same daemon was reached again.
+    private func tellGap(_ topic: Topic, before first: UInt64) {
+        guard let known = untold.removeValue(forKey: topic), first > known + 1 else { return }
+        miss(
+            Missed(
+                count: first - known - 1, topic: topic, firstSequence: known + 1, lastSequence: first - 1,
+                reason: .reconnected))
+    }
+
+    // MARK: Connections come and go
+
+    func connectionLost() {
+        rememberRecent()
+        consumedEvents = 0
+        consumedBytes = 0
+        grantedEvents = options.creditEvents
+        grantedBytes = options.creditBytes
+        lastDelivery = 0
+        acknowledged = 0
+        // What waits was credited by the connection that is gone.
+        for index in arrivals.indices {
+            arrivals[index].events = 0
+            arrivals[index].bytes = 0
+        }
+    }
+
+    /// Says what can't be known. With the same daemon, topics heard of before will tell exactly, with their next event.
+    func connectionRestored(sameDaemon: Bool) {
+        if sameDaemon {
+            untold.merge(positions) { _, newer in newer }
+        } else {
+            positions = [:]
+            untold = [:]
+        }
+        let reason: Reason = sameDaemon ? .reconnected : .busRestarted
+        miss(Missed(count: nil, topic: nil, firstSequence: 0, lastSequence: 0, reason: reason))
+    }
+}
+
+extension Int64 {
+    /// Seconds and attoseconds as milliseconds, within what the protocol can say.
+    fileprivate func clampedMilliseconds(_ attoseconds: Int64) -> UInt32 {
+        let (product, overflow) = multipliedReportingOverflow(by: 1000)
+        guard !overflow else { return Limits.stallMillisecondsMax }
+        return UInt32(clamping: Swift.min(Swift.max(product + attoseconds / 1_000_000_000_000_000, 0), Int64(Limits.stallMillisecondsMax)))
+    }
+}

@@ -1,0 +1,43 @@
+// What a connection knows of one topic it publishes on: the seal, and the batch that gathers events.
+
+import BusCrypto
+import BusWire
+
+final class TopicPublisher {
+    let topic: Topic
+    var seal = SealState.none
+    /// The batch that gathers events with receipt, and the one for those without.
+    var open: OutgoingBatch?
+    var batchLengthMax = Limits.batchLengthMax
+    var batchEventCountMax = Limits.batchEventCountMax
+
+    /// Where the seal stands. It ends with its connection.
+    enum SealState: ~Copyable {
+        /// Not asked for.
+        case none
+        /// Asked for with this salt.
+        case opening(SealSalt)
+        /// Granted.
+        case open(number: UInt64, Sealer)
+        /// Refused: nothing can be published here on this connection.
+        case refused(Reason, String)
+
+        /// Whether it has to be asked for.
+        var isNone: Bool {
+            switch self {
+            case .none: true
+            default: false
+            }
+        }
+
+        /// Whether batches can be sealed.
+        var isOpen: Bool {
+            switch self {
+            case .open: true
+            default: false
+            }
+        }
+    }
+
+    init(_ topic: Topic) { self.topic = topic }
+}

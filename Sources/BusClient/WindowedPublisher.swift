@@ -1,0 +1,108 @@
+// A stream of events on one topic: gives up to a window of events away without waiting, then waits for receipts. What
+// `publish` does one by one, this does for logs, metrics and bulk, with receipts as ranges.
+
+public import BusWire
+
+/// Publishes many events on one topic.
+///
+/// Confined to its connection's executor, like everything it is used with: `publish` is then a plain call, without a
+/// change of thread. Use it inside `BusConnection.run`.
+public final class WindowedPublisher {
+    /// Totals of a windowed publisher.
+    public struct Summary: Sendable, Equatable {
+        /// Events with a receipt (or, without receipts asked for, past which the daemon has gone).
+        public var confirmedCount: UInt64 = 0
+        /// Events refused.
+        public var refusedCount: UInt64 = 0
+        /// Deliveries the receipts told of: events times matching subscriptions.
+        public var matchCount: UInt64 = 0
+        /// Position of the last confirmed event; 0 for none.
+        public var lastSequence: UInt64 = 0
+    }
+
+    /// What the connection knows of it.
+    final class Link {
+        let topic: TopicPublisher
+        var summary = Summary()
+        var outstanding = 0
+        var failure: BusError?
+        var waiter: CheckedContinuation<Void, Never>?
+        var threshold = 0
+
+        init(topic: TopicPublisher) { self.topic = topic }
+
+        func finished(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
+            let count = batch.eventCount
+            outstanding -= count
+            switch result {
+            case .success(let receipt):
+                summary.confirmedCount += UInt64(count)
+                if let receipt {
+                    summary.matchCount += UInt64(count) * UInt64(receipt.liveMatches + receipt.durableMatches)
+                    summary.lastSequence = receipt.firstSequence + UInt64(receipt.eventCount) - 1
+                }
+            case .failure(let error):
+                summary.refusedCount += UInt64(count)
+                failure = failure ?? error
+            }
+            if outstanding <= threshold, let waiting = waiter {
+                waiter = nil
+                waiting.resume()
+            }
+        }
+    }
+
+    private let core: ClientCore
+    private let link: Link
+    private let window: Int
+    private let wantsReceipts: Bool
+
+    init(_ core: ClientCore, topic: Topic, window: Int, wantsReceipts: Bool) {
+        self.core = core
+        link = Link(topic: core.publishing.topic(topic))
+        self.window = window
+        self.wantsReceipts = wantsReceipts
+        core.publishing.observers[ObjectIdentifier(link)] = link
+    }
+
+    /// Totals so far.
+    public var summary: Summary { link.summary }
+
+    /// Whether another event may be given away now.
+    public var hasRoom: Bool { link.outstanding < window && core.publishing.hasRoom }
+
+    /// Gives an event away; it leaves with others at the end of the round, or when the daemon is ready for it.
+    ///
+    /// - Precondition: `hasRoom`, or a moment's patience: the window may be overdrawn, memory grows by that.
+    /// - Throws: `BusError.tooLarge` for what no batch can carry, and the first refusal of an earlier event.
+    public func publish(
+        _ payload: UnsafeRawBufferPointer, headers: [EventHeader] = [], correlation: BusUUID? = nil
+    ) throws(BusError) {
+        if let failure = link.failure { throw failure }
+        try core.check(payloadLength: payload.count, headers)
+        link.outstanding += 1
+        _ = core.publishing.gather(
+            payload, on: link.topic, headers: headers, correlation: correlation, wantsReceipt: wantsReceipts)
+    }
+
+    /// Waits until the window is half empty, so that it is filled again in one go.
+    public func waitForRoom() async throws(BusError) {
+        await wait(downTo: window / 2)
+        await core.publishing.waitForRoom()
+        if let failure = link.failure { throw failure }
+    }
+
+    /// Waits until everything given away is confirmed, and returns the totals.
+    public func finish() async throws(BusError) -> Summary {
+        await wait(downTo: 0)
+        core.publishing.observers[ObjectIdentifier(link)] = nil
+        if let failure = link.failure { throw failure }
+        return link.summary
+    }
+
+    private func wait(downTo threshold: Int) async {
+        guard link.outstanding > threshold, core.failure == nil else { return }
+        link.threshold = threshold
+        await withCheckedContinuation { link.waiter = $0 }
+    }
+}

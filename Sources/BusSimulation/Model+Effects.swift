@@ -1,0 +1,104 @@
+// Whether each effect is one that the model expects, at this place in the order.
+
+import BusBroker
+import BusWire
+
+extension Model {
+    /// Checks an effect and takes note of it.
+    func check(_ effect: Effect) throws(Violation) {
+        switch effect {
+        case .send(let id, let frame):
+            let session = try session(id)
+            try expect(session.phase != .closed, "session \(id) is sent a \(frame.type.name) after its end")
+            session.isDirty = true
+            try check(frame, session)
+        case .openSeal(let order): try check(order)
+        case .grant(let id, let topic, _):
+            let session = try session(id)
+            try expect(session.granted.insert(topic).inserted, "session \(id) is granted \(topic) twice")
+        case .close(let id, let reason, let message): try checkClose(try session(id), reason, message)
+        case .stopped:
+            stoppedCount += 1
+            try expect(isDraining && sessions.isEmpty && stoppedCount == 1, "stopped, and it isn't the end")
+        }
+    }
+
+    private func checkClose(_ session: ModelSession, _ reason: Reason, _ message: String) throws(Violation) {
+        try expect(session.phase != .closed, "session \(session.id) is closed twice")
+        var allowed = session.closeReasons
+        if !session.isBlocked { allowed.remove(.notReading) }
+        if session.phase == .greeting, now.monotonic >= session.helloDeadline { allowed.insert(.helloTimeout) }
+        if isDraining { allowed.insert(.shuttingDown) }
+        try expect(allowed.contains(reason), "session \(session.id) is closed: \(reason), \(message)")
+        if reason == .peerClosed {
+            try expect(session.pending.isEmpty, "session \(session.id) is let go with publishes that wait")
+        }
+        session.phase = .closed
+        session.mustClose = false
+        session.wasToldWhileBlocked = false
+        tally.closed += 1
+        forget(session)
+    }
+
+    private func check(_ order: SealOrder) throws(Violation) {
+        let session = try session(order.session)
+        try answer(session, .seal(order.request))
+        let isFresh = !sessions.values.contains { $0.seals[order.seal] != nil }
+        try expect(isFresh && order.seal > lastSeal, "seal \(order.seal) was given before")
+        lastSeal = order.seal
+        session.seals[order.seal] = ModelSeal(
+            number: order.seal, topic: order.topic, salt: order.salt, uid: session.uid)
+    }
+
+    private func answer(_ session: ModelSession, _ answer: Answer) throws(Violation) {
+        guard let expected = session.owedAnswers.first, expected == answer else {
+            let first = session.owedAnswers.first.map { "\($0)" } ?? "nothing"
+            throw Violation("session \(session.id) is answered \(answer), owed is \(first)")
+        }
+        session.owedAnswers.removeFirst()
+    }
+
+    private func check(_ frame: Frame, _ session: ModelSession) throws(Violation) {
+        switch frame {
+        case .deliver(let deliver): try check(deliver, session)
+        case .gap(let gap): try check(gap, session)
+        case .receipts(let receipts): try check(receipts, session)
+        case .announce(let announcement): try check(announcement, session)
+        case .error(let error): try check(error, session)
+        case .subscribed(let number): try answer(session, .subscribed(number))
+        case .unsubscribed(let end):
+            try answer(session, .unsubscribed(end.subscription))
+            guard let subscription = session.subscriptions.removeValue(forKey: end.subscription) else { return }
+            let isRight =
+                end.deliveredCount == subscription.sentEvents && end.missedCount == subscription.missedCount
+            try expect(isRight, "session \(session.id): a wrong account at the end of \(end.subscription)")
+        case .inspected(let inspected): try answer(session, .inspected(inspected.request))
+        case .closing: try expect(isDraining, "session \(session.id) is told of a shutdown that isn't")
+        default: throw Violation("session \(session.id) is sent a \(frame.type.name)")
+        }
+    }
+
+    private func check(_ error: ErrorFrame, _ session: ModelSession) throws(Violation) {
+        guard !error.isFatal else { return }  // the close that follows is checked
+        guard let type = FrameType(rawValue: error.inReplyTo) else { throw Violation("an error that answers nothing") }
+        guard type == .publish else { return try answer(session, .refused(type, error.request, error.reason)) }
+        guard let owed = session.owedRefusals.first, owed == (error.request, error.reason) else {
+            throw Violation("publish \(error.request) of \(session.id) is refused: \(error.reason) \(error.message)")
+        }
+        session.owedRefusals.removeFirst()
+    }
+
+    private func check(_ receipts: Receipts, _ session: ModelSession) throws(Violation) {
+        let name = "session \(session.id)"
+        let isForward = receipts.progress > session.toldProgress && receipts.progress <= session.progress
+        try expect(isForward, "\(name): told progress \(receipts.progress) after \(session.toldProgress)")
+        let owed = Array(session.owedReceipts.prefix { $0.number <= receipts.progress })
+        try expect(owed == receipts.receipts, "\(name): receipts \(receipts.receipts), owed are \(owed)")
+        session.owedReceipts.removeFirst(owed.count)
+        let isRefused = !session.owedRefusals.contains { $0.number <= receipts.progress }
+        try expect(isRefused, "\(name): receipts before a refusal they cover")
+        session.toldProgress = receipts.progress
+        session.untold.removeAll { $0.number <= receipts.progress }
+        if session.isBlocked { session.wasToldWhileBlocked = true }
+    }
+}

@@ -1,0 +1,47 @@
+// Batches as the broker sees them: an honest header, columns, and a body nobody opens.
+
+public import BusWire
+
+/// What a made-up batch is like.
+public struct SampleBatch: Sendable {
+    /// Its seal's number.
+    public var seal: UInt64
+    /// Which batch of its seal it is.
+    public var counter: UInt64
+    /// How many events it pretends to hold.
+    public var eventCount: UInt32
+    /// Its first event's id.
+    public var firstID: BusUUID
+    /// Bytes of payload in all.
+    public var payloadLength: Int
+    /// Whether its columns contradict themselves, which only reading them shows.
+    public var hasBadColumns = false
+    /// Whether its header contradicts its length.
+    public var hasBadHeader = false
+
+    /// A batch of these parts; ids begin at a number that isn't zero.
+    public init(
+        seal: UInt64, counter: UInt64, eventCount: UInt32 = 1, firstID: BusUUID = BusUUID(high: 0, low: 1),
+        payloadLength: Int = 0
+    ) {
+        self.seal = seal
+        self.counter = counter
+        self.eventCount = eventCount
+        self.firstID = firstID
+        self.payloadLength = payloadLength
+    }
+
+    /// Its bytes.
+    public var bytes: SharedBytes {
+        let body = BatchHeader.tagLength + EventRecord.lengthMin * Int(eventCount) + payloadLength
+        var out: [UInt8] = []
+        let header = BatchHeader(
+            eventCount: eventCount, seal: seal, counter: counter, firstID: firstID, columnsLength: 4,
+            bodyLength: UInt32(body) + (hasBadHeader ? 1 : 0))
+        header.encode(into: &out)
+        // Values for each event of a column that isn't present: the bitmap contradicts itself.
+        out += [hasBadColumns ? 0b10 : 0, 0, 0, 0]
+        out += repeatElement(0x5a, count: body)
+        return SharedBytes(out)
+    }
+}

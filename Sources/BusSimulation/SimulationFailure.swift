@@ -1,0 +1,30 @@
+// A promise that was broken, and how to see it again.
+
+/// A run that found the broker breaking a promise.
+public struct SimulationFailure: Error, CustomStringConvertible, Sendable {
+    /// The seed that leads there.
+    public let seed: UInt64
+    /// The step it happened in.
+    public let step: Int
+    /// What was expected and what happened.
+    public let message: String
+    /// The last things done before, oldest first.
+    public let trace: [String]
+
+    /// The failure, the way there and the command that repeats it.
+    public var description: String {
+        let way = trace.map { "    " + $0 }.joined(separator: "\n")
+        return "seed \(seed), step \(step): \(message)\n\(way)\n  again: make simulate SEED=\(seed)"
+    }
+}
+
+/// A promise that was broken, before anybody knows in which step.
+struct Violation: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
+}
+
+/// Fails unless something holds.
+func expect(_ isTrue: Bool, _ message: @autoclosure () -> String) throws(Violation) {
+    guard isTrue else { throw Violation(message()) }
+}

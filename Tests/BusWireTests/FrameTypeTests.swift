@@ -1,0 +1,34 @@
+import Testing
+
+@testable import BusWire
+
+@Suite("A frame type")
+struct FrameTypeTests {
+    @Test("keeps its number for ever")
+    func numbers() {
+        let numbers = FrameType.allCases.map { "\($0.name) \(String($0.rawValue, radix: 16))" }
+        #expect(
+            numbers == [
+                "hello 1", "welcome 2", "error 3", "goodbye 4", "closing 5", "openSeal 10", "sealOpened 11",
+                "closeSeal 12", "publish 13", "receipts 14", "subscribe 20", "subscribed 21", "unsubscribe 22",
+                "unsubscribed 23", "credit 24", "acknowledge 25", "announce 28", "grant 29", "deliver 2a", "gap 2b",
+                "inspect 30", "inspected 31",
+            ])
+    }
+
+    @Test("writes a fixed part of the length it says", arguments: Sample.all)
+    func fixedLength(_ sample: Sample) {
+        let bytes = sample.frame.encoded
+        #expect(Int(bytes[6]) | Int(bytes[7]) << 8 == sample.frame.type.fixedLength)
+    }
+
+    @Test("belongs to one side")
+    func sides() {
+        let client = FrameType.allCases.filter(\.isFromClient)
+        #expect(
+            client == [
+                .hello, .goodbye, .openSeal, .closeSeal, .publish, .subscribe, .unsubscribe, .credit, .acknowledge,
+                .inspect,
+            ])
+    }
+}
