@@ -52,6 +52,7 @@ final class ClientCore: @unchecked Sendable {
     private var scratch: [UInt8] = []
     private(set) var hasCreditDue = false
     private var isFlushRequested = false
+    private var roundWaiters: [CheckedContinuation<Void, Never>] = []
 
     private(set) lazy var publishing = Publishing(self)
     private(set) lazy var subscribing = Subscribing(self)
@@ -115,6 +116,12 @@ final class ClientCore: @unchecked Sendable {
     func noteCreditDue() {
         hasCreditDue = true
         requestFlush()
+    }
+
+    /// Waits until what was written in this round has been handed to the kernel.
+    func nextRound() async {
+        requestFlush()
+        await withCheckedContinuation { roundWaiters.append($0) }
     }
 
     // MARK: Reading
@@ -209,6 +216,7 @@ final class ClientCore: @unchecked Sendable {
         failInspections(error)
         opening?.resume(returning: .failure(error))
         opening = nil
+        resumeRoundWaiters()
         for waiter in ending { waiter.resume() }
         ending = []
         if case .closed = error {} else { options.onNotice?(.ended("\(error)")) }
@@ -217,8 +225,17 @@ final class ClientCore: @unchecked Sendable {
 }
 
 extension ClientCore: RoundObserver {
+    /// They run in the next round, behind this one's flush.
+    private func resumeRoundWaiters() {
+        guard !roundWaiters.isEmpty else { return }
+        let waiters = roundWaiters
+        roundWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
     func roundWillEnd(_ reactor: Reactor) {
         isFlushRequested = false
+        defer { resumeRoundWaiters() }
         guard phase == .open else { return }
         publishing.roundWillEnd()
         if hasCreditDue {

@@ -32,6 +32,8 @@ final class Publishing {
     private var spareBodies: [[UInt8]] = []
     /// Whether the daemon acknowledged something since the last round's end.
     private var hasProgress = false
+    /// Batches that were full and closed since the last round's end.
+    private(set) var closedInRound = 0
     /// Plaintext bytes held: gathered, closed and in flight.
     private(set) var heldLength = 0
     private var roomWaiters: Deque<CheckedContinuation<Void, Never>> = []
@@ -89,6 +91,7 @@ final class Publishing {
         topic.open = nil
         gathering.removeAll { $0 === topic }
         outgoing.append(batch)
+        closedInRound += 1
         push()
     }
 
@@ -119,7 +122,7 @@ final class Publishing {
 
     /// The round's end: open batches leave if the daemon is not busy with earlier ones.
     func roundWillEnd() {
-        guard core.isOpen else { return }
+        closedInRound = 0
         if hasProgress || inFlight.isEmpty, !gathering.isEmpty {
             let topics = gathering
             gathering.removeAll(keepingCapacity: true)

@@ -6,8 +6,8 @@ public import BusWire
 /// Publishes many events on one topic.
 ///
 /// Confined to its connection's executor, like everything it is used with: `publish` is then a plain call, without a
-/// change of thread. Use it inside `BusConnection.run`.
-public final class WindowedPublisher {
+/// change of thread. Use it inside `BusConnection.run`; `Sendable` only to be carried there.
+public final class WindowedPublisher: @unchecked Sendable {
     /// Totals of a windowed publisher.
     public struct Summary: Sendable, Equatable {
         /// Events with a receipt (or, without receipts asked for, past which the daemon has gone).
@@ -68,8 +68,11 @@ public final class WindowedPublisher {
     /// Totals so far.
     public var summary: Summary { link.summary }
 
-    /// Whether another event may be given away now.
-    public var hasRoom: Bool { link.outstanding < window && core.publishing.hasRoom }
+    /// Whether another event may be given away now. Not while a full batch waits to leave: it leaves when
+    /// `waitForRoom` lets the round end.
+    public var hasRoom: Bool {
+        link.outstanding < window && core.publishing.hasRoom && core.publishing.closedInRound == 0
+    }
 
     /// Gives an event away; it leaves with others at the end of the round, or when the daemon is ready for it.
     ///
@@ -85,9 +88,11 @@ public final class WindowedPublisher {
             payload, on: link.topic, headers: headers, correlation: correlation, wantsReceipt: wantsReceipts)
     }
 
-    /// Waits until the window is half empty, so that it is filled again in one go.
+    /// Lets what was given away leave, and waits until there is room: until the window, once full, is half empty,
+    /// so that it is filled again in one go.
     public func waitForRoom() async throws(BusError) {
-        await wait(downTo: window / 2)
+        if core.publishing.closedInRound > 0 { await core.nextRound() }
+        if link.outstanding >= window { await wait(downTo: window / 2) }
         await core.publishing.waitForRoom()
         if let failure = link.failure { throw failure }
     }

@@ -1,0 +1,83 @@
+// Other programs: started without a shell, waited for without blocking the connection.
+
+import CLinux
+import Glibc
+
+/// A started program.
+struct ChildProcess: Sendable {
+    let pid: pid_t
+
+    /// Starts `argv[0]`, looked up in PATH, with standard input from `input` (nil: ours) and more environment.
+    ///
+    /// - Throws: `Failure`, when there is no such program.
+    init(
+        _ argv: [String], environment: [String: String] = [:], input: [UInt8]? = nil, output: CInt? = nil,
+        resetsInterrupt: Bool = false
+    ) throws {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        let inputFile = try input.map { try ChildProcess.memoryFile($0) }
+        defer { if let inputFile { close(inputFile) } }
+        if let inputFile { posix_spawn_file_actions_adddup2(&actions, inputFile, 0) }
+        if let output { posix_spawn_file_actions_adddup2(&actions, output, 1) }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // A child begins with the signals of a shell's child, whatever this process does with its own.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        var interrupts = sigset_t()
+        sigemptyset(&interrupts)
+        if resetsInterrupt { sigaddset(&interrupts, SIGINT) }
+        posix_spawnattr_setsigdefault(&attributes, &interrupts)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        var arguments: [UnsafeMutablePointer<CChar>?] = argv.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        var variables: [UnsafeMutablePointer<CChar>?] = ChildProcess.merged(environment).map { strdup($0) } + [nil]
+        defer { for variable in variables { free(variable) } }
+        var started: pid_t = 0
+        let result = posix_spawnp(&started, argv[0], &actions, &attributes, &arguments, &variables)
+        guard result == 0 else {
+            throw Failure(.other, "can't run \(argv[0]): \(String(cString: strerror(result)))")
+        }
+        pid = started
+    }
+
+    /// A file in memory that holds `bytes`, to be read from its beginning: a pipe would have to be fed.
+    private static func memoryFile(_ bytes: [UInt8]) throws -> CInt {
+        let descriptor = linux_memfd("payload", 1 /* MFD_CLOEXEC */)
+        guard descriptor >= 0 else { throw Failure(.other, "memfd: \(String(cString: strerror(-descriptor)))") }
+        Standard.write(bytes, to: descriptor)
+        lseek(descriptor, 0, SEEK_SET)
+        return descriptor
+    }
+
+    private static func merged(_ more: [String: String]) -> [String] {
+        var variables: [String] = []
+        var next = environ
+        while let entry = next.pointee {
+            let text = String(cString: entry)
+            if let name = text.split(separator: "=", maxSplits: 1).first, more[String(name)] == nil { variables.append(text) }
+            next += 1
+        }
+        return variables + more.map { "\($0.key)=\($0.value)" }
+    }
+
+    /// Waits, blocking this thread; the exit status as a shell gives it: 128 and the signal for one that was killed.
+    func wait() -> Int32 {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+    }
+
+    /// The exit status if it has ended.
+    func poll() -> Int32? {
+        var status: Int32 = 0
+        guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
+        return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+    }
+
+    func signal(_ number: Int32) { _ = kill(pid, number) }
+}

@@ -1,0 +1,131 @@
+// bus pub --lines: every line of standard input becomes an event. Lines are read in large pieces and given to the
+// connection a piece at a time, so that a fast log is batched and a slow one isn't delayed.
+
+import BusClient
+import Glibc
+
+struct LinePublisher {
+    private let command: PubCommand
+
+    init(_ command: PubCommand) { self.command = command }
+
+    func run() async throws {
+        var options = command.bus.connectOptions("bus pub --lines")
+        options.onNotice = { Standard.error("bus: \($0)\n") }
+        let connection = try await BusConnection.connect(options)
+        let progress = Progress()
+        do {
+            let publisher = try await connection.publisher(for: command.topic, receipts: !command.noReceipt)
+            var lines = LineReader()
+            while let piece = try lines.next() {
+                try await publish(piece, connection, publisher)
+                progress.show(publisher)
+            }
+            let summary = try await connection.run { _ in try await publisher.finish() }
+            progress.end()
+            report(summary)
+            await connection.close()
+        } catch {
+            progress.end()
+            await connection.close()
+            throw error
+        }
+    }
+
+    private func publish(
+        _ piece: LineReader.Piece, _ connection: BusConnection, _ publisher: WindowedPublisher
+    ) async throws {
+        let headers = command.headers.map(\.header)
+        let correlation = command.correlation?.uuid
+        try await connection.run { _ in
+            for range in piece.lines {
+                if !publisher.hasRoom { try await publisher.waitForRoom() }
+                try piece.bytes.withUnsafeBytes { bytes in
+                    let line = UnsafeRawBufferPointer(rebasing: bytes[range])
+                    try publisher.publish(line, headers: headers, correlation: correlation)
+                }
+            }
+        }
+    }
+
+    private func report(_ summary: WindowedPublisher.Summary) {
+        guard command.json else { return }
+        var object = JSONObject()
+        object.add("topic", command.topic)
+        object.add("published", summary.confirmedCount)
+        object.add("last_sequence", summary.lastSequence)
+        Standard.output(object.closed + "\n")
+    }
+
+    /// A line on a terminal that says how far we are, at most ten times a second.
+    private final class Progress {
+        private let isShown = Standard.errorIsTerminal && isatty(0) == 0
+        private var last: Int = 0
+        private var wasShown = false
+
+        func show(_ publisher: WindowedPublisher) {
+            guard isShown else { return }
+            var now = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &now)
+            let tenth = now.tv_sec * 10 + now.tv_nsec / 100_000_000
+            guard tenth != last else { return }
+            last = tenth
+            wasShown = true
+            Standard.error("\r\(publisher.summary.confirmedCount) events published")
+        }
+
+        func end() { if wasShown { Standard.error("\r\u{1b}[K") } }
+    }
+}
+
+/// Standard input, cut into pieces of whole lines.
+private struct LineReader {
+    /// Some lines, without their line ends.
+    struct Piece: Sendable {
+        let bytes: [UInt8]
+        let lines: [Range<Int>]
+    }
+
+    private var rest: [UInt8] = []
+    private var isAtEnd = false
+
+    /// The next lines, as many as were there; nil at the end. A last line needs no line end.
+    mutating func next() throws -> Piece? {
+        while !isAtEnd {
+            let before = rest.count
+            rest.append(contentsOf: repeatElement(0, count: 256 << 10))
+            let n = rest.withUnsafeMutableBytes { read(0, $0.baseAddress! + before, $0.count - before) }
+            rest.removeSubrange((before + max(0, n))...)
+            if n < 0, errno == EINTR { continue }
+            guard n >= 0 else { throw Failure(.badData, "standard input: \(String(cString: strerror(errno)))") }
+            isAtEnd = n == 0
+            if let piece = cut() { return piece }
+            guard rest.count <= Limits.payloadLengthCeiling else {
+                throw Failure(.badData, "a line of more than \(Limits.payloadLengthCeiling) bytes on standard input")
+            }
+        }
+        return nil
+    }
+
+    private mutating func cut() -> Piece? {
+        var lines: [Range<Int>] = []
+        var start = 0
+        rest.withUnsafeBytes { bytes in
+            while start < bytes.count,
+                let found = memchr(bytes.baseAddress! + start, 10, bytes.count - start)
+            {
+                let end = UnsafeRawPointer(found) - bytes.baseAddress!
+                lines.append(start..<end)
+                start = end + 1
+            }
+        }
+        if isAtEnd, start < rest.count {
+            lines.append(start..<rest.count)
+            start = rest.count
+        }
+        guard !lines.isEmpty else { return nil }
+        let piece = Piece(bytes: rest, lines: lines)
+        rest.removeSubrange(..<start)
+        return piece
+    }
+}

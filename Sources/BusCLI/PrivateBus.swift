@@ -1,0 +1,75 @@
+// A bus of one's own: a daemon in a temporary directory, gone when it is no longer needed.
+
+import BusClient
+import Glibc
+
+/// A private daemon.
+final class PrivateBus {
+    let directory: String
+    let socket: String
+    private let daemon: ChildProcess
+
+    /// Starts a daemon and waits until it answers.
+    ///
+    /// - Parameter mode: the directory's mode: 0700, or 0711 to let others knock.
+    init(mode: mode_t = 0o700) async throws {
+        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array((base + "/bus-XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw Failure(.other, "can't make a directory in \(base): \(String(cString: strerror(errno)))")
+        }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        chmod(directory, mode)
+        socket = directory + "/bus.sock"
+        let argv = [
+            PrivateBus.daemonPath, "--socket", socket, "--state", directory + "/state", "--log-level", "warning",
+        ]
+        daemon = try ChildProcess(argv)
+        try await waitUntilReady()
+    }
+
+    /// `busd` beside this program, else from PATH.
+    private static var daemonPath: String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let n = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        guard n > 0 else { return "busd" }
+        let own = String(decoding: buffer[..<n].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let beside = (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "") + "busd"
+        return access(beside, X_OK) == 0 ? beside : "busd"
+    }
+
+    private func waitUntilReady() async throws {
+        let deadline = ContinuousClock.now + .seconds(10)
+        var options = ConnectOptions(address: BusAddress(path: socket), name: "bus run")
+        options.reconnects = false
+        while true {
+            if let status = daemon.poll() {
+                remove()
+                throw Failure(.other, "busd ended with status \(status) before it was ready")
+            }
+            if let connection = try? await BusConnection.connect(options) {
+                return await connection.close()
+            }
+            guard ContinuousClock.now < deadline else {
+                stop()
+                throw Failure(.unavailable, "busd didn't answer on \(socket) within 10 s")
+            }
+            try await ContinuousClock().sleep(for: .milliseconds(5))
+        }
+    }
+
+    /// Ends the daemon and removes its directory.
+    func stop() {
+        daemon.signal(SIGTERM)
+        _ = daemon.wait()
+        remove()
+    }
+
+    private func remove() {
+        for name in ["state/root.key", "state/keyring", "state/lock", "bus.sock", "bus.sock.lock"] {
+            unlink(directory + "/" + name)
+        }
+        rmdir(directory + "/state")
+        rmdir(directory)
+    }
+}

@@ -1,0 +1,49 @@
+// bus run: a private bus for the time of one command, as dbus-run-session does for D-Bus.
+
+import ArgumentParser
+import Glibc
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a command with a private bus.",
+        usage: "bus run -- <command> ...",
+        discussion: """
+            Starts a daemon in a temporary directory, runs the command with LOCALBUS_SOCKET naming it, ends the \
+            daemon, and returns the command's exit status.
+
+              bus run -- make test
+            """)
+
+    private var command: [String] { CommandAfterTerminator.argv }
+
+    func validate() throws {
+        guard !command.isEmpty else { throw ValidationError("name a command after --") }
+    }
+
+    func run() async throws {
+        // A Ctrl-C is for the command; the daemon is ended after it.
+        signal(SIGINT, SIG_IGN)
+        let bus = try await PrivateBus()
+        let status: Int32
+        do {
+            let child = try ChildProcess(command, environment: ["LOCALBUS_SOCKET": bus.socket], resetsInterrupt: true)
+            forwardTermination(to: child)
+            status = child.wait()
+        } catch {
+            bus.stop()
+            throw error
+        }
+        bus.stop()
+        throw ExitCode(status)
+    }
+
+    /// SIGTERM and SIGHUP to us are meant for the command, too.
+    private func forwardTermination(to child: ChildProcess) {
+        terminatedChild = child.pid
+        for number in [SIGTERM, SIGHUP] { signal(number) { kill(terminatedChild, $0) } }
+    }
+}
+
+/// Read by a signal handler, written once before it is set.
+private nonisolated(unsafe) var terminatedChild: pid_t = 0

@@ -1,0 +1,221 @@
+// Seals, batches, receipts.
+
+import BusSimulation
+import BusWire
+import Testing
+
+@testable import BusBroker
+
+@Suite struct SealTests {
+    @Test(arguments: ["", "a..b", ".a", "a.", "a.*", ">", "a b", "$bus.session.opened"])
+    func aTopicAgainstTheRulesIsRefused(topic: String) {
+        let peer = Bench().open(1)
+        let effects = peer.send(.openSeal(OpenSeal(request: 9, salt: peer.bench.salt(), topic: Array(topic.utf8))))
+        #expect(effects.kinds == ["error"])
+        #expect(effects.errors.first?.reason == .badTopic)
+        #expect(effects.errors.first?.request == 9)
+        #expect(effects.errors.first?.inReplyTo == FrameType.openSeal.rawValue)
+    }
+
+    @Test func aSaltIsTakenOnceWhoeverBringsIt() {
+        let bench = Bench()
+        let (a, b) = (bench.open(1), bench.open(2))
+        let request = OpenSeal(request: 1, salt: bench.salt(), topic: Array("a".utf8))
+        #expect(a.send(.openSeal(request)).kinds == ["openSeal"])
+        #expect(b.send(.openSeal(request)).errors.first?.reason == .saltReused)
+    }
+
+    @Test func numbersAreNeverGivenTwice() {
+        let bench = Bench()
+        let first = bench.open(1)
+        #expect([first.seal("a"), first.seal("a"), first.seal("b")] == [1, 2, 3])
+        first.leave()
+        #expect(bench.open(2).seal("a") == 4)
+    }
+
+    @Test func anOrderCarriesAllThatAKeyNeeds() {
+        let bench = Bench()
+        let peer = bench.open(7)
+        let salt = bench.salt()
+        let effects = peer.send(.openSeal(OpenSeal(request: 5, salt: salt, topic: Array("a.b".utf8))))
+        guard case .openSeal(let order)? = effects.first else {
+            Issue.record("no order")
+            return
+        }
+        #expect(order.session == SessionID(7) && order.request == 5 && order.salt == salt && order.epoch == 1)
+        #expect("\(order.topic)" == "a.b")
+    }
+
+    @Test func quotasOfSealsAndTopicsHold() {
+        let bench = Bench {
+            $0.sealCountMax = 2
+            $0.topicCountMax = 1
+        }
+        let peer = bench.open(1)
+        #expect(peer.seal("a") == 1)
+        let effects = peer.send(.openSeal(OpenSeal(request: 1, salt: bench.salt(), topic: Array("b".utf8))))
+        #expect(effects.errors.first?.message == "quota topics of uid 1000 is used up: 1 of 1")
+        #expect(peer.seal("a") == 2)
+        #expect(peer.seal("a") == 0)
+        peer.send(.closeSeal(seal: 1))
+        #expect(peer.seal("a") == 3)
+    }
+
+    @Test func aClosedSealIsUnknown() {
+        let bench = Bench()
+        let peer = bench.open(1)
+        let seal = peer.seal("a")
+        peer.publish(seal)
+        #expect(peer.send(.closeSeal(seal: seal)).isEmpty)
+        #expect(peer.send(.closeSeal(seal: seal)).errors.first?.reason == .unknownSeal)
+        #expect(peer.publish(seal).errors.first?.reason == .unknownSeal)
+    }
+
+    @Test func whatWasSentBeforeASealWasClosedStillGoes() {
+        let bench = Bench()
+        let (publisher, subscriber) = (bench.open(1), bench.open(2))
+        let seal = publisher.seal("a")
+        subscriber.subscribe(1, "a", credit: 0, queue: 1, stall: 100)
+        publisher.publish(seal)
+        #expect(publisher.send(publisher.batch(seal), .closeSeal(seal: seal)).isEmpty)
+        let effects = bench.pass(milliseconds: 100)
+        #expect(effects.errors.isEmpty)
+        #expect(effects.receipts.first?.receipts.first?.firstSequence == 2)
+    }
+
+    @Test func aNumberGuessedBeforeItsKeyExistsIsUnknown() {
+        let bench = Bench()
+        let (peer, other) = (bench.open(1), bench.open(2))
+        other.subscribe(1, "a")
+        let open = Frame.openSeal(OpenSeal(request: 1, salt: bench.salt(), topic: Array("a".utf8)))
+        let effects = peer.send(open, peer.batch(1))
+        #expect(effects.kinds == ["openSeal", "error", "receipts"])
+        #expect(effects.errors.first?.reason == .unknownSeal)
+    }
+}
+
+@Suite struct BrokerPublishingTests {
+    @Test func receiptsTellPositionCountAndMatches() {
+        let bench = Bench()
+        let (a, b) = (bench.open(1), bench.open(2))
+        a.subscribe(1, "a.*")
+        b.subscribe(1, "a.>", credit: 0)
+        b.subscribe(2, "b")
+        let (x, y) = (a.seal("a.x"), b.seal("a.x"))
+        let first = a.send(a.batch(x, events: 3), a.batch(x, events: 2, receipt: false), a.batch(x))
+        #expect(
+            first.receipts == [
+                Receipts(
+                    progress: 3,
+                    receipts: [
+                        Receipt(number: 1, firstSequence: 1, eventCount: 3, liveMatches: 2),
+                        Receipt(number: 3, firstSequence: 6, eventCount: 1, liveMatches: 2),
+                    ])
+            ])
+        let second = b.publish(y, events: 10)
+        #expect(second.receipts.first?.receipts.first?.firstSequence == 7, "one order per topic, whoever publishes")
+    }
+
+    @Test func withoutReceiptOnlyProgressIsTold() {
+        let peer = Bench().open(1)
+        let seal = peer.seal("a")
+        #expect(peer.publish(seal, receipt: false).receipts == [Receipts(progress: 1, receipts: [])])
+    }
+
+    @Test func aCounterOutOfOrderIsRefusedAndTheNextRightOneAccepted() {
+        let peer = Bench().open(1)
+        let seal = peer.seal("a")
+        let effects = peer.send(
+            peer.batch(seal) { $0.counter = 1 }, peer.batch(seal) { $0.counter = 0 }, peer.batch(seal) { $0.counter = 0 })
+        #expect(effects.kinds == ["error", "error", "receipts"])
+        #expect(effects.errors.map(\.reason) == [.counterOutOfOrder, .counterOutOfOrder])
+        #expect(effects.errors.map(\.request) == [1, 3])
+        #expect(effects.receipts.first?.progress == 3)
+        #expect(effects.receipts.first?.receipts.map(\.number) == [2])
+    }
+
+    @Test func someoneElsesSealIsUnknown() {
+        let bench = Bench()
+        let (a, b) = (bench.open(1), bench.open(2))
+        let seal = a.seal("a")
+        #expect(b.publish(seal).errors.first?.reason == .unknownSeal)
+    }
+
+    @Test func aMalformedBatchIsRefusedBeforeTheReceiptsThatCoverIt() {
+        let peer = Bench().open(1)
+        let seal = peer.seal("a")
+        let effects = peer.send(
+            peer.batch(seal), peer.batch(seal) { $0.hasBadColumns = true }, peer.batch(seal),
+            .publish(Publish(number: 4, wantsReceipt: true, batch: .empty)))
+        #expect(effects.kinds == ["error", "error", "receipts"])
+        #expect(effects.errors.map(\.reason) == [.malformedBatch, .malformedBatch])
+        #expect(effects.errors.map(\.request) == [2, 4])
+        #expect(effects.errors.allSatisfy { !$0.isFatal })
+        #expect(effects.receipts.first?.receipts.map(\.number) == [1, 3])
+        #expect(effects.receipts.first?.progress == 4)
+    }
+
+    @Test func onlyASingleEventMayBeLong() {
+        let bench = Bench { $0.publishWindow = 16 << 20 }
+        let peer = bench.open(1)
+        let seal = peer.seal("a")
+        #expect(peer.publish(seal, events: 2, payload: Limits.batchLengthMax).errors.first?.reason == .malformedBatch)
+        #expect(peer.publish(seal, events: 1, payload: Limits.payloadLengthMax).errors.isEmpty)
+        let tooLong = Limits.payloadLengthMax + Limits.batchOverheadMax
+        #expect(peer.publish(seal, events: 1, payload: tooLong).errors.first?.reason == .malformedBatch)
+    }
+
+    @Test func aNumberOutOfOrderClosesTheConnection() {
+        let peer = Bench().open(1)
+        _ = peer.seal("a")
+        let effects = peer.send(.publish(Publish(number: 2, wantsReceipt: true, batch: .empty)))
+        #expect(effects.kinds == ["error", "close"])
+        #expect(effects.closes == [.unexpectedFrame])
+        #expect(effects.errors.first?.message == "publish 2 where 1 is next")
+    }
+
+    @Test func moreThanTheWindowClosesTheConnection() {
+        let bench = Bench { $0.publishWindow = 1000 }
+        let peer = bench.open(1)
+        let seal = peer.seal("a")
+        #expect(peer.publish(seal, payload: 5000).closes.isEmpty, "one alone may be longer")
+        #expect(peer.send(peer.batch(seal, payload: 400), peer.batch(seal, payload: 300)).closes.isEmpty)
+        let effects = peer.send(peer.batch(seal, payload: 600), peer.batch(seal, payload: 600))
+        #expect(effects.kinds == ["receipts", "error", "close"])
+        #expect(effects.closes == [.windowExceeded])
+    }
+
+    @Test func aPublisherThatDoesNotReadIsToldLaterAndItsWindowFills() {
+        let bench = Bench { $0.publishWindow = 1000 }
+        let peer = bench.open(1)
+        let seal = peer.seal("a")
+        peer.blocked()
+        #expect(peer.publish(seal, payload: 300).isEmpty)
+        #expect(peer.publish(seal, payload: 300).isEmpty)
+        #expect(peer.drained().receipts.first?.receipts.map(\.number) == [1, 2])
+        peer.blocked()
+        #expect(peer.publish(seal, payload: 600).isEmpty)
+        #expect(peer.publish(seal, payload: 600).closes == [.windowExceeded])
+    }
+
+    @Test func noFrameHoldsMoreReceiptsThanOneMay() {
+        let peer = Bench().open(1)
+        let seal = peer.seal("a")
+        peer.blocked()
+        let count = Broker.receiptCountMax + 5
+        for _ in 0..<count { peer.bench.broker.handle(.received(peer.id, peer.batch(seal)), at: peer.bench.now) }
+        let told = peer.drained().receipts
+        #expect(told.map(\.receipts.count) == [Broker.receiptCountMax, 5])
+        #expect(told.map(\.progress) == [UInt64(Broker.receiptCountMax), UInt64(count)])
+    }
+
+    @Test func aTopicsTimeNeverGoesBack() {
+        let bench = Bench()
+        let peer = bench.open(1)
+        peer.subscribe(1, "a")
+        let seal = peer.seal("a")
+        let before = peer.publish(seal).deliveries.first?.time
+        bench.now.wall -= 1_000_000
+        #expect(peer.publish(seal).deliveries.first?.time == before)
+    }
+}

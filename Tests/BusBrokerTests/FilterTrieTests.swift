@@ -1,0 +1,93 @@
+// The trie against the plain definition of a match, over everything that three tokens can say.
+
+import BusWire
+import Testing
+
+@testable import BusBroker
+
+@Suite struct FilterTrieTests {
+    private static let words = ["a", "b", "$x"]
+    private let bench = Bench()
+
+    /// Every sequence of one to three of `words`.
+    private static func names(of words: [String]) -> [String] {
+        let two = words.flatMap { a in words.map { "\(a).\($0)" } }
+        return words + two + two.flatMap { a in words.map { "\(a).\($0)" } }
+    }
+
+    private static let topics = names(of: words).compactMap { try? Topic($0) }
+    /// `>` in front of others is no filter and falls out.
+    private static let filters = names(of: words + ["*", ">"]).compactMap { try? TopicFilter($0) }
+
+    private func subscriptions(_ session: Session) -> [Subscription] {
+        FilterTrieTests.filters.enumerated().map { serial, filter in
+            let request = Subscribe(
+                subscription: UInt32(serial), filter: filter.bytes, creditEvents: 0, creditBytes: 0)
+            return Subscription(
+                request, filter: filter, policy: .dropOldest, serial: UInt64(serial), session: session)
+        }
+    }
+
+    private func check(_ trie: FilterTrie, _ subscriptions: [Subscription]) {
+        for topic in FilterTrieTests.topics {
+            let expected = subscriptions.filter { $0.filter.matches(topic) }.map(\.serial)
+            let found = trie.matches(topic).map(\.serial)
+            #expect(found == expected, "\(topic)")
+        }
+    }
+
+    @Test func itFindsExactlyWhatMatchesInOrder() throws {
+        let session = try #require(bench.open(1).session)
+        let all = subscriptions(session)
+        #expect(FilterTrieTests.topics.count == 39 && all.count == 5 + 4 * 5 + 4 * 4 * 5)
+        let trie = FilterTrie()
+        for subscription in all { trie.insert(subscription) }
+        #expect(trie.count == all.count)
+        check(trie, all)
+    }
+
+    @Test func itShrinksWithEveryRemovalToNothing() throws {
+        let session = try #require(bench.open(1).session)
+        var rest = subscriptions(session)
+        let trie = FilterTrie()
+        for subscription in rest { trie.insert(subscription) }
+        var chance = SystemRandomNumberGenerator()
+        rest.shuffle(using: &chance)
+        while let last = rest.popLast() {
+            trie.remove(last)
+            if rest.count % 10 == 0 { check(trie, rest.sorted { $0.serial < $1.serial }) }
+        }
+        #expect(trie.isEmpty && trie.count == 0)
+    }
+
+    @Test func eachFilterAloneMatchesAndLeavesNothing() throws {
+        let session = try #require(bench.open(1).session)
+        let trie = FilterTrie()
+        for subscription in subscriptions(session) {
+            trie.insert(subscription)
+            check(trie, [subscription])
+            trie.remove(subscription)
+            #expect(trie.isEmpty)
+        }
+    }
+
+    @Test func manyMayShareOneFilter() {
+        let (a, b) = (bench.open(1), bench.open(2))
+        for number in 1...3 as ClosedRange<UInt32> {
+            a.subscribe(number, "a.>")
+            b.subscribe(number, "a.>")
+        }
+        let seal = a.seal("a.x")
+        #expect(a.publish(seal).receipts.first?.receipts.first?.liveMatches == 6)
+        b.leave()
+        #expect(a.publish(seal).deliveries.map(\.subscription) == [1, 2, 3])
+    }
+
+    @Test func everyChangeIsAnotherVersion() {
+        let peer = bench.open(1)
+        let before = bench.broker.filters.version
+        peer.subscribe(1, "a")
+        peer.send(.unsubscribe(subscription: 1))
+        #expect(bench.broker.filters.version == before + 2)
+    }
+}

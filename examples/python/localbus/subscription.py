@@ -1,0 +1,199 @@
+"""What a subscriber knows and is owed: the keys of what it reads, and the credit it has given."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Deque, Dict, Iterator, List, Optional, Tuple, Union
+
+from . import crypto, wire
+from .batch import Batch, Event, decode_batch
+
+if TYPE_CHECKING:
+    from .client import Client
+
+GAP_COUNT_UNKNOWN = 1
+OVERFLOWS = {"drop-oldest": 0, "stall": 1, "drop-newest": 2, "latest": 3, "disconnect": 4}
+
+
+class Refused(Exception):
+    """The daemon said no to one request, by the protocol's name; the connection goes on."""
+
+    def __init__(self, reason: str, message: Optional[str] = None) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}: {message}" if message else reason)
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Uid and gid are the kernel's word, the name is the publisher's own."""
+
+    uid: int
+    gid: int
+    name: Optional[str]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The selected events of one batch, each with its sequence. `time` is when the daemon accepted it."""
+
+    number: int
+    attempt: int
+    topic: str
+    publisher: Publisher
+    time: int
+    events: Tuple[Tuple[int, Event], ...]
+
+
+@dataclass(frozen=True)
+class Unopenable:
+    """A delivery that can't be opened: dropped whole, and told."""
+
+    number: int
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What was missed before the next delivery; what isn't known is None."""
+
+    reason: str
+    topic: Optional[str]
+    count: Optional[int]
+    first_sequence: int
+    last_sequence: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A subscription's account."""
+
+    reason: str
+    delivered: int
+    missed: int
+
+
+class KeyRing:
+    """Announced seals and granted secrets of one connection. The first word of each counts; repeats change nothing."""
+
+    def __init__(self) -> None:
+        self.announcements: Dict[int, wire.Frame] = {}
+        self.secrets: Dict[Tuple[bytes, int], bytes] = {}
+        self.keys: Dict[int, crypto.SealKeys] = {}
+
+    def announce(self, frame: wire.Frame) -> None:
+        if frame.flags & wire.FLAG_FORGET_EARLIER:
+            self.announcements, self.secrets, self.keys = {}, {}, {}
+        self.announcements.setdefault(frame["seal"], frame)
+
+    def grant(self, topic: bytes, epoch: int, secret: bytes) -> None:
+        self.secrets.setdefault((topic, epoch), secret)
+
+    def open(self, batch: Batch) -> Tuple[wire.Frame, List[Event]]:
+        """The announcement of the batch's seal and all its events."""
+        announcement = self.announcements.get(batch.seal)
+        if announcement is None:
+            raise crypto.Unsealable(f"seal {batch.seal} was not announced")
+        return announcement, crypto.open_batch(self._keys(announcement), batch)
+
+    def _keys(self, announcement: wire.Frame) -> crypto.SealKeys:
+        seal, topic, epoch = (announcement[key] for key in ("seal", "topic", "epoch"))
+        if seal not in self.keys:
+            secret = self.secrets.get((topic, epoch))
+            if secret is None:
+                raise crypto.Unsealable(f"no grant for epoch {epoch} of the topic")
+            keys = crypto.seal_keys(secret, announcement["salt"], topic, epoch)
+            if not crypto.same(keys.check, announcement["key_check"]):
+                raise crypto.Unsealable("the key check is not the announced one")
+            self.keys[seal] = keys
+        return self.keys[seal]
+
+
+Item = Union[Delivery, Unopenable, Gap]
+
+
+class Subscription:
+    """Deliveries, gaps and unopenable batches in order. Taking renews the credit; acknowledging is the reader's."""
+
+    def __init__(self, client: Client, number: int, filter: str, credit_events: int, credit_bytes: int) -> None:
+        self.number = number
+        self.filter = filter
+        self.ended: Optional[Ended] = None
+        self._client = client
+        self._items: Deque[Tuple[Union[Item, Refused], int, int]] = deque()
+        self._window = (credit_events, credit_bytes)
+        self._promised = (credit_events, credit_bytes)
+        self._taken = (0, 0)
+
+    def take(self, timeout: Optional[float] = None) -> Optional[Item]:
+        """The next item, or None behind the last one; an end the client didn't ask for is raised as `Refused`."""
+        self._client.run_until(lambda: self._items or self.ended, timeout)
+        if not self._items:
+            if self.ended.reason == "unsubscribed":
+                return None
+            raise Refused(self.ended.reason, f"subscription to {self.filter} ended")
+        item, event_count, length = self._items.popleft()
+        if isinstance(item, Refused):
+            raise item
+        self._taken = (self._taken[0] + event_count, self._taken[1] + length)
+        self._renew_credit()
+        return item
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.take, None)
+
+    def acknowledge(self, item: Union[Delivery, Unopenable]) -> None:
+        """Everything up to this delivery has been handled."""
+        if self.ended is None:
+            self._client.send("acknowledge", subscription=self.number, delivery=item.number)
+
+    def unsubscribe(self, timeout: Optional[float] = 10) -> Ended:
+        """What was delivered before the end can still be taken."""
+        if self.ended is None:
+            self._client.send("unsubscribe", subscription=self.number)
+            self._client.run_until(lambda: self.ended, timeout)
+        return self.ended
+
+    def _renew_credit(self) -> None:
+        """Tops the running totals up when half of either window is used."""
+        wanted = tuple(taken + window for taken, window in zip(self._taken, self._window))
+        is_due = any(2 * (want - had) >= window for want, had, window in zip(wanted, self._promised, self._window))
+        if is_due and self.ended is None:
+            self._promised = wanted
+            self._client.send("credit", subscription=self.number, events=wanted[0], bytes=wanted[1])
+
+    # What the connection hands on
+
+    def put_delivery(self, frame: wire.Frame, ring: KeyRing) -> None:
+        selection, raw = wire.split_delivery(frame)
+        event_count = 0
+        try:
+            batch = decode_batch(raw)
+            chosen = wire.selected(selection, batch.event_count)
+            event_count = len(chosen)
+            item: Any = _opened(frame, batch, chosen, ring)
+        except wire.WireError as error:
+            item = Unopenable(frame["delivery"], frame["attempt"], str(error))
+        self._items.append((item, event_count, len(raw)))
+
+    def put_gap(self, frame: wire.Frame) -> None:
+        count = None if frame["gap_flags"] & GAP_COUNT_UNKNOWN else frame["count"]
+        topic = frame["topic"].decode("utf-8", "replace") if frame["topic"] else None
+        reason = wire.reason_name(frame["reason"])
+        self._items.append((Gap(reason, topic, count, frame["first_sequence"], frame["last_sequence"]), 0, 0))
+
+    def put_refusal(self, refused: Refused) -> None:
+        self._items.append((refused, 0, 0))
+
+
+def _opened(frame: wire.Frame, batch: Batch, chosen: List[int], ring: KeyRing) -> Delivery:
+    announcement, events = ring.open(batch)
+    return Delivery(
+        number=frame["delivery"],
+        attempt=frame["attempt"],
+        topic=wire.decode_topic(announcement["topic"]),
+        publisher=Publisher(announcement["uid"], announcement["gid"], announcement["name"]),
+        time=frame["time"],
+        events=tuple((frame["first_sequence"] + k, events[k]) for k in chosen),
+    )

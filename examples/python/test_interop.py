@@ -1,0 +1,490 @@
+"""Two implementations that share only docs/PROTOCOL.md, against each other over a socket, in both directions.
+
+BUS and BUSD name the Swift binaries (default: .build/release of this repository). Without them everything here is
+skipped, except where CI=true: there a missing binary is a failure.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+from unittest import mock
+from uuid import UUID
+
+import localbus
+from fake_daemon import FakeDaemon
+from localbus import batch, wire
+from localbus.client import Client, Seal
+from vectors import ROOT
+
+BUS = Path(os.environ.get("BUS", ROOT / ".build/release/bus"))
+BUSD = Path(os.environ.get("BUSD", ROOT / ".build/release/busd"))
+PATIENCE = 20.0
+MARKER = b"plaintext-marker-5f1c0e"
+
+
+def eventually(what: str, condition: Callable[[], Any]) -> Any:
+    """Polls until the condition is true, and says what never came."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {PATIENCE} s")
+        time.sleep(0.02)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ends one process by its id: asked first, then made to."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+class Recorder:
+    """A socket that keeps every byte it received."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.received = bytearray()
+
+    def recv(self, length: int) -> bytes:
+        data = self._socket.recv(length)
+        self.received += data
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def frames(self) -> List[wire.Frame]:
+        reader = wire.FrameReader(1 << 30)
+        reader.feed(bytes(self.received))
+        decoded = (wire.decode(raw, wire.DAEMON) for raw in iter(reader.next, None))
+        return [frame for frame in decoded if frame]
+
+
+class Daemon:
+    """`busd` in a directory of its own."""
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="localbus-")
+        self.path = os.path.join(self._directory.name, "bus.sock")
+        self.log = tempfile.TemporaryFile()
+        arguments = [str(BUSD), "--state", self._directory.name, "--socket", self.path]
+        self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            eventually("busd accepts", self._accepts)
+        except BaseException:
+            self.close()
+            raise
+
+    def _accepts(self) -> bool:
+        if self._process.poll() is not None:
+            self.log.seek(0)
+            raise AssertionError(f"busd ended with {self._process.returncode}: {self.log.read().decode()}")
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.path) == 0
+
+    def close(self) -> None:
+        end(self._process)
+        self.log.close()
+        self._directory.cleanup()
+
+
+class InteropTest(unittest.TestCase):
+    daemon: Daemon
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        missing = [str(path) for path in (BUS, BUSD) if not path.exists()]
+        if missing and os.environ.get("CI") == "true":
+            raise AssertionError(f"not built: {', '.join(missing)}")
+        if missing:
+            raise unittest.SkipTest(f"not built: {', '.join(missing)}; see BUS and BUSD")
+        cls.daemon = Daemon()
+        cls.addClassCleanup(cls.daemon.close)
+        cls.environment = {**os.environ, "LOCALBUS_SOCKET": cls.daemon.path}
+
+    # Python's side
+
+    def connected(self, name: str = "python") -> Client:
+        client = localbus.connect(self.daemon.path, name, timeout=PATIENCE)
+        self.addCleanup(client.close)
+        return client
+
+    def recorded(self) -> Tuple[Client, Recorder]:
+        recorder = Recorder(localbus.transport.open_socket(self.daemon.path, None, PATIENCE))
+        client = Client(recorder, "recorder", PATIENCE)
+        self.addCleanup(client.close)
+        return client, recorder
+
+    def take(self, subscription: localbus.Subscription, count: int) -> List[Tuple[localbus.Delivery, batch.Event]]:
+        """The next `count` events, acknowledged, each with its delivery."""
+        found: List[Tuple[localbus.Delivery, batch.Event]] = []
+        while len(found) < count:
+            delivery = subscription.take(PATIENCE)
+            self.assertIsInstance(delivery, localbus.Delivery)
+            subscription.acknowledge(delivery)
+            found += [(delivery, event) for _, event in delivery.events]
+        self.assertEqual(len(found), count)
+        return found
+
+    # Swift's side
+
+    def bus(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
+        finished = subprocess.run(
+            [str(BUS), *arguments], input=data, capture_output=True, env=self.environment, timeout=PATIENCE
+        )
+        self.assertEqual(finished.returncode, 0, f"bus {' '.join(arguments)}: {finished.stderr.decode()}")
+        return finished
+
+    def subscription_count(self) -> int:
+        return json.loads(self.bus("status", "--json").stdout)["subscriptions"]
+
+    @contextlib.contextmanager
+    def bus_sub(self, filter: str, count: int) -> Iterator[Callable[[], Tuple[List[Dict[str, Any]], str]]]:
+        """`bus sub`, begun when the block is entered; call what it gives for its lines and its stderr."""
+        before = self.subscription_count()
+        arguments = [str(BUS), "sub", filter, "--count", str(count), "--timeout", f"{PATIENCE:.0f}s", "--json"]
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment
+        )
+
+        def result() -> Tuple[List[Dict[str, Any]], str]:
+            output, errors = process.communicate(timeout=2 * PATIENCE)
+            lines = [json.loads(line) for line in output.splitlines()]
+            self.assertEqual(len(lines), count, errors.decode())
+            return lines, errors.decode()
+
+        try:
+            eventually("bus sub subscribes", lambda: process.poll() is not None or self.subscription_count() > before)
+            self.assertIsNone(process.poll(), "bus sub ended before anything was published")
+            yield result
+        finally:
+            end(process)
+            process.stdout.close()
+            process.stderr.close()
+
+
+def data_of(line: Dict[str, Any]) -> bytes:
+    return base64.b64decode(line["data_base64"]) if "data_base64" in line else line["data"].encode()
+
+
+class PythonToSwift(InteropTest):
+    def test_payloads(self) -> None:
+        payloads = [b"hello", b"", bytes(range(256)), "grüße".encode(), os.urandom(1 << 20)]
+        client = self.connected("python publisher")
+        with self.bus_sub("x.>", len(payloads)) as result:
+            receipts = [client.publish("x.payloads", payload) for payload in payloads]
+            lines, _ = result()
+        self.assertEqual([data_of(line) for line in lines], payloads)
+        self.assertEqual([line["sequence"] for line in lines], [receipt.first_sequence for receipt in receipts])
+        for line in lines:
+            self.assertEqual(line["topic"], "x.payloads")
+            self.assertEqual(line["attempt"], 1)
+            self.assertEqual(line["publisher"]["uid"], os.getuid())
+            self.assertEqual(line["publisher"]["gid"], os.getgid())
+            self.assertEqual(line["publisher"]["name"], "python publisher")
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+
+    def test_headers_ids_and_correlations(self) -> None:
+        id, conversation = UUID("018bcfe5-6800-7123-8045-6789abcdef01"), UUID("01234567-89ab-7cde-b012-3456789abcde")
+        events = [
+            localbus.Event(b"one", ((b"content-type", b"text/plain"), (b"b", b"")), id, correlation=conversation),
+            localbus.Event(b"two", id=UUID(int=5)),
+        ]
+        with self.bus_sub("x.>", 2) as result:
+            self.connected().publish("x.headers", *events)
+            lines, _ = result()
+        self.assertEqual([UUID(line["id"]) for line in lines], [id, UUID(int=5)])
+        self.assertEqual(UUID(lines[0]["correlation"]), conversation)
+        self.assertEqual(lines[0]["headers"], {"content-type": "text/plain", "b": ""})
+
+    def test_batches_of_many_events(self) -> None:
+        client = self.connected()
+        with self.bus_sub("x.>", 3000) as result:
+            receipt = client.publish("x.many", *[b"%d" % k for k in range(1000)])
+            self.assertEqual(receipt.event_count, 1000)
+            client.publish_all("x.many", [b"%d" % k for k in range(1000, 3000)])
+            lines, _ = result()
+        self.assertEqual([line["data"] for line in lines], [str(k) for k in range(3000)])
+        self.assertEqual(len({line["id"] for line in lines}), 3000)
+
+    def test_a_tampered_batch_is_told_and_the_next_one_read(self) -> None:
+        client = self.connected()
+        with self.bus_sub("x.>", 1) as result:
+            seal = client.open_seal("x.tampered")
+            sealed = bytearray(seal.seal(client._stamped([b"bad"])))
+            sealed[-20] ^= 1
+            client.receipt(client.send_batch(bytes(sealed)))
+            client.receipt(client.send_batch(seal.seal(client._stamped([b"good"]))))
+            lines, errors = result()
+        self.assertEqual(lines[0]["data"], "good")
+        self.assertIn("unopenable", errors)
+
+
+class SwiftToPython(InteropTest):
+    def test_payloads(self) -> None:
+        subscription = self.connected().subscribe("y.>")
+        with tempfile.NamedTemporaryFile() as file:
+            for payload in (b"", bytes(range(256)), os.urandom(1 << 20)):
+                with self.subTest(length=len(payload)):
+                    Path(file.name).write_bytes(payload)
+                    self.bus("pub", "y.payloads", "--file", file.name)
+                    delivery, event = self.take(subscription, 1)[0]
+                    self.assertEqual(event.payload, payload)
+                    self.assertEqual((delivery.topic, delivery.attempt), ("y.payloads", 1))
+                    self.assertEqual((delivery.publisher.uid, delivery.publisher.gid), (os.getuid(), os.getgid()))
+
+    def test_headers_ids_and_correlations(self) -> None:
+        id, conversation = UUID("018bcfe5-6800-7123-8045-6789abcdef02"), UUID("01234567-89ab-7cde-b012-3456789abcdf")
+        subscription = self.connected().subscribe("y.>")
+        self.bus("pub", "y.headers", "data", "--header", "a=1", "--id", str(id), "--correlation", str(conversation))
+        _, event = self.take(subscription, 1)[0]
+        self.assertEqual((event.id, event.correlation, event.payload), (id, conversation, b"data"))
+        self.assertIn((b"a", b"1"), event.headers)
+
+    def test_lines_are_batches(self) -> None:
+        subscription = self.connected().subscribe("y.>", credit_events=100)
+        self.bus("pub", "y.lines", "--lines", data=b"".join(b"%d\n" % k for k in range(3000)))
+        found = self.take(subscription, 3000)
+        self.assertEqual([event.payload for _, event in found], [b"%d" % k for k in range(3000)])
+        self.assertEqual(len({event.id for _, event in found}), 3000)
+        numbers = list(dict.fromkeys(delivery.number for delivery, _ in found))
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        self.assertGreaterEqual(subscription.unsubscribe().delivered, 3000)
+
+
+class Secrecy(InteropTest):
+    def test_no_key_and_no_nonce_is_used_twice_and_nothing_travels_open(self) -> None:
+        client, recorder = self.recorded()
+        subscription = client.subscribe("z.>")
+        lines = b"".join(MARKER + b"\n" for _ in range(200))
+        for _ in range(2):
+            self.bus("pub", "z.same", MARKER.decode())
+            self.bus("pub", "z.same", "--lines", data=lines)
+            publisher = self.connected()
+            publisher.publish("z.same", MARKER)
+            publisher.publish("z.same", MARKER)
+            publisher.publish("z.other", MARKER)
+        found = self.take(subscription, 2 * (1 + 200 + 3))
+        self.assertEqual({event.payload for _, event in found}, {MARKER})
+
+        frames = recorder.frames()
+        self.check_seals([frame for frame in frames if frame.name == "announce"], client)
+        sealed = [batch.decode_batch(wire.split_delivery(frame)[1]) for frame in frames if frame.name == "deliver"]
+        self.assertGreaterEqual(len(sealed), 10)
+        used = [(client._ring.keys[one.seal].key, client._ring.keys[one.seal].nonce(one.counter)) for one in sealed]
+        self.assertEqual(len(set(used)), len(used), "a key and a nonce were used twice")
+        bodies = [one.body for one in sealed]
+        self.assertEqual(len(set(bodies)), len(bodies), "the same plaintext gave the same ciphertext")
+        self.assertNotIn(MARKER, recorder.received)
+
+    def check_seals(self, announcements: List[wire.Frame], client: Client) -> None:
+        seals = {frame["seal"]: frame for frame in announcements}
+        self.assertEqual({frame["topic"] for frame in announcements}, {b"z.same", b"z.other"})
+        self.assertGreaterEqual(len(seals), 8, "each connection opens seals of its own")
+        self.assertEqual(len({frame["salt"] for frame in seals.values()}), len(seals))
+        keys = [client._ring.keys[seal] for seal in seals]
+        for parts in zip(*((key.key, key.nonce_base, key.check) for key in keys)):
+            self.assertEqual(len(set(parts)), len(seals))
+            self.assertTrue(all(any(part) for part in parts), "all zero")
+        for secret in client._ring.secrets.values():
+            self.assertTrue(any(secret), "all zero")
+
+    def test_secrets_differ_by_topic(self) -> None:
+        client = self.connected()
+        subscription = client.subscribe("z.>")
+        for topic in ("z.one", "z.two"):
+            client.publish(topic, b"")
+        self.take(subscription, 2)
+        secrets = client._ring.secrets
+        self.assertEqual(len(set(secrets.values())), len(secrets))
+
+
+class Refusals(InteropTest):
+    def refused(self, reason: str, client: Client, sealed: bytes) -> None:
+        with self.assertRaises(localbus.Refused) as caught:
+            client.receipt(client.send_batch(sealed))
+        self.assertEqual(caught.exception.reason, reason)
+
+    def opened(self, client: Client, topic: str = "w.x") -> Tuple[Seal, List[batch.Event]]:
+        return client.open_seal(topic), client._stamped([b"data"])
+
+    def test_a_counter_is_used_once(self) -> None:
+        client = self.connected()
+        seal, events = self.opened(client)
+        sealed = seal.seal(events)
+        client.receipt(client.send_batch(sealed))
+        self.refused("counter-out-of-order", client, sealed)
+        client.publish("w.x", b"the connection goes on")
+
+    def test_a_salt_is_used_once(self) -> None:
+        salt = os.urandom(32)
+        client = self.connected()
+        client.open_seal("w.x", salt)
+        for again in (client, self.connected()):
+            with self.assertRaises(localbus.Refused) as caught:
+                again.open_seal("w.x", salt)
+            self.assertEqual(caught.exception.reason, "salt-reused")
+        client.publish("w.x", b"the connection goes on")
+
+    def test_a_seal_is_its_connections_own(self) -> None:
+        seal, events = self.opened(self.connected())
+        self.refused("unknown-seal", self.connected(), seal.seal(events))
+
+    def test_a_batch_must_agree_with_itself(self) -> None:
+        client = self.connected()
+        seal, events = self.opened(client)
+        self.refused("malformed-batch", client, seal.seal(events) + b"\0")
+        client.publish("w.x", b"the connection goes on")
+
+    def test_requests_are_refused_by_name(self) -> None:
+        client = self.connected()
+        salt = os.urandom(32)
+        nothing = dict.fromkeys(("stall_milliseconds", "queue_event_count", "queue_length", "overflow"), 0)
+        credit = {"credit_events": 1, "credit_bytes": 1}
+        for reason, name, number, values in (
+            ("bad-topic", "openSeal", 900, {"request": 900, "salt": salt, "topic": b"a..b"}),
+            ("bad-filter", "subscribe", 901, {"subscription": 901, "filter": b"a.>.b", **nothing, **credit}),
+            ("not-supported", "inspect", 902, {"request": 902, "kind": 999}),
+        ):
+            with self.subTest(name), self.assertRaisesRegex(localbus.Refused, reason):
+                client._ask(name, number, PATIENCE, **values)
+
+    def test_an_acknowledgement_of_nothing(self) -> None:
+        subscription = self.connected().subscribe("w.>")
+        subscription.acknowledge(localbus.Unopenable(7, 1, ""))
+        with self.assertRaisesRegex(localbus.Refused, "acknowledged-unsent"):
+            subscription.take(PATIENCE)
+
+    # What closes a connection, and only that one
+
+    def closed(self, reason: str, spoil: Callable[[Client], Any]) -> None:
+        client, recorder = self.recorded()
+        witness = self.connected()
+        subscription = witness.subscribe("w.witness")
+        spoil(client)
+        with self.assertRaises(localbus.Closed) as caught:
+            client.run_until(lambda: False, PATIENCE)
+        self.assertEqual(caught.exception.reason, reason)
+        last = recorder.frames()[-1]
+        self.assertEqual((last.name, wire.reason_name(last["reason"])), ("error", reason))
+        self.assertTrue(last["fatal"])
+        witness.publish("w.witness", b"unharmed")
+        self.assertEqual(self.take(subscription, 1)[0][1].payload, b"unharmed")
+
+    def test_malformed_frames(self) -> None:
+        short = wire.FRAME_HEADER.pack(3, 0x22, 0, 3) + b"abc"
+        unknown = wire.FRAME_HEADER.pack(0, 0x7E, 0, 0)
+        fixed_behind_the_end = wire.FRAME_HEADER.pack(4, 0x22, 0, 9) + bytes(4)
+        field_cut_short = wire.encode("unsubscribe", rest=b"\1\0\xff", subscription=1)
+        without_topic = wire.encode("openSeal", request=1, salt=os.urandom(32))
+        for raw in (short, unknown, fixed_behind_the_end, field_cut_short, without_topic):
+            with self.subTest(raw=raw):
+                self.closed("malformed-frame", lambda client: client.send_raw(raw))
+
+    def test_an_unknown_required_field(self) -> None:
+        field = wire.encode_field(99 | wire.FIELD_REQUIRED, b"later")
+        self.closed("unknown-required-field", lambda client: client.send("unsubscribe", rest=field, subscription=1))
+
+    def test_a_frame_longer_than_the_limit(self) -> None:
+        header = wire.FRAME_HEADER.pack(0x7FFFFFFF, 0x13, 0, 8)
+        self.closed("frame-too-long", lambda client: client.send_raw(header))
+
+    def test_a_second_hello(self) -> None:
+        self.closed("unexpected-frame", lambda client: client.send_raw(client._hello))
+
+    def test_a_publish_number_out_of_order(self) -> None:
+        def spoil(client: Client) -> None:
+            seal, events = self.opened(client)
+            client.send("publish", wire.FLAG_WANTS_RECEIPT, seal.seal(events), number=2)
+
+        self.closed("unexpected-frame", spoil)
+
+    def test_the_window(self) -> None:
+        """A stalled topic gets no progress, so what is sent stays under way and adds up."""
+        stalled = self.connected().subscribe(
+            "w.window", "stall", stall_milliseconds=3_600_000, queue_event_count=1, credit_events=0, credit_bytes=0
+        )
+        self.assertIsNone(stalled.ended)
+
+        def spoil(client: Client) -> None:
+            seal = client.open_seal("w.window")
+            for number in range(1, client.welcome["publish_window"] // (1 << 20) + 4):
+                client.send("publish", 0, seal.seal(client._stamped([bytes(1 << 20)])), number=number)
+
+        self.closed("window-exceeded", spoil)
+
+    def test_what_is_skipped_harms_nobody(self) -> None:
+        client = self.connected()
+        client.send_raw(wire.FRAME_HEADER.pack(3, 0x7E, wire.FLAG_SKIP_IF_UNKNOWN, 0) + b"new")
+        client.send("closeSeal", rest=wire.encode_field(99, b"optional"), seal=1 << 60)
+        client.publish("w.x", b"the connection goes on")
+
+
+class Flow(InteropTest):
+    def test_what_there_was_no_credit_for_is_delivered_or_told(self) -> None:
+        """Publisher and slow subscriber are one connection: receipts must not wait behind what has no credit."""
+        client = self.connected()
+        subscription = client.subscribe("v.>", credit_events=10)
+        receipts = client.publish_all("v.x", [b"%0100d" % k for k in range(20_000)], timeout=PATIENCE)
+        self.assertEqual(sum(receipt.event_count for receipt in receipts), 20_000)
+        accounted, last = 0, receipts[-1].first_sequence + receipts[-1].event_count - 1
+        for item in iter(lambda: subscription.take(PATIENCE), None):
+            if isinstance(item, localbus.Gap):
+                self.assertEqual((item.reason, item.topic), ("queue-full", "v.x"))
+                accounted += item.count
+            else:
+                accounted += len(item.events)
+                if item.events[-1][0] == last:
+                    break
+        self.assertEqual(accounted, 20_000)
+
+
+class Helpers(unittest.TestCase):
+    """What the tests above lean on; runs without the binaries."""
+
+    def test_waiting_is_bounded(self) -> None:
+        self.assertEqual(eventually("five", lambda: 5), 5)
+        with mock.patch(f"{__name__}.PATIENCE", 0.05), self.assertRaisesRegex(AssertionError, "never"):
+            eventually("never", lambda: False)
+
+    def test_a_process_is_ended_by_its_id(self) -> None:
+        process = subprocess.Popen(["sleep", "60"])
+        end(process)
+        self.assertEqual(process.returncode, -signal.SIGTERM)
+
+    def test_lines_carry_text_or_base64(self) -> None:
+        self.assertEqual(data_of({"data": "ü"}), "ü".encode())
+        self.assertEqual(data_of({"data_base64": "/w=="}), b"\xff")
+
+    def test_a_recorder_keeps_what_it_received(self) -> None:
+        daemon = FakeDaemon()
+        recorder = Recorder(daemon.client_end)
+        with Client(recorder) as client:
+            subscription = client.subscribe("z.>")
+            client.publish("z.same", MARKER)
+            self.assertEqual(subscription.take(PATIENCE).events[0][1].payload, MARKER)
+        names = [frame.name for frame in recorder.frames()]
+        self.assertEqual(names[:3], ["welcome", "subscribed", "sealOpened"])
+        self.assertNotIn(MARKER, recorder.received)
+
+
+if __name__ == "__main__":
+    unittest.main()
