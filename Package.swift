@@ -64,13 +64,14 @@ let package = Package(
         // Rooms that touch the system.
         room("BusTransport", ["BusWire", "CLinux", system]),
         room("BusServer", ["BusWire", "BusCrypto", "BusBroker", "BusTransport", "CLinux", system, logging, yams]),
-        room("BusClient", ["BusWire", "BusCrypto", "BusTransport", "CLinux", system, logging, collections]),
+        room("BusClient", ["BusWire", "BusCrypto", "BusTransport", collections]),
 
         // Programs and test support.
         .executableTarget(
-            name: "BusDaemon", dependencies: ["BusServer", arguments, logging], swiftSettings: settings),
+            name: "BusDaemon", dependencies: ["BusServer", "BusTransport", "CLinux", system, arguments, logging],
+            swiftSettings: settings),
         .executableTarget(
-            name: "BusCLI", dependencies: ["BusClient", "BusWire", "BusTransport", "CLinux", arguments, logging],
+            name: "BusCLI", dependencies: ["BusClient", "BusWire", "BusTransport", "CLinux", system, arguments],
             swiftSettings: settings),
         room("BusSimulation", ["BusBroker", "BusWire"]),
 
@@ -78,7 +79,14 @@ let package = Package(
         tests("BusCryptoTests", ["BusCrypto", crypto], resources: [.copy("Vectors")]),
         tests("BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation"]),
         tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
-        tests("BusServerTests", ["BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto"]),
-        tests("BusClientTests", ["BusClient", "BusWire", "BusCrypto", "BusTransport"]),
+        .target(
+            name: "BusTesting",
+            dependencies: ["BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto", "CLinux", system, logging],
+            path: "Tests/BusTesting", swiftSettings: settings),
+        tests(
+            "BusServerTests",
+            ["BusTesting", "BusServer", "BusClient", "BusBroker", "BusWire", "BusTransport", "BusCrypto", "CLinux", logging]),
+        tests(
+            "BusClientTests", ["BusTesting", "BusServer", "BusClient", "BusWire", "BusCrypto", "BusTransport", "CLinux"]),
     ]
 )

@@ -17,7 +17,8 @@ extension Broker {
         expect(totals.bytesQueued == queued, "\(totals.bytesQueued) bytes counted as queued, \(queued) are")
         let events = subscriptions.reduce(0) { $0 + $1.queue.eventCount }
         expect(totals.eventsQueued == events, "\(totals.eventsQueued) events counted as queued, \(events) are")
-        expect(stalling.count == subscriptions.count { $0.stall != .none }, "the list of stalling subscriptions is wrong")
+        let stalled = subscriptions.count { $0.stall != .none }
+        expect(stalling.count == stalled, "\(stalling.count) subscriptions are listed as stalling, \(stalled) are")
 
         for session in sessions.values { audit(session, expect) }
         expect(parked.count == sessions.values.count { !$0.parked.isEmpty }, "the list of parked sessions is wrong")
@@ -55,7 +56,7 @@ extension Broker {
     private func audit(_ session: Session, _ expect: Expect) {
         let name = "session \(session.id)"
         let parkedLength = session.parked.reduce(0) { $0 + $1.publish.frameLength }
-        expect(session.parkedLength == parkedLength, "\(name): \(session.parkedLength) bytes parked, \(parkedLength) are")
+        expect(session.parkedLength == parkedLength, "\(name): its parked bytes are counted wrong")
         expect(session.untoldLength >= parkedLength, "\(name): what is parked doesn't count against its window")
         expect(session.waiting.allSatisfy(\.isWaiting), "\(name): lists a subscription that doesn't wait")
         expect(session.seals.values.allSatisfy { topics[$0.topic.name] === $0.topic }, "\(name): seal of a lost topic")
@@ -63,6 +64,7 @@ extension Broker {
         expect(!isOver || session.subscriptions.isEmpty, "\(name): still subscribes, and was closed")
         expect(session.phase != .closing || session.parked.isEmpty, "\(name): still publishes, and was closed")
         expect(session.phase != .leaving || !session.parked.isEmpty, "\(name): stays, and nothing of it waits")
+        expect(!session.isPatient || session.phase != .closing, "\(name): waits for word, and was closed")
         expect(session.announced.count <= configuration.announcedCountMax, "\(name): too many seals announced")
     }
 
@@ -70,7 +72,7 @@ extension Broker {
         let name = "uid \(account.uid)"
         let own = sessions.values.filter { $0.account === account }
         let subscriptions = own.flatMap(\.subscriptions.values)
-        expect(account.connectionCount == own.count, "\(name): \(account.connectionCount) connections, has \(own.count)")
+        expect(account.connectionCount == own.count, "\(name): its connections are counted wrong")
         expect(account.subscriptionCount == subscriptions.count, "\(name): its subscriptions are counted wrong")
         let queued = subscriptions.reduce(0) { $0 + Int($1.queue.length) }
         expect(account.queuedLength == queued, "\(name): charged \(account.queuedLength) queued bytes, has \(queued)")

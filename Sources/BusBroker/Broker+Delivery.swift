@@ -71,6 +71,8 @@ extension Broker {
 
     private func deliver(_ batch: AcceptedBatch, to subscription: Subscription) {
         let session = subscription.session
+        // It is written to anyway: what it publishes is told along.
+        if session.isPatient { tellAtRoundEnd(session) }
         introduce(batch.seal, to: session)
         subscription.lastDelivery += 1
         subscription.sentEvents += UInt64(batch.eventCount)
@@ -113,6 +115,7 @@ extension Broker {
     func drained(_ id: SessionID, at now: Moment) {
         guard let session = sessions[id] else { return }
         session.isBlocked = false
+        if session.isUnreceipted { mayTell = true }
         session.roundLength = 0
         session.roundCount = 0
         session.unreadCount = 0

@@ -20,9 +20,12 @@ struct Totals {
 }
 
 extension Broker {
-    func inspected(_ question: Inspect, at now: Moment) -> Inspected {
-        let rows: [[InspectedValue]] = question.kind == .status ? [status] : []
-        return Inspected(request: question.request, rows: rows)
+    func inspect(_ question: Inspect, _ session: Session) {
+        guard question.kind == .status else {
+            let message = "nothing is known about questions of kind \(question.kind.rawValue)"
+            return refuse(session, .inspect, request: UInt64(question.request), .notSupported, message)
+        }
+        answer(session, .inspected(Inspected(request: question.request, rows: [status])))
     }
 
     /// The daemon as a whole. Names are part of the protocol: they may be added to, never changed.

@@ -139,7 +139,7 @@ extension Broker {
                 Receipt(
                     number: publish.number, firstSequence: first, eventCount: count, liveMatches: UInt32(route.count)))
         }
-        progress(session)
+        progress(session, isPatient: publish.isPatient, at: now)
         let accepted = AcceptedBatch(
             seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time)
         fanOut(accepted, to: route, at: now)
@@ -147,19 +147,51 @@ extension Broker {
 
     private func refusePublish(_ publish: Publish, _ session: Session, _ reason: Reason, _ message: String) {
         refuse(session, .publish, request: publish.number, reason, message)
-        progress(session)
+        session.progress += 1
+        tellAtRoundEnd(session)
     }
 
-    private func progress(_ session: Session) {
+    /// Notes that a publish is handled. Telling it costs a wake-up of the publisher, so that a patient one is told
+    /// with the next frame to it, after a few publishes, or after a few milliseconds.
+    private func progress(_ session: Session, isPatient: Bool, at now: Moment) {
         session.progress += 1
+        session.untoldCount += 1
+        let isFew =
+            session.untoldCount < configuration.patientCountMax
+            && session.untoldLength < configuration.publishWindow / 4
+        guard isPatient, isFew, !session.isUnreceipted else { return tellAtRoundEnd(session) }
+        guard !session.isPatient else { return }
+        session.isPatient = true
+        patient.append((now.monotonic + configuration.patience, session.id))
+    }
+
+    /// Sessions whose patience is over are told at this round's end. Who was told meanwhile, or is gone, leaves no
+    /// deadline in front of the others.
+    func expirePatience(at now: Moment) {
+        while let first = patient.first {
+            let waits = sessions[first.session].flatMap { $0.isPatient ? $0 : nil }
+            guard first.deadline <= now.monotonic || waits == nil else { break }
+            patient.removeFirst()
+            if let waits { tellAtRoundEnd(waits) }
+        }
+    }
+
+    /// Has a session told at the end of this round.
+    func tellAtRoundEnd(_ session: Session) {
         guard !session.isUnreceipted else { return }
+        session.isPatient = false
         session.isUnreceipted = true
         unreceipted.append(session)
+    }
+
+    func sync(_ session: Session) {
+        if session.isPatient { tellAtRoundEnd(session) }
     }
 
     /// One frame a session and round, whatever it published in it. A session that doesn't read is told later, and
     /// until then what it published counts against its window.
     func tellReceipts() {
+        mayTell = false
         var later: [Session] = []
         for session in unreceipted where session.isUnreceipted {
             if session.isBlocked { later.append(session) } else { tellReceipts(to: session) }
@@ -169,8 +201,10 @@ extension Broker {
 
     /// Tells a session now how far its publishes are, whether it reads or not: nothing may be said behind an end.
     func tellReceipts(to session: Session) {
-        guard session.isUnreceipted else { return }
+        guard session.isUnreceipted || session.isPatient else { return }
         session.isUnreceipted = false
+        session.isPatient = false
+        session.untoldCount = 0
         session.untoldLength = session.parkedLength
         var rest = session.receipts[...]
         session.receipts = []

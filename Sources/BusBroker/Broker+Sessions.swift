@@ -47,7 +47,8 @@ extension Broker {
         case .closeSeal(let seal): closeSeal(seal, session)
         case .subscribe(let subscribe): self.subscribe(subscribe, session)
         case .unsubscribe(let subscription): unsubscribe(subscription, session, at: now)
-        case .inspect(let inspect): answer(session, .inspected(inspected(inspect, at: now)))
+        case .inspect(let question): inspect(question, session)
+        case .sync: sync(session)
         case .goodbye: leave(session)
         default: close(session, .unexpectedFrame, "a \(frame.type.name) frame has no place here", inReplyTo: frame.type)
         }
@@ -121,14 +122,14 @@ extension Broker {
         answer(session, .error(ErrorFrame(reason: reason, inReplyTo: type, request: request, message: message)))
     }
 
-    func disconnect(_ id: SessionID, at now: Moment) {
+    /// A session is gone. Whom it held back goes on at the end of the round.
+    func disconnect(_ id: SessionID) {
         guard let session = sessions.removeValue(forKey: id) else { return }
         session.phase = .closing
         release(session)
         forgetGreetings()
         session.account.connectionCount -= 1
         if session.account.isIdle, session.account.topicCount == 0 { accounts[session.account.uid] = nil }
-        resumeParked(at: now)
     }
 
     func account(of uid: UInt32) -> Account {

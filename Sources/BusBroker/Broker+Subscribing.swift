@@ -18,7 +18,8 @@ extension Broker {
             return refuse(.notSupported, "overflow policy \(request.overflow) is not one this daemon offers")
         }
         guard request.stallMilliseconds <= Limits.stallMillisecondsMax else {
-            return refuse(.notSupported, "a stall of \(request.stallMilliseconds) ms, at most \(Limits.stallMillisecondsMax)")
+            let message = "a stall of \(request.stallMilliseconds) ms, at most \(Limits.stallMillisecondsMax)"
+            return refuse(.notSupported, message)
         }
         guard request.creditEvents <= Limits.creditMax, request.creditBytes <= Limits.creditMax else {
             return refuse(.invalidCredit, "credit beyond \(Limits.creditMax)")

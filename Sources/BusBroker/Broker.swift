@@ -25,12 +25,16 @@ public final class Broker {
 
     /// Sessions with receipts or progress to tell at the end of the round.
     var unreceipted: [Session] = []
+    /// Sessions that wait for their progress without hurry, in the order of their deadlines; some may have been told.
+    var patient: Deque<(deadline: Moment.Nanoseconds, session: SessionID)> = []
     /// Subscriptions that stall their publishers now, or did until their time was over, by serial.
     var stalling: [UInt64: Subscription] = [:]
     /// Sessions with publishes that wait for a stalled subscription, oldest first.
     var parked: [Session] = []
     /// Whether a stall ended since parked publishes were last looked at.
     var mayResume = false
+    /// Whether a session that receipts were kept back from can be told now.
+    var mayTell = false
     /// Peers that haven't said hello, in the order of their deadlines.
     var greetings: Deque<(deadline: Moment.Nanoseconds, session: SessionID)> = []
     var draining: Drain?
@@ -63,8 +67,9 @@ public final class Broker {
         case .malformed(let id, let error): refuse(id, error)
         case .drained(let id): drained(id, at: now)
         case .blocked(let id): sessions[id]?.isBlocked = true
-        case .disconnected(let id): disconnect(id, at: now)
+        case .disconnected(let id): disconnect(id)
         case .sealDerived(let seal, let session, let keyCheck): sealDerived(seal, session, keyCheck)
+        case .sealFailed(let seal, let session): sessions[session]?.seals[seal] = nil
         case .shutdown: beginDrain(at: now)
         }
     }
@@ -84,12 +89,13 @@ public final class Broker {
     public var nextDeadline: Moment.Nanoseconds? {
         let stalls = stalling.values.lazy.compactMap(\.stallDeadline).min() ?? .max
         let drain = draining.map { $0.isClosing ? .max : $0.deadline } ?? .max
-        let first = min(greetings.first?.deadline ?? .max, stalls, drain)
+        let first = min(greetings.first?.deadline ?? .max, patient.first?.deadline ?? .max, stalls, drain)
         return first == .max ? nil : first
     }
 
-    /// Whether there is something to carry out.
-    public var hasEffects: Bool { !effects.isEmpty }
+    /// Whether a round should end soon although nothing new may happen: there are effects, publishes that may go on,
+    /// receipts that may be told, or a shutdown to finish.
+    public var needsRound: Bool { !effects.isEmpty || mayResume || mayTell || draining != nil }
 
     func emit(_ effect: Effect) { effects.append(effect) }
 
@@ -100,6 +106,7 @@ public final class Broker {
             let seconds = configuration.helloTimeout / 1_000_000_000
             close(session, .helloTimeout, "no hello within \(seconds) s of connecting")
         }
+        expirePatience(at: now)
         expireStalls(at: now)
     }
 }

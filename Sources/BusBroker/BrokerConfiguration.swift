@@ -12,6 +12,11 @@ public struct BrokerConfiguration: Sendable {
     public var publishWindow = Limits.publishWindow
     /// How long a peer may stay silent before its hello, in nanoseconds.
     public var helloTimeout: UInt64 = UInt64(Limits.helloSeconds) * 1_000_000_000
+    /// How long a patient publisher may wait for word of its progress, in nanoseconds: longer than a round trip of
+    /// a busy bus, shorter than anybody notices. Not tuned.
+    public var patience: UInt64 = 5_000_000
+    /// How many of its publishes may be untold before it hears of them all the same. Not tuned.
+    public var patientCountMax = 16
     /// How long a shutdown waits for queues to empty, in nanoseconds. Below systemd's 90 s by far. Not tuned.
     public var drainTimeout: UInt64 = 5_000_000_000
     /// Connections one user may have. The descriptor table is larger. Not tuned.

@@ -60,6 +60,8 @@ public enum Input: Sendable {
     case disconnected(SessionID)
     /// Answers `Effect.openSeal`: the seal's key was derived and sent.
     case sealDerived(seal: UInt64, session: SessionID, keyCheck: [UInt8])
+    /// Answers `Effect.openSeal`: no key could be derived, and the publisher was told.
+    case sealFailed(seal: UInt64, session: SessionID)
     /// The daemon is to go down.
     case shutdown
 }

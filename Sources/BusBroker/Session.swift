@@ -34,6 +34,10 @@ final class Session {
     var parkedLength = 0
     /// Bytes of publishes whose progress hasn't been told yet: they count against the window.
     var untoldLength = 0
+    /// How many of them were accepted.
+    var untoldCount = 0
+    /// Whether there is progress to tell, and nobody waits for it.
+    var isPatient = false
     var receipts: [Receipt] = []
     /// Whether there is progress to tell at the end of the round; it stands in the broker's list then.
     var isUnreceipted = false

@@ -7,12 +7,13 @@ import Glibc
 struct ChildProcess: Sendable {
     let pid: pid_t
 
-    /// Starts `argv[0]`, looked up in PATH, with standard input from `input` (nil: ours) and more environment.
+    /// Starts `argv[0]`, looked up in PATH, with standard input from `input`, standard output to `output`, standard
+    /// error to `errors` (nil: ours) and more environment.
     ///
     /// - Throws: `Failure`, when there is no such program.
     init(
         _ argv: [String], environment: [String: String] = [:], input: [UInt8]? = nil, output: CInt? = nil,
-        resetsInterrupt: Bool = false
+        errors: CInt? = nil, resetsInterrupt: Bool = false
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -21,6 +22,7 @@ struct ChildProcess: Sendable {
         defer { if let inputFile { close(inputFile) } }
         if let inputFile { posix_spawn_file_actions_adddup2(&actions, inputFile, 0) }
         if let output { posix_spawn_file_actions_adddup2(&actions, output, 1) }
+        if let errors { posix_spawn_file_actions_adddup2(&actions, errors, 2) }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -59,7 +61,8 @@ struct ChildProcess: Sendable {
         var next = environ
         while let entry = next.pointee {
             let text = String(cString: entry)
-            if let name = text.split(separator: "=", maxSplits: 1).first, more[String(name)] == nil { variables.append(text) }
+            let name = text.split(separator: "=", maxSplits: 1).first
+            if let name, more[String(name)] == nil { variables.append(text) }
             next += 1
         }
         return variables + more.map { "\($0.key)=\($0.value)" }
@@ -77,6 +80,12 @@ struct ChildProcess: Sendable {
         var status: Int32 = 0
         guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
         return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+    }
+
+    /// Whether it has not ended yet; leaves the exit status to `wait` and `poll`.
+    var isRunning: Bool {
+        var info = siginfo_t()
+        return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == 0
     }
 
     func signal(_ number: Int32) { _ = kill(pid, number) }

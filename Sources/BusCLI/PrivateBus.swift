@@ -11,8 +11,10 @@ final class PrivateBus {
 
     /// Starts a daemon and waits until it answers.
     ///
-    /// - Parameter mode: the directory's mode: 0700, or 0711 to let others knock.
-    init(mode: mode_t = 0o700) async throws {
+    /// - Parameters:
+    ///   - mode: the directory's mode: 0700, or 0711 to let others knock.
+    ///   - errors: where the daemon's log goes; nil for standard error.
+    init(mode: mode_t = 0o700, errors: CInt? = nil) async throws {
         let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array((base + "/bus-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else {
@@ -24,7 +26,7 @@ final class PrivateBus {
         let argv = [
             PrivateBus.daemonPath, "--socket", socket, "--state", directory + "/state", "--log-level", "warning",
         ]
-        daemon = try ChildProcess(argv)
+        daemon = try ChildProcess(argv, errors: errors)
         try await waitUntilReady()
     }
 
@@ -58,9 +60,15 @@ final class PrivateBus {
         }
     }
 
+    /// Whether the daemon has not ended by itself.
+    var isRunning: Bool { daemon.isRunning }
+
     /// Ends the daemon and removes its directory.
     func stop() {
         daemon.signal(SIGTERM)
+        // Ten seconds are ample for draining; a daemon that hangs must not keep us.
+        for _ in 0..<2_000 where daemon.isRunning { usleep(5_000) }
+        if daemon.isRunning { daemon.signal(SIGKILL) }
         _ = daemon.wait()
         remove()
     }

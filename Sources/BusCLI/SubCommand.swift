@@ -33,7 +33,9 @@ struct SubCommand: AsyncParsableCommand {
     @Flag(help: "Print payloads as they are, without line ends.")
     var raw = false
 
-    @Option(help: ArgumentHelp("When this can't keep up: drop-oldest, or stall=TIME to hold publishers back.", valueName: "policy"))
+    @Option(
+        help: ArgumentHelp(
+            "When this can't keep up: drop-oldest, or stall=TIME to hold publishers back.", valueName: "policy"))
     var overflow = OverflowArgument(argument: "drop-oldest")!
 
     @Flag(help: "Run the command after -- for each event, its payload on standard input.")

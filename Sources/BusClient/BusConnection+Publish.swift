@@ -26,8 +26,7 @@ extension BusConnection {
         let topic = try checkedTopic(topic)
         guard !events.isEmpty else { throw .tooLarge("no events to publish") }
         for event in events { try core.check(payloadLength: event.payload.count, event.headers) }
-        await core.publishing.waitForRoom()
-        if let failure = core.failure { throw failure }
+        try await waitForRoom()
         let publisher = core.publishing.topic(topic)
         if events.count > 1 { try checkFitsOneBatch(events) }
         // Several events are atomic: they begin a batch, so that they can't be split over two.
@@ -43,8 +42,7 @@ extension BusConnection {
     public func publishWithoutReceipt(_ event: OutgoingEvent, to topic: String) async throws(BusError) -> BusUUID {
         let topic = try checkedTopic(topic)
         try core.check(payloadLength: event.payload.count, event.headers)
-        await core.publishing.waitForRoom()
-        if let failure = core.failure { throw failure }
+        try await waitForRoom()
         let batch = gather(event, core.publishing.topic(topic), wantsReceipt: false)
         return batch.id(at: batch.eventCount - 1)
     }
@@ -54,6 +52,12 @@ extension BusConnection {
         for topic: String, window: Int = 65_536, receipts: Bool = true
     ) throws(BusError) -> WindowedPublisher {
         WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), wantsReceipts: receipts)
+    }
+
+    private func waitForRoom() async throws(BusError) {
+        await core.publishing.waitForRoom()
+        if let failure = core.failure { throw failure }
+        if Task.isCancelled { throw .cancelled }
     }
 
     private func checkedTopic(_ name: String) throws(BusError) -> Topic {

@@ -30,8 +30,20 @@ extension BusConnection {
         if let failure = core.failure { throw failure }
         let state = SubscriptionState(core, filter: filter, options: options, handler: handler)
         core.subscribing.add(state)
-        try await state.confirmed().get()
+        let confirmed = await withTaskCancellationHandler {
+            _ = self
+            return await state.confirmed()
+        } onCancel: {
+            Task { await self.giveUp(state) }
+        }
+        try confirmed.get()
         return state
+    }
+
+    /// The task that subscribes was cancelled, maybe just when the daemon confirmed: then it stays.
+    private func giveUp(_ state: SubscriptionState) {
+        guard state.refuseConfirmation(.cancelled) else { return }
+        state.cancel()
     }
 
     func next(_ state: SubscriptionState) async throws(BusError) -> BatchArrival? {

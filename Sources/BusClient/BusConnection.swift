@@ -2,6 +2,7 @@
 
 import BusTransport
 public import BusWire
+import Synchronization
 
 /// A connection to a bus, which comes back by itself.
 ///
@@ -15,6 +16,13 @@ public actor BusConnection {
     nonisolated let core: ClientCore
 
     private init(_ core: ClientCore) { self.core = core }
+
+    /// Forgotten rather than closed: the reactor holds the core and would for ever.
+    deinit {
+        let core = core
+        guard !core.isOver.load(ordering: .acquiring) else { return }
+        Task(executorPreference: core.reactor) { core.end(.closed) }
+    }
 
     /// The reactor's thread.
     nonisolated public var unownedExecutor: UnownedSerialExecutor { core.reactor.asUnownedSerialExecutor() }
@@ -52,7 +60,7 @@ public actor BusConnection {
         try await body(self)
     }
 
-    /// Waits until everything published so far has its receipt or its refusal.
+    /// Waits until everything published so far has its receipt or its refusal, or until the task is cancelled.
     public func drain() async { await core.publishing.waitUntilIdle() }
 
     /// Says goodbye and ends. What has no receipt yet fails with `BusError.closed`; `drain` first to wait for it.

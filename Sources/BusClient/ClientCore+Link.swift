@@ -9,13 +9,28 @@ extension ClientCore: ConnectionOwner {
     // MARK: Connecting
 
     /// Connects for the first time and waits for the welcome.
-    func open() async throws(BusError) {
+    func open(isolation: isolated (any Actor)? = #isolation) async throws(BusError) {
         reactor.addObserver(self)
         do throws(BusError) { try connect() } catch {
             end(error)
             throw error
         }
-        try await withCheckedContinuation { opening = $0 }.get()
+        let reactor = reactor
+        try await withTaskCancellationHandler {
+            // Captured, so that the closure is isolated like its caller.
+            _ = isolation
+            return await withCheckedContinuation { continuation in
+                opening = continuation
+                if Task.isCancelled { giveUpOpening() }
+            }
+        } onCancel: {
+            Task(executorPreference: reactor) { self.giveUpOpening() }
+        }.get()
+    }
+
+    private func giveUpOpening() {
+        guard opening != nil else { return }
+        end(.cancelled)
     }
 
     private func connect() throws(BusError) {
@@ -47,7 +62,17 @@ extension ClientCore: ConnectionOwner {
         handshake = consume key
         decoder.frameLengthMax = Limits.helloLengthMax
         phase = .greeting
+        let timer = greeting ?? DeadlineTimer(on: reactor) { [weak self] in self?.giveUpGreeting() }
+        greeting = timer
+        timer.arm(at: .now() + options.welcomeTime)
         helloBytes.withUnsafeBytes { connection.write(copying: $0) }
+    }
+
+    /// Somebody listens and doesn't answer: a daemon that was stopped, or is none.
+    private func giveUpGreeting() {
+        guard phase == .greeting else { return }
+        parting = "no welcome within \(options.welcomeTime)"
+        connection?.close(flushing: false)
     }
 
     private func welcomed(_ welcome: Welcome, _ bytes: SharedBytes) throws(BusError) {
@@ -66,6 +91,7 @@ extension ClientCore: ConnectionOwner {
         // A delivery carries more around its batch than the publish it came in.
         decoder.frameLengthMax = Int(welcome.frameLengthMax) + 1024
         self.welcome = welcome
+        greeting?.disarm()
         phase = .open
         opened(sameDaemon: lastIncarnation.map { $0 == welcome.incarnation })
         lastIncarnation = welcome.incarnation
@@ -139,6 +165,8 @@ extension ClientCore: ConnectionOwner {
         let wasOpen = phase == .open
         phase = .idle
         if let refusal { return end(refusal) }
+        // No timer fires any more on a reactor that was stopped by its owner.
+        if reason == .reactorStopped { return end(.disconnected(why)) }
         guard opening == nil, options.reconnects else { return end(.disconnected(why)) }
         if wasOpen {
             publishing.connectionLost()
@@ -178,6 +206,7 @@ extension ClientCore: ConnectionOwner {
     /// Says goodbye and waits for the daemon's end of the stream, for a second at most.
     func leave() async {
         guard phase != .ended else { return }
+        if phase == .leaving { return await withCheckedContinuation { ending.append($0) } }
         guard phase == .open else { return end(.closed) }
         write(.goodbye)
         phase = .leaving

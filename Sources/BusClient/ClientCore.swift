@@ -7,6 +7,7 @@ import BusCrypto
 import BusTransport
 import BusWire
 import Glibc
+import Synchronization
 
 /// Confined to its reactor; the actor `BusConnection` is the only door to it from other threads.
 final class ClientCore: @unchecked Sendable {
@@ -39,10 +40,14 @@ final class ClientCore: @unchecked Sendable {
     var lastIncarnation: BusUUID?
     var attempts = 0
     var retry: DeadlineTimer?
+    /// Armed while the welcome is awaited.
+    var greeting: DeadlineTimer?
     /// Why the daemon said it would close, to tell with the loss.
     var parting: String?
     /// A fatal refusal that trying again can't mend.
     var refusal: BusError?
+    /// Whether it ended, for those who aren't on the reactor.
+    let isOver = Atomic(false)
     /// Why it ended for good.
     private(set) var failure: BusError?
     var opening: CheckedContinuation<Result<Void, BusError>, Never>?
@@ -120,6 +125,7 @@ final class ClientCore: @unchecked Sendable {
 
     /// Waits until what was written in this round has been handed to the kernel.
     func nextRound() async {
+        guard phase != .ended else { return }
         requestFlush()
         await withCheckedContinuation { roundWaiters.append($0) }
     }
@@ -172,27 +178,47 @@ final class ClientCore: @unchecked Sendable {
     private func take(_ error: ErrorFrame) {
         if error.isFatal {
             parting = "\(error.message) (\(error.reason))"
-            // Trying again helps against a daemon that goes down or is full, and against nothing else.
-            if error.reason != .shuttingDown, error.reason != .descriptorsExhausted, error.reason != .helloTimeout {
+            // Trying again helps against a daemon that goes down or is full, and when this process was stopped for a
+            // while; against nothing else.
+            let transient: [Reason] = [.shuttingDown, .descriptorsExhausted, .helloTimeout, .notReading]
+            if !transient.contains(error.reason) {
                 refusal = .refused(error.reason, error.message)
             }
             return
         }
         publishing.take(error)
         subscribing.take(error)
+        if error.inReplyTo == FrameType.inspect.rawValue {
+            inspections.removeValue(forKey: UInt32(truncatingIfNeeded: error.request))?
+                .resume(returning: .failure(.refused(error.reason, error.message)))
+        }
     }
 
     // MARK: Asking
 
     /// Asks the daemon about itself.
-    func inspect(_ kind: InspectionKind) async throws(BusError) -> [[InspectedValue]] {
+    func inspect(
+        _ kind: InspectionKind, isolation: isolated (any Actor)? = #isolation
+    ) async throws(BusError) -> [[InspectedValue]] {
         guard isOpen else { throw failure ?? .disconnected("there is no connection at the moment") }
         let request = nextInspection
         nextInspection &+= 1
-        return try await withCheckedContinuation { continuation in
-            inspections[request] = continuation
-            write(.inspect(Inspect(request: request, kind: kind)))
+        let reactor = reactor
+        return try await withTaskCancellationHandler {
+            // Captured, so that the closure is isolated like its caller.
+            _ = isolation
+            return await withCheckedContinuation { continuation in
+                inspections[request] = continuation
+                write(.inspect(Inspect(request: request, kind: kind)))
+                if Task.isCancelled { giveUpInspection(request) }
+            }
+        } onCancel: {
+            Task(executorPreference: reactor) { self.giveUpInspection(request) }
         }.get()
+    }
+
+    private func giveUpInspection(_ request: UInt32) {
+        inspections.removeValue(forKey: request)?.resume(returning: .failure(.cancelled))
     }
 
     func failInspections(_ error: BusError) {
@@ -207,8 +233,10 @@ final class ClientCore: @unchecked Sendable {
     func end(_ error: BusError) {
         guard phase != .ended else { return }
         phase = .ended
+        isOver.store(true, ordering: .releasing)
         failure = error
         retry?.disarm()
+        greeting?.disarm()
         connection?.close(flushing: false)
         reactor.removeObserver(self)
         publishing.fail(error)
@@ -236,8 +264,8 @@ extension ClientCore: RoundObserver {
     func roundWillEnd(_ reactor: Reactor) {
         isFlushRequested = false
         defer { resumeRoundWaiters() }
-        guard phase == .open else { return }
         publishing.roundWillEnd()
+        guard phase == .open else { return }
         if hasCreditDue {
             hasCreditDue = false
             subscribing.tellCredit()

@@ -21,6 +21,8 @@ public struct ConnectOptions: Sendable {
     public var backoffMin = Duration.milliseconds(20)
     /// The longest wait before reconnecting.
     public var backoffMax = Duration.seconds(2)
+    /// How long the daemon may take for its welcome; it gives a client's hello as long.
+    var welcomeTime = Duration.seconds(Limits.helloSeconds)
     /// Bytes of events that may wait for being sent before publishing suspends.
     public var bufferLengthMax = 8 << 20
 

@@ -11,12 +11,16 @@ final class OutgoingBatch {
     private(set) var body: [UInt8]
     private(set) var eventCount = 0
     private(set) var firstID = BusUUID.zero
+    /// Ids given to nobody else, for the events that bring none of their own.
+    private let reserved: BusUUID
     private var ids: [BusUUID] = []
     private var idsCountUp = true
     private var correlations: [BusUUID] = []
     private var causations: [BusUUID] = []
     /// Who waits for the receipt.
     var waiters: [Waiter] = []
+    /// The windowed publishers that have events in it, each with how many.
+    var shares: [(publisher: WindowedPublisher.Link, count: Int)] = []
     /// How often it was refused for a reason that a new seal mends.
     var resealCount = 0
 
@@ -28,7 +32,9 @@ final class OutgoingBatch {
         let continuation: CheckedContinuation<Result<PublishReceipt, BusError>, Never>
     }
 
-    init(topic: TopicPublisher, wantsReceipt: Bool, body: [UInt8]) {
+    /// - Parameter reserved: the first of as many ids as a batch can have events.
+    init(topic: TopicPublisher, wantsReceipt: Bool, reserved: BusUUID, body: [UInt8]) {
+        self.reserved = reserved
         self.topic = topic
         self.wantsReceipt = wantsReceipt
         self.body = body
@@ -51,26 +57,46 @@ final class OutgoingBatch {
         4 + (idsCountUp ? 0 : 16 * ids.count) + 16 * correlations.count + 16 * causations.count
     }
 
-    /// Whether another event of this size keeps the batch within its bounds.
-    func hasRoom(for length: Int, id: BusUUID, isPlain: Bool) -> Bool {
+    /// Whether another event keeps the batch within its bounds.
+    ///
+    /// - Parameters:
+    ///   - length: of its record.
+    ///   - isPlain: it brings no id, correlation or causation of its own.
+    func hasRoom(for length: Int, isPlain: Bool) -> Bool {
         guard eventCount > 0 else { return true }
-        guard eventCount < topic.batchEventCountMax, sealedLength + length <= topic.batchLengthMax else { return false }
-        let next = firstID.advanced(by: UInt64(eventCount))
-        // Columns hold at most 16 KiB: an event that makes every other one carry a column of its own begins a batch.
-        if idsCountUp, next == id, isPlain, correlations.isEmpty, causations.isEmpty { return true }
-        return columnsBound + 3 * 16 * (eventCount + 1) <= Limits.columnsLengthMax
+        guard eventCount < topic.batchEventCountMax else { return false }
+        if isPlain, isPlainSoFar { return sealedLength + length <= topic.batchLengthMax }
+        // One event with a column of its own may make all others carry that column.
+        let columns = 4 + 3 * 16 * (eventCount + 1)
+        let whole = BatchHeader.length + columns + body.count + length + BatchHeader.tagLength
+        return columns <= Limits.columnsLengthMax && whole <= topic.batchLengthMax
+    }
+
+    private var isPlainSoFar: Bool {
+        idsCountUp && firstID == reserved && correlations.isEmpty && causations.isEmpty
     }
 
     func append(
-        payload: UnsafeRawBufferPointer, headers: [EventHeader], id: BusUUID, correlation: BusUUID?,
+        payload: UnsafeRawBufferPointer, headers: [EventHeader], id own: BusUUID?, correlation: BusUUID?,
         causation: BusUUID?, time: Int64
     ) {
+        let id = own ?? reserved.advanced(by: UInt64(eventCount)) ?? .zero
         if eventCount == 0 { firstID = id }
         note(id: id)
         note(correlation, in: &correlations)
         note(causation, in: &causations)
         EventRecord.append(time: time, headers: headers, payload: payload, to: &body)
         eventCount += 1
+    }
+
+    /// Notes that the last event is this publisher's.
+    func note(_ publisher: WindowedPublisher.Link) {
+        // Nearly always it is the one and only.
+        if let index = shares.firstIndex(where: { $0.publisher === publisher }) {
+            shares[index].count += 1
+        } else {
+            shares.append((publisher, 1))
+        }
     }
 
     private func note(id: BusUUID) {

@@ -36,18 +36,27 @@ final class Publishing {
     private(set) var closedInRound = 0
     /// Plaintext bytes held: gathered, closed and in flight.
     private(set) var heldLength = 0
-    private var roomWaiters: Deque<CheckedContinuation<Void, Never>> = []
-    private var drainWaiters: [CheckedContinuation<Void, Never>] = []
+    private let roomWaiters: Waiters
+    private let drainWaiters: Waiters
     private var nextWaiter: UInt64 = 1
-    /// Told of every receipt and refusal of batches that a windowed publisher sent.
-    var observers: [ObjectIdentifier: WindowedPublisher.Link] = [:]
+    /// The last publish sent whose progress the daemon was asked to tell at once.
+    private var lastAsked: UInt64 = 0
 
+    /// So many batches leave at once although the daemon hasn't acknowledged the ones before; the last of them asks it
+    /// to. Telling progress wakes the publisher: on a quiet bus one time in four is enough.
+    private static let eagerCount = 4
+    /// Up to this length a batch counts as one of a quiet bus. Not tuned.
+    private static let eagerLengthMax = 16 << 10
     /// A seal is mended by a new one so often, then its batch is given up.
     private static let resealsMax = 3
     /// Plaintext buffers kept for the next batch. Not tuned.
     private static let spareBodiesMax = 8
 
-    init(_ core: ClientCore) { self.core = core }
+    init(_ core: ClientCore) {
+        self.core = core
+        roomWaiters = Waiters(on: core.reactor)
+        drainWaiters = Waiters(on: core.reactor)
+    }
 
     var isIdle: Bool { gathering.isEmpty && outgoing.isEmpty && inFlight.isEmpty }
     var hasRoom: Bool { heldLength < core.options.bufferLengthMax }
@@ -57,42 +66,45 @@ final class Publishing {
     /// Adds an event to its topic's batch and returns its id and the batch it is in.
     func gather(
         _ payload: UnsafeRawBufferPointer, on topic: TopicPublisher, headers: [EventHeader] = [], id: BusUUID? = nil,
-        correlation: BusUUID? = nil, causation: BusUUID? = nil, wantsReceipt: Bool = true, alone: Bool = false
+        correlation: BusUUID? = nil, causation: BusUUID? = nil, wantsReceipt: Bool = true,
+        for publisher: WindowedPublisher.Link? = nil
     ) -> OutgoingBatch {
         let time = core.wallClock
-        let id = id ?? ids.make(milliseconds: UInt64(max(0, time / 1000)))
         let headerLength = headers.reduce(0) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
         let length = EventRecord.lengthMin + headerLength + payload.count
-        let isPlain = correlation == nil && causation == nil
+        let isPlain = id == nil && correlation == nil && causation == nil
         if let open = topic.open {
-            let fits = open.hasRoom(for: length, id: id, isPlain: isPlain)
-            if alone || open.wantsReceipt != wantsReceipt || !fits { close(topic) }
+            let fits = open.hasRoom(for: length, isPlain: isPlain)
+            if open.wantsReceipt != wantsReceipt || !fits { close(topic) }
         }
-        let batch = topic.open ?? begin(topic, wantsReceipt: wantsReceipt)
+        let batch = topic.open ?? begin(topic, wantsReceipt: wantsReceipt, time: time)
         batch.append(
             payload: payload, headers: headers, id: id, correlation: correlation, causation: causation, time: time)
+        if let publisher { batch.note(publisher) }
         heldLength += length
         if batch.eventCount >= topic.batchEventCountMax { close(topic) }
         core.requestFlush()
         return batch
     }
 
-    private func begin(_ topic: TopicPublisher, wantsReceipt: Bool) -> OutgoingBatch {
-        let batch = OutgoingBatch(topic: topic, wantsReceipt: wantsReceipt, body: spareBodies.popLast() ?? [])
+    private func begin(_ topic: TopicPublisher, wantsReceipt: Bool, time: Int64) -> OutgoingBatch {
+        let first = ids.reserve(UInt64(Limits.batchEventCountMax), milliseconds: UInt64(max(0, time / 1000)))
+        let batch = OutgoingBatch(
+            topic: topic, wantsReceipt: wantsReceipt, reserved: first, body: spareBodies.popLast() ?? [])
         topic.open = batch
         gathering.append(topic)
         requestSeal(topic)
         return batch
     }
 
-    /// Ends a topic's open batch: it leaves as soon as it may.
+    /// Ends a topic's open batch: it leaves at the end of the round, if it may. Not at once: it could fail before its
+    /// publisher has noted that it waits.
     func close(_ topic: TopicPublisher) {
         guard let batch = topic.open else { return }
         topic.open = nil
         gathering.removeAll { $0 === topic }
         outgoing.append(batch)
         closedInRound += 1
-        push()
     }
 
     /// The state of a topic, asked for its seal at first use.
@@ -123,7 +135,8 @@ final class Publishing {
     /// The round's end: open batches leave if the daemon is not busy with earlier ones.
     func roundWillEnd() {
         closedInRound = 0
-        if hasProgress || inFlight.isEmpty, !gathering.isEmpty {
+        guard core.isOpen else { return }
+        if hasProgress || inFlight.count < Publishing.eagerCount, !gathering.isEmpty {
             let topics = gathering
             gathering.removeAll(keepingCapacity: true)
             for topic in topics {
@@ -174,7 +187,10 @@ final class Publishing {
                 let sealed = try batch.seal(&sealer, seal: number, scratch: &scratch)
                 topic.seal = .open(number: number, sealer)
                 lastNumber += 1
-                let publish = Publish(number: lastNumber, wantsReceipt: batch.wantsReceipt, batch: sealed)
+                let isPatient = isPatient(batch)
+                if !isPatient { lastAsked = lastNumber }
+                let publish = Publish(
+                    number: lastNumber, wantsReceipt: batch.wantsReceipt, isPatient: isPatient, batch: sealed)
                 inFlight.append(batch)
                 inFlightLength += batch.sealedLength + Publish.frameOverhead
                 core.write(.publish(publish))
@@ -192,6 +208,22 @@ final class Publishing {
             requestSeal(topic)
             return .waits
         }
+    }
+
+    /// Whether nobody waits for this batch's progress: neither for its receipt, nor for room, nor events for the
+    /// next batch.
+    private func isPatient(_ batch: OutgoingBatch) -> Bool {
+        inFlight.count + 1 < Publishing.eagerCount && batch.waiters.isEmpty && drainWaiters.isEmpty
+            && roomWaiters.isEmpty && outgoing.count == 1 && gathering.isEmpty
+            && batch.sealedLength <= Publishing.eagerLengthMax
+            && batch.shares.allSatisfy { $0.publisher.waiters.isEmpty }
+    }
+
+    /// Somebody begins to wait: the daemon tells what it hasn't told yet.
+    func askForProgress() {
+        guard lastAsked < lastNumber else { return }
+        lastAsked = lastNumber
+        core.write(.sync)
     }
 
     // MARK: Seals
@@ -228,11 +260,12 @@ final class Publishing {
         var next = receipts.receipts.makeIterator()
         var receipt = next.next()
         var number = first
+        var resealed: [OutgoingBatch] = []
         while number <= receipts.progress, let batch = inFlight.popFirst() {
             inFlightLength -= batch.sealedLength + Publish.frameOverhead
             while let candidate = receipt, candidate.number < number { receipt = next.next() }
             if let refusal = refusals.removeValue(forKey: number) {
-                refused(batch, refusal.0, refusal.1)
+                if refused(batch, refusal.0, refusal.1) { resealed.append(batch) }
             } else if let found = receipt, found.number == number {
                 finish(batch, .success(found))
             } else {
@@ -240,6 +273,7 @@ final class Publishing {
             }
             number += 1
         }
+        outgoing.prepend(contentsOf: resealed)
         core.requestFlush()
     }
 
@@ -254,33 +288,30 @@ final class Publishing {
         }
     }
 
-    /// A batch was refused: sealed anew where that can help, else its publishers hear of it.
-    private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) {
+    /// A batch was refused: true where sealing it anew can help, else its publishers hear of it.
+    private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) -> Bool {
         let isMendable = reason == .staleEpoch || reason == .unknownSeal || reason == .counterOutOfOrder
         guard isMendable, batch.resealCount < Publishing.resealsMax else {
-            return finish(batch, .failure(.refused(reason, message)))
+            finish(batch, .failure(.refused(reason, message)))
+            return false
         }
         batch.resealCount += 1
         if batch.topic.seal.isOpen { batch.topic.seal = .none }
-        outgoing.prepend(batch)
+        return true
     }
 
     private func finish(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
         heldLength -= batch.body.count
-        for observer in observers.values where observer.topic === batch.topic {
-            observer.finished(batch, result)
-        }
+        for share in batch.shares { share.publisher.finished(share.count, result) }
+        batch.shares = []
         for waiter in batch.waiters { waiter.continuation.resume(returning: answer(waiter, batch, result)) }
         batch.waiters = []
         let body = batch.takeBody()
         if spareBodies.count < Publishing.spareBodiesMax, body.capacity <= 2 * Limits.batchLengthMax {
             spareBodies.append(body)
         }
-        while hasRoom, let waiter = roomWaiters.popFirst() { waiter.resume() }
-        if isIdle {
-            for waiter in drainWaiters { waiter.resume() }
-            drainWaiters = []
-        }
+        roomWaiters.resume { hasRoom }
+        if isIdle { drainWaiters.resumeAll() }
     }
 
     private func answer(
@@ -304,12 +335,14 @@ final class Publishing {
 
     func waitForRoom() async {
         guard !hasRoom else { return }
-        await withCheckedContinuation { roomWaiters.append($0) }
+        askForProgress()
+        await roomWaiters.wait()
     }
 
     func waitUntilIdle() async {
         guard !isIdle else { return }
-        await withCheckedContinuation { drainWaiters.append($0) }
+        askForProgress()
+        await drainWaiters.wait()
     }
 
     // MARK: Connections come and go
@@ -322,6 +355,7 @@ final class Publishing {
         while let batch = inFlight.popLast() { outgoing.prepend(batch) }
         inFlightLength = 0
         lastNumber = 0
+        lastAsked = 0
     }
 
     /// The connection is back. Returns how many events are sent again.
@@ -342,9 +376,9 @@ final class Publishing {
         inFlight = []
         outgoing = []
         for batch in all { finish(batch, .failure(error)) }
-        while let waiter = roomWaiters.popFirst() { waiter.resume() }
-        for waiter in drainWaiters { waiter.resume() }
-        drainWaiters = []
+        closedInRound = 0
+        roomWaiters.resumeAll()
+        drainWaiters.resumeAll()
     }
 }
 

@@ -1,5 +1,6 @@
 // One subscription inside a connection: its credit, what waits for the application, and where it was.
 
+import BusTransport
 import BusWire
 import DequeModule
 
@@ -26,6 +27,7 @@ final class SubscriptionState: @unchecked Sendable {
     // Waiting for the application; bounded by the credit.
     private var arrivals: Deque<Waiting> = []
     private var next: CheckedContinuation<Result<BatchArrival?, BusError>, Never>?
+    private var nextCount: UInt64 = 0
     private var ending: Result<Void, BusError>?
 
     /// An arrival, and the credit that is free again when the application has taken it.
@@ -33,6 +35,8 @@ final class SubscriptionState: @unchecked Sendable {
         let arrival: BatchArrival
         var events: UInt64 = 0
         var bytes: UInt64 = 0
+        /// Its number on this connection; 0 for a gap, and for what came over an earlier connection.
+        var delivery: UInt64 = 0
     }
 
     // Credit, as totals since it subscribed on this connection.
@@ -40,6 +44,9 @@ final class SubscriptionState: @unchecked Sendable {
     private var consumedBytes: UInt64 = 0
     private var grantedEvents: UInt64 = 0
     private var grantedBytes: UInt64 = 0
+    /// What waited for the application when this connection began: it has its place in the window until it is taken.
+    private var heldEvents: UInt64 = 0
+    private var heldBytes: UInt64 = 0
     private var lastDelivery: UInt64 = 0
     private var acknowledged: UInt64 = 0
 
@@ -69,7 +76,7 @@ final class SubscriptionState: @unchecked Sendable {
         return Subscribe(
             subscription: number, filter: filter.bytes, overflow: options.overflow,
             stallMilliseconds: milliseconds, queueEventCount: options.queueEventCount,
-            queueLength: options.queueLength, creditEvents: options.creditEvents, creditBytes: options.creditBytes)
+            queueLength: options.queueLength, creditEvents: grantedEvents, creditBytes: grantedBytes)
     }
 
     // MARK: Beginning and end
@@ -78,13 +85,26 @@ final class SubscriptionState: @unchecked Sendable {
     func confirmed() async -> Result<Void, BusError> {
         if isConfirmed { return .success(()) }
         if let ending { return ending }
-        return await withCheckedContinuation { confirmation = $0 }
+        return await withCheckedContinuation { continuation in
+            confirmation = continuation
+            // Cancelled before it waited: who was to give it up may have been and found nothing.
+            guard Task.isCancelled, refuseConfirmation(.cancelled) else { return }
+            cancel()
+        }
     }
 
     func confirm() {
         isConfirmed = true
         confirmation?.resume(returning: .success(()))
         confirmation = nil
+    }
+
+    /// Nobody waits for the daemon's word any more; false if nobody did.
+    func refuseConfirmation(_ error: BusError) -> Bool {
+        guard let waiting = confirmation else { return false }
+        confirmation = nil
+        waiting.resume(returning: .failure(error))
+        return true
     }
 
     /// No more will come: nil for the application's own wish.
@@ -124,7 +144,9 @@ final class SubscriptionState: @unchecked Sendable {
             consumed(events: UInt64(batch.count), bytes: length)
             waiting.resume(returning: .success(.batch(batch)))
         } else {
-            arrivals.append(Waiting(arrival: .batch(batch), events: UInt64(batch.count), bytes: length))
+            let events = UInt64(batch.count)
+            arrivals.append(
+                Waiting(arrival: .batch(batch), events: events, bytes: length, delivery: lastDelivery))
         }
     }
 
@@ -141,7 +163,7 @@ final class SubscriptionState: @unchecked Sendable {
     }
 
     /// The next arrival; nil at the end.
-    func nextArrival() async throws(BusError) -> BatchArrival? {
+    func nextArrival(isolation: isolated (any Actor)? = #isolation) async throws(BusError) -> BatchArrival? {
         if let waiting = arrivals.popFirst() {
             consumed(events: waiting.events, bytes: waiting.bytes)
             return waiting.arrival
@@ -151,7 +173,28 @@ final class SubscriptionState: @unchecked Sendable {
             return nil
         }
         guard !isEnding else { return nil }
-        return try await withCheckedContinuation { next = $0 }.get()
+        precondition(next == nil, "one task at a time iterates over a subscription")
+        nextCount += 1
+        let number = nextCount
+        let reactor = core.reactor
+        return try await withTaskCancellationHandler {
+            // Captured, so that the closure is isolated like its caller.
+            _ = isolation
+            return await withCheckedContinuation { continuation in
+                next = continuation
+                // Cancelled before it waited: `giveUp` may have been and found nothing.
+                if Task.isCancelled { giveUp(number) }
+            }
+        } onCancel: {
+            Task(executorPreference: reactor) { self.giveUp(number) }
+        }.get()
+    }
+
+    /// The task that waits was cancelled: its sequence ends there, the subscription goes on.
+    private func giveUp(_ number: UInt64) {
+        guard number == nextCount, let waiting = next else { return }
+        next = nil
+        waiting.resume(returning: .success(nil))
     }
 
     // MARK: Credit
@@ -163,22 +206,28 @@ final class SubscriptionState: @unchecked Sendable {
     func consumed(events: UInt64, bytes: UInt64) {
         consumedEvents += events
         consumedBytes += bytes
-        let freeEvents = consumedEvents + options.creditEvents - grantedEvents
-        let freeBytes = consumedBytes + options.creditBytes - grantedBytes
+        let freeEvents = window(consumedEvents, options.creditEvents, heldEvents) - grantedEvents
+        let freeBytes = window(consumedBytes, options.creditBytes, heldBytes) - grantedBytes
         if freeEvents * 4 >= options.creditEvents || freeBytes * 4 >= options.creditBytes { core.noteCreditDue() }
+    }
+
+    /// The running total that may be credited. Never below what was granted at the beginning of this connection,
+    /// which is the same with nothing consumed.
+    private func window(_ consumed: UInt64, _ credit: UInt64, _ held: UInt64) -> UInt64 {
+        consumed + credit > held ? consumed + credit - held : 0
     }
 
     /// The frames that tell the daemon; nil when there is nothing worth telling.
     func takeCreditDue() -> (Frame, Frame?)? {
-        let events = consumedEvents + options.creditEvents
-        let bytes = consumedBytes + options.creditBytes
+        let events = window(consumedEvents, options.creditEvents, heldEvents)
+        let bytes = window(consumedBytes, options.creditBytes, heldBytes)
         guard events - grantedEvents >= (options.creditEvents + 3) / 4 || bytes - grantedBytes >= (options.creditBytes + 3) / 4
         else { return nil }
         grantedEvents = events
         grantedBytes = bytes
         let credit = Frame.credit(Credit(subscription: number, events: events, bytes: bytes))
         // What still waits for the application was delivered last.
-        let handled = lastDelivery - UInt64(arrivals.count { $0.events > 0 })
+        let handled = arrivals.first { $0.delivery > 0 }.map { $0.delivery - 1 } ?? lastDelivery
         guard handled > acknowledged else { return (credit, nil) }
         acknowledged = handled
         return (credit, .acknowledge(Acknowledge(subscription: number, delivery: handled)))
@@ -228,15 +277,14 @@ final class SubscriptionState: @unchecked Sendable {
         rememberRecent()
         consumedEvents = 0
         consumedBytes = 0
-        grantedEvents = options.creditEvents
-        grantedBytes = options.creditBytes
         lastDelivery = 0
         acknowledged = 0
-        // What waits was credited by the connection that is gone.
-        for index in arrivals.indices {
-            arrivals[index].events = 0
-            arrivals[index].bytes = 0
-        }
+        for index in arrivals.indices { arrivals[index].delivery = 0 }
+        // It still fills the window, or every reconnect would let another window's worth in.
+        heldEvents = arrivals.reduce(0) { $0 + $1.events }
+        heldBytes = arrivals.reduce(0) { $0 + $1.bytes }
+        grantedEvents = window(0, options.creditEvents, heldEvents)
+        grantedBytes = window(0, options.creditBytes, heldBytes)
     }
 
     /// Says what can't be known. With the same daemon, topics heard of before will tell exactly, with their next event.

@@ -1,6 +1,7 @@
 // A stream of events on one topic: gives up to a window of events away without waiting, then waits for receipts. What
 // `publish` does one by one, this does for logs, metrics and bulk, with receipts as ranges.
 
+import BusTransport
 public import BusWire
 
 /// Publishes many events on one topic.
@@ -26,13 +27,16 @@ public final class WindowedPublisher: @unchecked Sendable {
         var summary = Summary()
         var outstanding = 0
         var failure: BusError?
-        var waiter: CheckedContinuation<Void, Never>?
+        let waiters: Waiters
         var threshold = 0
 
-        init(topic: TopicPublisher) { self.topic = topic }
+        init(topic: TopicPublisher, on reactor: Reactor) {
+            self.topic = topic
+            waiters = Waiters(on: reactor)
+        }
 
-        func finished(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
-            let count = batch.eventCount
+        /// So many events of one batch are done.
+        func finished(_ count: Int, _ result: Result<Receipt?, BusError>) {
             outstanding -= count
             switch result {
             case .success(let receipt):
@@ -45,10 +49,7 @@ public final class WindowedPublisher: @unchecked Sendable {
                 summary.refusedCount += UInt64(count)
                 failure = failure ?? error
             }
-            if outstanding <= threshold, let waiting = waiter {
-                waiter = nil
-                waiting.resume()
-            }
+            if outstanding <= threshold { waiters.resumeAll() }
         }
     }
 
@@ -59,10 +60,9 @@ public final class WindowedPublisher: @unchecked Sendable {
 
     init(_ core: ClientCore, topic: Topic, window: Int, wantsReceipts: Bool) {
         self.core = core
-        link = Link(topic: core.publishing.topic(topic))
+        link = Link(topic: core.publishing.topic(topic), on: core.reactor)
         self.window = window
         self.wantsReceipts = wantsReceipts
-        core.publishing.observers[ObjectIdentifier(link)] = link
     }
 
     /// Totals so far.
@@ -85,29 +85,36 @@ public final class WindowedPublisher: @unchecked Sendable {
         try core.check(payloadLength: payload.count, headers)
         link.outstanding += 1
         _ = core.publishing.gather(
-            payload, on: link.topic, headers: headers, correlation: correlation, wantsReceipt: wantsReceipts)
+            payload, on: link.topic, headers: headers, correlation: correlation, wantsReceipt: wantsReceipts,
+            for: link)
     }
 
     /// Lets what was given away leave, and waits until there is room: until the window, once full, is half empty,
     /// so that it is filled again in one go.
+    ///
+    /// - Throws: the first refusal, why the connection ended, `.cancelled`.
     public func waitForRoom() async throws(BusError) {
         if core.publishing.closedInRound > 0 { await core.nextRound() }
         if link.outstanding >= window { await wait(downTo: window / 2) }
         await core.publishing.waitForRoom()
-        if let failure = link.failure { throw failure }
+        if let failure = link.failure ?? core.failure { throw failure }
+        if Task.isCancelled { throw .cancelled }
     }
 
     /// Waits until everything given away is confirmed, and returns the totals.
+    ///
+    /// - Throws: the first refusal, `.cancelled`; `summary` has the totals then.
     public func finish() async throws(BusError) -> Summary {
         await wait(downTo: 0)
-        core.publishing.observers[ObjectIdentifier(link)] = nil
         if let failure = link.failure { throw failure }
+        guard link.outstanding == 0 else { throw .cancelled }
         return link.summary
     }
 
     private func wait(downTo threshold: Int) async {
         guard link.outstanding > threshold, core.failure == nil else { return }
         link.threshold = threshold
-        await withCheckedContinuation { link.waiter = $0 }
+        core.publishing.askForProgress()
+        await link.waiters.wait()
     }
 }

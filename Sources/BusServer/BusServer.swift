@@ -26,7 +26,12 @@ public final class BusServer {
     private var nextID: UInt64 = 1
     var sendBuffers = SendBuffer()
     private var scratch: [UInt8] = []
+    private var lastMoment = Moment(monotonic: 0, wall: 0)
     private var deadline: DeadlineTimer?
+    /// Closings said in this second, and those that weren't.
+    private var closings = (second: Int64(0), said: 0, unsaid: 0)
+    /// Lines a second about sessions that were closed. Not tuned.
+    private static let closingsSaidMax = 10
     private var isStopping = false
     private var isStopped = false
     /// Called once when a shutdown is complete.
@@ -63,6 +68,9 @@ public final class BusServer {
         let directory = try StateDirectory(path: state, credentials: credentials)
         if directory.isNew { log.notice("made a new root key in \(state) (key id \(directory.rootKey.id))") }
         keys = try Keys(directory)
+        if !SecretMemory.isLocked {
+            log.warning("keys can't be locked in memory and could reach a swap file: raise LimitMEMLOCK=")
+        }
         incarnation = BusUUID.random()
         var configuration = BrokerConfiguration()
         configuration.admittedUIDs = [0, geteuid()]
@@ -124,18 +132,26 @@ public final class BusServer {
 
     // MARK: Driving the broker
 
+    /// Something happened in the first part of a round: its effects are carried out at the end of the same round.
     func happened(_ input: Input) {
         broker.handle(input, at: moment)
-        // Inputs from after the flush have their effects in the next round.
-        if broker.hasEffects { reactor.requestRound() }
     }
 
+    /// Something happened after the flush: if the broker has more to do, the next round must not wait.
+    func happenedAfterFlush(_ input: Input) {
+        broker.handle(input, at: moment)
+        if broker.needsRound { reactor.requestRound() }
+    }
+
+    /// Both clocks, read once a round.
     private var moment: Moment {
+        let monotonic = UInt64(reactor.now.nanoseconds)
+        if lastMoment.monotonic == monotonic { return lastMoment }
         var wall = timespec()
         clock_gettime(CLOCK_REALTIME, &wall)
-        return Moment(
-            monotonic: UInt64(reactor.now.nanoseconds),
-            wall: Int64(wall.tv_sec) * 1_000_000 + Int64(wall.tv_nsec) / 1000)
+        lastMoment = Moment(
+            monotonic: monotonic, wall: Int64(wall.tv_sec) * 1_000_000 + Int64(wall.tv_nsec) / 1000)
+        return lastMoment
     }
 
     private func carryOutEffects() {
@@ -170,8 +186,18 @@ public final class BusServer {
             broker.handle(.sealDerived(seal: order.seal, session: order.session, keyCheck: check), at: moment)
             try peers[order.session]?.openSeal(order, material)
         } catch {
-            fail(order.session, "can't open a seal for \(order.topic)", error)
+            refuse(order, error)
         }
+    }
+
+    /// A full disk, say: the publisher is told, and asks again with its next publish.
+    private func refuse(_ order: SealOrder, _ error: any Error) {
+        log.error("can't open a seal for \(order.topic): \(error)")
+        broker.handle(.sealFailed(seal: order.seal, session: order.session), at: moment)
+        let frame = ErrorFrame(
+            reason: .quotaExceeded, inReplyTo: .openSeal, request: UInt64(order.request),
+            message: "no seal for \(order.topic): \(error)")
+        peers[order.session]?.write(.error(frame))
     }
 
     private func fail(_ id: SessionID, _ what: String, _ error: any Error) {
@@ -190,16 +216,26 @@ public final class BusServer {
     }
 
     func close(_ peer: ServerPeer, _ reason: Reason, _ message: String) {
-        if reason != .peerClosed, reason != .shuttingDown {
-            log.info("session \(peer.id) closed: \(reason): \(message)")
-        }
+        if reason != .peerClosed, reason != .shuttingDown { sayClosed(peer, reason, message) }
         peer.close()
+    }
+
+    /// At most a few lines a second: whoever is refused may come again and again.
+    private func sayClosed(_ peer: ServerPeer, _ reason: Reason, _ message: String) {
+        let second = reactor.now.nanoseconds / 1_000_000_000
+        if second != closings.second {
+            if closings.unsaid > 0 { log.info("\(closings.unsaid) more sessions were closed in that second") }
+            closings = (second, 0, 0)
+        }
+        guard closings.said < BusServer.closingsSaidMax else { return closings.unsaid += 1 }
+        closings.said += 1
+        log.info("session \(peer.id) closed: \(reason): \(message)")
     }
 
     func ended(_ peer: ServerPeer, _ reason: CloseReason) {
         log.debug("session \(peer.id) ended: \(reason.name)")
         peers[peer.id] = nil
-        happened(.disconnected(peer.id))
+        happenedAfterFlush(.disconnected(peer.id))
     }
 
     private func stop() {

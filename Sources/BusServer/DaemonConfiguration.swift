@@ -70,7 +70,12 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     private mutating func set(_ setting: Setting, _ value: String, _ place: String) throws(ServerError) {
         switch setting {
-        case .socket: socket = try absolute(value, setting, place)
+        case .socket:
+            socket = try absolute(value, setting, place)
+            guard value.utf8.count <= 107 else {
+                let length = value.utf8.count
+                throw .configuration("\(place): socket path is \(length) bytes, at most 107 fit: choose a shorter one")
+            }
         case .state: state = try absolute(value, setting, place)
         case .busName: busName = value
         case .logLevel:
@@ -82,7 +87,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
         case .payloadMax:
             guard let length = parseByteCount(value), length >= 1, length <= Limits.payloadLengthCeiling else {
                 let most = Limits.payloadLengthCeiling >> 20
-                throw .configuration("\(place): payload_max `\(value)` is not a size from 1 to \(most)MiB, such as 4MiB")
+                throw .configuration(
+                    "\(place): payload_max `\(value)` is not a size from 1 to \(most)MiB, such as 4MiB")
             }
             payloadLengthMax = length
         }

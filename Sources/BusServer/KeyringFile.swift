@@ -21,8 +21,11 @@ struct KeyringFile {
     var wrapped: [Entry: [UInt8]] = [:]
 
     private static let title = "localbus keyring 1"
-    /// A namespace's line has below 700 bytes; this is room for 90,000 of them.
-    private static let lengthMax = 64 << 20
+    /// Namespaces and epochs one keyring holds: each is a directory of a service's own, and every new one is a write.
+    /// Not tuned.
+    static let entryCountMax = 16_384
+    /// A line has below 700 bytes: whatever is written can be read again.
+    private static let lengthMax = 4096 + entryCountMax * 700
 
     init(keyID: RootKeyID) { self.keyID = keyID }
 
@@ -41,8 +44,8 @@ struct KeyringFile {
         for (number, line) in lines.enumerated().dropFirst(3) {
             let words = line.split(separator: " ")
             guard words.count == 6, words[0] == "namespace", words[2] == "epoch", words[4] == "wrapped",
-                let namespace = [UInt8](hex: words[1]), let epoch = UInt32(words[3]), let secret = [UInt8](hex: words[5]),
-                secret.count == RootKey.wrappedCount
+                let namespace = [UInt8](hex: words[1]), let epoch = UInt32(words[3]),
+                let secret = [UInt8](hex: words[5]), secret.count == RootKey.wrappedCount
             else { throw damaged(number) }
             wrapped[Entry(namespace: namespace, epoch: epoch)] = secret
         }
@@ -51,7 +54,8 @@ struct KeyringFile {
     /// The file's content.
     var text: [UInt8] {
         var lines = [KeyringFile.title, "key-id \(keyID)", "next-seal \(nextSeal)"]
-        lines += wrapped.map { "namespace \($0.key.namespace.hex) epoch \($0.key.epoch) wrapped \($0.value.hex)" }.sorted()
+        let entries = wrapped.map { "namespace \($0.key.namespace.hex) epoch \($0.key.epoch) wrapped \($0.value.hex)" }
+        lines += entries.sorted()
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 }

@@ -4,6 +4,16 @@
 import BusCrypto
 import BusWire
 
+/// Why a secret can't be had.
+enum KeysFault: Error, CustomStringConvertible {
+    /// The keyring holds as many namespaces as it may.
+    case namespacesExhausted
+
+    var description: String {
+        "the keyring holds \(KeyringFile.entryCountMax) namespaces, the most it may: use fewer first tokens"
+    }
+}
+
 /// Owner of the state directory's secrets.
 final class Keys {
     private var state: StateDirectory
@@ -45,6 +55,9 @@ final class Keys {
         if let wrapped = state.keyring.wrapped[entry] {
             secret = try state.rootKey.unwrap(wrapped, namespace: entry.namespace, epoch: entry.epoch)
         } else {
+            guard state.keyring.wrapped.count < KeyringFile.entryCountMax else {
+                throw KeysFault.namespacesExhausted
+            }
             secret = try NamespaceSecret.random()
             let wrapped = try state.rootKey.wrap(secret, namespace: entry.namespace, epoch: entry.epoch)
             state.keyring.wrapped[entry] = wrapped

@@ -139,14 +139,14 @@ final class ServerPeer: ConnectionOwner {
                     grant: sealed.bytes)))
     }
 
-    func connectionBlocked(_ connection: Connection) { server.happened(.blocked(id)) }
+    func connectionBlocked(_ connection: Connection) { server.happenedAfterFlush(.blocked(id)) }
 
     func connectionDrained(_ connection: Connection, afterBlocking: Bool) {
         if afterBlocking, let larger = server.sendBuffers.raise(sendBuffer, of: id) {
             sendBuffer = larger
             connection.setSendBuffer(larger)
         }
-        server.happened(.drained(id))
+        server.happenedAfterFlush(.drained(id))
     }
 
     // MARK: The end

@@ -18,7 +18,7 @@ struct StateDirectory {
     /// Whether the root key was made just now.
     let isNew: Bool
     var keyring: KeyringFile
-    private let lock: CInt
+    private let lock: StateLock
 
     /// Opens `path`, making it (mode 0700, its parent must exist) and its root key where they are missing.
     ///
@@ -26,7 +26,7 @@ struct StateDirectory {
     init(path: String, credentials: String? = nil) throws(ServerError) {
         self.path = path
         try StateDirectory.make(path)
-        lock = try StateDirectory.lock(path + "/lock")
+        lock = try StateLock(path + "/lock")
         let stored = try KeyringFile(StateFile(path: path + "/keyring"))
         let own = StateFile(path: path + "/root.key")
         var key: RootKey?
@@ -63,7 +63,7 @@ struct StateDirectory {
     func save() throws(ServerError) { try StateFile(path: path + "/keyring").write(keyring.text) }
 
     /// Lets another daemon have the directory.
-    func unlock() { close(lock) }
+    func unlock() { lock.release() }
 
     private static func make(_ path: String) throws(ServerError) {
         if mkdir(path, 0o700) != 0, errno != EEXIST {
@@ -74,39 +74,33 @@ struct StateDirectory {
             throw .state("\(path) is not a directory: choose another one with --state")
         }
         guard status.st_uid == geteuid() else {
-            throw .state("\(path) belongs to uid \(status.st_uid), not to us (\(geteuid())): choose another one with --state")
+            throw .state(
+                "\(path) belongs to uid \(status.st_uid), not to us (\(geteuid())): choose another one with --state")
         }
         guard status.st_mode & 0o022 == 0 else {
             throw .state("\(path) can be written by others: chmod go-w \(path)")
         }
     }
 
-    private static func lock(_ path: String) throws(ServerError) -> CInt {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .state("can't open \(path): \(String(cString: strerror(errno)))") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            throw .state("another daemon uses this state directory (\(path) is locked): stop it, or choose another --state")
-        }
-        return descriptor
-    }
-
     private static func readKey(_ file: StateFile, mustBeOwn: Bool) throws(ServerError) -> RootKey? {
-        guard let (content, facts) = try file.read(lengthMax: 4096) else { return nil }
-        var bytes = content
-        defer { for i in bytes.indices { bytes[i] = 0 } }
+        guard var content = try file.read(lengthMax: 4096) else { return nil }
+        // The only reference to these bytes, so that they are overwritten where they are.
+        defer { for i in content.bytes.indices { content.bytes[i] = 0 } }
+        let facts = content.facts
         guard !mustBeOwn || facts.owner == geteuid() else {
             throw .state("\(file.path) belongs to uid \(facts.owner), not to us (\(geteuid())): chown it")
         }
         guard facts.mode & 0o077 == 0 || !mustBeOwn else {
             let mode = String(facts.mode, radix: 8)
-            throw .state("\(file.path) can be read by others (mode \(mode)): chmod 600 \(file.path), and consider it known")
+            throw .state(
+                "\(file.path) can be read by others (mode \(mode)): chmod 600 \(file.path), and consider it known")
         }
         guard facts.length == RootKey.byteCount else {
-            throw .state("\(file.path) has \(facts.length) bytes, a root key has \(RootKey.byteCount): restore the right file")
+            throw .state(
+                "\(file.path) has \(facts.length) bytes, a root key has \(RootKey.byteCount): restore the right file")
         }
         do {
-            return try bytes.withUnsafeBytes { try RootKey($0) }
+            return try content.bytes.withUnsafeBytes { try RootKey($0) }
         } catch {
             throw .state("\(file.path): \(error)")
         }
@@ -134,9 +128,34 @@ struct StateDirectory {
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if ![".", "..", "lock", "root.key.new", "lost+found"].contains(name) { names.append(name) }
         }
         return names.sorted()
+    }
+}
+
+/// The lock of a state directory: held until released, or until nobody refers to it, so that an attempt that failed
+/// half way leaves nothing locked.
+private final class StateLock {
+    private var descriptor: CInt
+
+    init(_ path: String) throws(ServerError) {
+        descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .state("can't open \(path): \(String(cString: strerror(errno)))") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw .state(
+                "another daemon uses this state directory (\(path) is locked): stop it, or choose another --state")
+        }
+    }
+
+    deinit { release() }
+
+    func release() {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        descriptor = -1
     }
 }

@@ -37,6 +37,8 @@ extension Model {
         session.roundLength += batch.bytes.count
         session.roundCount += 1
         tally.delivered += 1
+        // It is written to anyway.
+        if session.patientUntil != nil { session.mustBeTold = true }
     }
 
     func check(_ gap: Gap, _ session: ModelSession) throws(Violation) {
@@ -112,7 +114,9 @@ extension Model {
         let isRelaxed =
             subscription.owedEvents <= subscription.queueEventCount / 2
             && subscription.owedLength <= subscription.queueLength / 2
-        if isRelaxed { subscription.fullSince = nil }
+        guard isRelaxed else { return }
+        subscription.fullSince = nil
+        subscription.mayHaveRelaxed = false
     }
 
     /// After a round: everything that could be told was told.
@@ -123,7 +127,8 @@ extension Model {
             try expect(!isOverdue, "session \(session.id) never said hello and is still here")
             let isLeft = session.phase == .leaving && session.pending.isEmpty
             try expect(!isLeft, "session \(session.id) said goodbye and is still here")
-            let isTold = session.isBlocked || session.toldProgress == session.progress
+            let isPatient = !session.mustBeTold && session.patientUntil.map { now.monotonic < $0 } ?? false
+            let isTold = session.isBlocked || isPatient || session.toldProgress == session.progress
             try expect(isTold, "session \(session.id) was told \(session.toldProgress), it is at \(session.progress)")
             guard !isTight, canWrite(session) else { continue }
             for subscription in session.subscriptions.values where subscription.hasCredit {

@@ -98,6 +98,8 @@ extension Model {
         let isRefused = !session.owedRefusals.contains { $0.number <= receipts.progress }
         try expect(isRefused, "\(name): receipts before a refusal they cover")
         session.toldProgress = receipts.progress
+        session.mustBeTold = session.mustBeTold && session.toldProgress < session.progress
+        session.patientUntil = nil
         session.untold.removeAll { $0.number <= receipts.progress }
         if session.isBlocked { session.wasToldWhileBlocked = true }
     }

@@ -19,6 +19,7 @@ extension Model {
             session.isDirty = false
             session.roundLength = 0
             session.roundCount = 0
+            for subscription in session.subscriptions.values { subscription.look(at: now.monotonic) }
         case .blocked(let id):
             let session = try session(id)
             session.isBlocked = true
@@ -27,6 +28,7 @@ extension Model {
             forget(try session(id))
             sessions[id] = nil
         case .sealDerived(let number, let id, let keyCheck): sessions[id]?.seals[number]?.keyCheck = keyCheck
+        case .sealFailed(let number, let id): sessions[id]?.seals[number] = nil
         case .shutdown:
             guard !isDraining else { return }
             isDraining = true
@@ -71,6 +73,7 @@ extension Model {
                 owe(session, .acknowledge, UInt64(acknowledge.subscription), .acknowledgedUnsent)
             }
         case .inspect(let inspect): session.owedAnswers.append(.inspected(inspect.request))
+        case .sync: if session.patientUntil != nil { session.mustBeTold = true }
         case .goodbye:
             session.subscriptions = [:]
             session.phase = .leaving
@@ -125,6 +128,7 @@ extension Model {
         else { return owe(session, .credit, UInt64(credit.subscription), .invalidCredit) }
         subscription.creditEvents = credit.events
         subscription.creditBytes = credit.bytes
+        subscription.look(at: now.monotonic)
     }
 
     /// Takes note of a publish.
@@ -146,8 +150,8 @@ extension Model {
         let seal = batch.hasBadHeader ? nil : session.seals[batch.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
         session.pending.append(
             ModelPublish(
-                number: publish.number, wantsReceipt: publish.wantsReceipt, batch: batch, bytes: publish.batch,
-                seal: seal))
+                number: publish.number, wantsReceipt: publish.wantsReceipt, isPatient: publish.isPatient, batch: batch,
+                bytes: publish.batch, seal: seal))
         if !parked.contains(where: { $0 === session }) { parked.append(session) }
     }
 }

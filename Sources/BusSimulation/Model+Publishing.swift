@@ -7,12 +7,12 @@ extension Model {
     /// Checks the effects of one input. What the broker has worked off meanwhile (`progressOf`) is worked off here
     /// between them, each publish as late as the effects allow: just before the first that presumes it.
     func absorb(_ effects: [Effect], progressOf: (SessionID) -> UInt64?) throws(Violation) {
+        // In the order in which they began to wait: that is the order in which they go on.
         var open = parked.flatMap { session in
             let count = (progressOf(session.id) ?? session.progress) - session.progress
             return repeatElement(session, count: Int(count))
-        }[...]
+        }
         for effect in effects {
-            if case .close(let id, _, _) = effect { try settleAll(before: id, of: &open) }
             while !open.isEmpty, presumesMore(effect, open) { try settleNext(open.removeFirst()) }
             try check(effect)
         }
@@ -23,11 +23,14 @@ extension Model {
     }
 
     /// Whether an effect can't be explained by what was accepted so far.
-    private func presumesMore(_ effect: Effect, _ open: ArraySlice<ModelSession>) -> Bool {
+    private func presumesMore(_ effect: Effect, _ open: [ModelSession]) -> Bool {
         switch effect {
+        // A shutdown closes everybody, and nothing is accepted behind it.
+        case .close(let id, let reason, _): return reason == .shuttingDown || open.contains { $0.id == id }
         case .send(let id, let frame):
             guard let session = sessions[id] else { return false }
             switch frame {
+            case .closing: return true
             case .receipts(let receipts): return receipts.progress > session.progress
             case .error(let error): return error.inReplyTo == FrameType.publish.rawValue && session.owedRefusals.isEmpty
             case .announce(let announcement): return !isOwed(session) { $0.seal.number == announcement.seal }
@@ -40,23 +43,6 @@ extension Model {
             }
         default: return false
         }
-    }
-
-    /// A session that is ended while publishes go on ends its stalls with it: whom it held back comes after it, in
-    /// whatever order they stand.
-    private func settleAll(before id: SessionID, of open: inout ArraySlice<ModelSession>) throws(Violation) {
-        guard let last = open.lastIndex(where: { $0.id == id }) else { return }
-        var later: [ModelSession] = []
-        for session in open[...last] {
-            let isHeld = later.contains { $0 === session } || (session.id != id && isHeld(session))
-            if isHeld { later.append(session) } else { try settleNext(session) }
-        }
-        open = (later + open[(last + 1)...])[...]
-    }
-
-    private func isHeld(_ session: ModelSession) -> Bool {
-        guard let topic = session.pending.first?.seal?.topic else { return false }
-        return matches(topic).contains { $0.subscription.mayStall(at: now.monotonic) }
     }
 
     private func isOwed(_ session: ModelSession, _ isIt: (OwedBatch) -> Bool) -> Bool {
@@ -77,6 +63,7 @@ extension Model {
     private func settle(_ publish: ModelPublish, _ session: ModelSession) throws(Violation) {
         func refuse(_ reason: Reason) {
             session.owedRefusals.append((publish.number, reason))
+            session.mustBeTold = true
             tally.refused += 1
         }
         if publish.batch.hasBadHeader { return refuse(.malformedBatch) }
@@ -99,6 +86,7 @@ extension Model {
             time: time)
         let route = matches(seal.topic)
         tally.accepted += 1
+        notePatience(publish, session)
         for (subscriber, subscription) in route {
             let isHeld = !isTight && subscription.stalls(at: now.monotonic)
             try expect(!isHeld, "\(seal.topic) was accepted while \(subscriber.id)/\(subscription.number) stalls it")
@@ -111,6 +99,15 @@ extension Model {
             Receipt(
                 number: publish.number, firstSequence: first, eventCount: publish.batch.eventCount,
                 liveMatches: UInt32(route.count)))
+    }
+
+    /// Word of a patient publish may take a while, unless there is much of it.
+    private func notePatience(_ publish: ModelPublish, _ session: ModelSession) {
+        let isMuch =
+            session.progress - session.toldProgress >= configuration.patientCountMax
+            || session.untold.reduce(0) { $0 + $1.length } >= configuration.publishWindow / 4
+        if !publish.isPatient || isMuch { session.mustBeTold = true }
+        if session.patientUntil == nil { session.patientUntil = now.monotonic + configuration.patience }
     }
 
     /// Whose queue is at its bounds, now that the deliveries of what was accepted last are known.

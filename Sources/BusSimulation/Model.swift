@@ -55,6 +55,7 @@ final class ModelSeal {
 struct ModelPublish {
     let number: UInt64
     let wantsReceipt: Bool
+    let isPatient: Bool
     let batch: SampleBatch
     let bytes: SharedBytes
     /// The seal as it was when it was sent; nil for a number that was none of the session's.
@@ -83,6 +84,8 @@ final class ModelSubscription {
     var fullSince: UInt64?
     /// When something was last accepted for it.
     var lastAccepted: UInt64 = 0
+    /// Whether its queue was looked at after its stall timed out, when what was dropped may have relaxed it unseen.
+    var mayHaveRelaxed = false
 
     init(_ request: Subscribe, filter: TopicFilter) {
         number = request.subscription
@@ -102,7 +105,9 @@ final class ModelSubscription {
     /// Whether it has to hold back its publishers.
     func stalls(at now: UInt64) -> Bool { fullSince.map { now < $0 + stallTime } ?? false }
     /// Whether it may: what was dropped and not told yet may have let a stall end and the next begin.
-    func mayStall(at now: UInt64) -> Bool { fullSince != nil && now < lastAccepted + stallTime }
+    func mayStall(at now: UInt64) -> Bool { stalls(at: now) || mayHaveRelaxed && now < lastAccepted + stallTime }
+    /// The broker looks at its queue.
+    func look(at now: UInt64) { if fullSince != nil, !stalls(at: now) { mayHaveRelaxed = true } }
 }
 
 /// One session's expectations.
@@ -126,6 +131,10 @@ final class ModelSession {
     /// Number and length of publishes whose progress wasn't told.
     var untold: [(number: UInt64, length: Int)] = []
     var owedReceipts: [Receipt] = []
+    /// Until when it may be left untold, if all it published since it was told was patient.
+    var patientUntil: UInt64?
+    /// Whether the end of the round has to tell it.
+    var mustBeTold = false
     var owedRefusals: [(number: UInt64, reason: Reason)] = []
     /// Answers to its requests, each by a short name.
     var owedAnswers: [Answer] = []

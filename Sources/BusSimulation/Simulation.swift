@@ -73,6 +73,8 @@ final class World {
     var nextBatch: UInt64 = 1
     /// Seals whose key the runner derives when the round is over.
     private var orders: [SealOrder] = []
+    /// Whether the broker asked for a round after an input since the last one.
+    private var askedForRound = false
 
     init(seed: UInt64, steps: Int) {
         chance = SplitMix64(seed: seed)
@@ -97,6 +99,7 @@ final class World {
         note("\(input)")
         try model.note(input)
         broker.handle(input, at: model.now)
+        askedForRound = askedForRound || broker.needsRound
         try absorb(except: input)
     }
 
@@ -132,6 +135,7 @@ final class World {
         try model.checkRound()
         if let fault = broker.audit().first { throw Violation("audit: \(fault)") }
         try checkDeadline()
+        askedForRound = false
         for order in orders {
             let keyCheck = [UInt8](repeating: UInt8(truncatingIfNeeded: order.seal), count: 16)
             try handle(.sealDerived(seal: order.seal, session: order.session, keyCheck: keyCheck))
@@ -147,6 +151,20 @@ final class World {
         for session in model.sessionsInOrder where session.phase == .closed && chance.chance(50) {
             try handle(.disconnected(session.id))
         }
+        try checkRoundIsAskedFor()
+    }
+
+    /// Handles an input that comes behind a round.
+    func handleAfterRound(_ input: Input) throws(Violation) {
+        try handle(input)
+        try checkRoundIsAskedFor()
+    }
+
+    /// What happens behind a round makes another only where the broker asks for one: else it must need none.
+    private func checkRoundIsAskedFor() throws(Violation) {
+        guard !askedForRound else { return }
+        broker.endRound(at: model.now)
+        if let effect = broker.nextEffect() { throw Violation("asked for no round, and had \(effect) to do") }
     }
 
     /// A runner that sleeps until `nextDeadline` must not sleep through one, nor wake for one that is over.

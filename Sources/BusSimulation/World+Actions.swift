@@ -11,13 +11,15 @@ extension World {
             guard let session = pickSession(.greeting) else { return }
             try handle(.authenticated(session.id, name: "peer \(session.id)"))
         case .vanish:
+            try endRound()
             guard let session = chance.pickAny(model.sessionsInOrder) else { return }
-            try handle(.disconnected(session.id))
+            try handleAfterRound(.disconnected(session.id))
             try endRound()
         case .unblock:
+            try endRound()
             let blocked = model.sessionsInOrder.filter { $0.isBlocked || $0.isDirty }
             guard let session = chance.pickAny(blocked) else { return }
-            try handle(.drained(session.id))
+            try handleAfterRound(.drained(session.id))
         case .tick: try advance(UInt64(chance.within(0...5_000_000)))
         case .longTick: try advance(UInt64(chance.within(0...60_000_000)))
         default:
@@ -47,6 +49,7 @@ extension World {
         case .goodbye:
             try receive(.goodbye, session)
             try endRound()
+        case .sync: try receive(.sync, session)
         case .badFrame: try receive(.subscribed(subscription: 1), session)
         case .malformed: try malformed(session)
         default: preconditionFailure("handled by act(_:)")
@@ -136,7 +139,8 @@ extension World {
         // A peer by the protocol keeps its window; what it can't send now it sends later.
         let under = session.untold.reduce(0) { $0 + $1.length }
         let publish = Publish(
-            number: session.nextPublish + skipping, wantsReceipt: chance.chance(knobs.receiptPercent), batch: bytes)
+            number: session.nextPublish + skipping, wantsReceipt: chance.chance(knobs.receiptPercent),
+            isPatient: chance.chance(knobs.patientPercent), batch: bytes)
         let fits = under == 0 || under + publish.frameLength <= knobs.configuration.publishWindow
         guard fits || skipping > 0 else { return }
         session.nextPublish += 1
@@ -176,7 +180,11 @@ extension World {
         var credit = Credit(
             subscription: number, events: subscription.creditEvents, bytes: subscription.creditBytes)
         if action == .creditBack {
-            if chance.chance(50) { credit.events = .max } else { credit.bytes = credit.bytes > 0 ? credit.bytes - 1 : .max }
+            if chance.chance(50) {
+                credit.events = .max
+            } else {
+                credit.bytes = credit.bytes > 0 ? credit.bytes - 1 : .max
+            }
         } else {
             credit.events = max(credit.events, subscription.sentEvents + UInt64(chance.within(0...knobs.creditMax)))
             credit.bytes = max(credit.bytes, subscription.sentBytes + UInt64(chance.within(0...5000)))

@@ -106,7 +106,8 @@ public final class Reactor: @unchecked Sendable {
         return timer
     }
 
-    /// Lets the next round begin at once, for an owner that has more to do than it wanted to do in this one.
+    /// Makes sure that observers are called soon: at this round's end if that is still to come, else in another
+    /// round, which then begins at once.
     public func requestRound() {
         preconditionConfined()
         isAnotherRoundWanted = true
@@ -140,7 +141,6 @@ public final class Reactor: @unchecked Sendable {
 
     private func round(ready: Int) {
         counters.rounds += 1
-        isAnotherRoundWanted = false
         redeliver()
         for index in 0..<ready {
             let (source, events) = poller.event(at: index)
@@ -153,6 +153,8 @@ public final class Reactor: @unchecked Sendable {
         }
         runJobs()
         fireTimers()
+        // Who asked for a round so far gets its end here; who asks from now on gets another one.
+        isAnotherRoundWanted = false
         for observer in observers { observer.roundWillEnd(self) }
         flush()
         report()

@@ -65,16 +65,24 @@ public struct EventIDSource: Sendable {
     /// The next id.
     ///
     /// - Parameter milliseconds: since 1970.
-    public mutating func make(milliseconds now: UInt64) -> BusUUID {
+    public mutating func make(milliseconds now: UInt64) -> BusUUID { reserve(1, milliseconds: now) }
+
+    /// The first of `count` ids that count up from it and are given to nobody else: a batch's, which are then
+    /// consecutive whatever other batches gather at the same time.
+    ///
+    /// - Parameters:
+    ///   - count: at most 2^61.
+    ///   - milliseconds: since 1970.
+    public mutating func reserve(_ count: UInt64, milliseconds now: UInt64) -> BusUUID {
         milliseconds = max(milliseconds, now)
         let id = BusUUID(milliseconds: milliseconds, counterHigh: next.high, counterLow: next.low)
-        // An exhausted counter starts over with the next millisecond, which makes the ids differ again.
-        if let following = id.advanced(by: 1) {
+        if let following = id.advanced(by: count) {
             next = following
-        } else {
-            next = .zero
-            milliseconds += 1
+            return id
         }
-        return id
+        // An exhausted counter starts over with the next millisecond, which makes the ids differ again.
+        milliseconds += 1
+        next = .zero
+        return id.advanced(by: count - 1) == nil ? reserve(count, milliseconds: milliseconds) : id
     }
 }

@@ -30,7 +30,7 @@ extension FrameType {
         case .announce: tag == .topic || tag == .name
         case .grant: tag == .topic || tag == .grant
         case .inspected: tag == .row || tag == .number || tag == .text
-        case .goodbye, .closeSeal, .publish, .receipts, .subscribed, .unsubscribe, .unsubscribed, .credit,
+        case .goodbye, .sync, .closeSeal, .publish, .receipts, .subscribed, .unsubscribe, .unsubscribed, .credit,
             .acknowledge, .deliver, .inspect:
             false
         }

@@ -58,11 +58,14 @@ public struct Publish: Sendable, Equatable {
     public var number: UInt64
     /// Whether the publisher wants a receipt; without, only progress and refusals are told.
     public var wantsReceipt: Bool
+    /// Whether nobody waits for its progress: the daemon may tell it with something else, a few milliseconds later.
+    public var isPatient: Bool
     /// The sealed batch.
     public var batch: SharedBytes
 
     /// A publish of these parts.
-    public init(number: UInt64, wantsReceipt: Bool, batch: SharedBytes) {
+    public init(number: UInt64, wantsReceipt: Bool, isPatient: Bool = false, batch: SharedBytes) {
+        self.isPatient = isPatient
         self.number = number
         self.wantsReceipt = wantsReceipt
         self.batch = batch

@@ -19,6 +19,7 @@ public enum Frame: Sendable, Equatable {
     case closeSeal(seal: UInt64)
     case publish(Publish)
     case receipts(Receipts)
+    case sync
     case subscribe(Subscribe)
     case subscribed(subscription: UInt32)
     case unsubscribe(subscription: UInt32)
@@ -45,6 +46,7 @@ public enum Frame: Sendable, Equatable {
         case .closeSeal: .closeSeal
         case .publish: .publish
         case .receipts: .receipts
+        case .sync: .sync
         case .subscribe: .subscribe
         case .subscribed: .subscribed
         case .unsubscribe: .unsubscribe

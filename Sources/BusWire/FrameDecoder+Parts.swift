@@ -70,10 +70,14 @@ extension SealOpened {
 
 extension Publish {
     static let wantsReceiptFlag: UInt8 = 0x01
+    static let patientFlag: UInt8 = 0x02
+
+    var flags: UInt8 { (wantsReceipt ? Publish.wantsReceiptFlag : 0) | (isPatient ? Publish.patientFlag : 0) }
 
     init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
         number = try reader.integer("number")
         wantsReceipt = flags & Publish.wantsReceiptFlag != 0
+        isPatient = flags & Publish.patientFlag != 0
         batch = try tail.take(tail.remaining, "batch")
     }
 }

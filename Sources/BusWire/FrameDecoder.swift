@@ -102,6 +102,7 @@ public struct FrameDecoder: Sendable {
         case .welcome: .welcome(try Welcome(&reader, fields))
         case .error: .error(try ErrorFrame(&reader, fields))
         case .goodbye: .goodbye
+        case .sync: .sync
         case .closing: try closing(&reader, fields)
         case .openSeal: .openSeal(try OpenSeal(&reader, fields))
         case .sealOpened: .sealOpened(try SealOpened(&reader, fields))

@@ -35,7 +35,7 @@ extension Frame {
 
     private var flags: UInt8 {
         switch self {
-        case .publish(let publish): publish.wantsReceipt ? Publish.wantsReceiptFlag : 0
+        case .publish(let publish): publish.flags
         case .announce(let announcement): announcement.forgetsEarlier ? Announcement.forgetsEarlierFlag : 0
         default: 0
         }
@@ -46,7 +46,7 @@ extension Frame {
         case .hello(let hello): hello.putFixed(&out)
         case .welcome(let welcome): welcome.putFixed(&out)
         case .error(let error): error.putFixed(&out)
-        case .goodbye: break
+        case .goodbye, .sync: break
         case .closing(let reason, _):
             out.put(reason.rawValue)
             out.put(UInt16(0))
@@ -107,7 +107,7 @@ extension Frame {
         case .deliver(let deliver): deliver.selection.withUnsafeBytes { out.append(contentsOf: $0) }
         case .gap(let gap): if !gap.topic.isEmpty { out.putField(.topic, gap.topic) }
         case .inspected(let inspected): inspected.putRows(&out)
-        case .goodbye, .closeSeal, .publish, .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge,
+        case .goodbye, .sync, .closeSeal, .publish, .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge,
             .inspect:
             break
         }

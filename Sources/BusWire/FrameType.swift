@@ -24,6 +24,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case publish = 0x13
     /// Daemon: up to here all is handled, and these are the receipts.
     case receipts = 0x14
+    /// Client: tell me now how far you are.
+    case sync = 0x15
 
     /// Client: I want what matches this filter.
     case subscribe = 0x20
@@ -57,7 +59,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     /// Whether only clients send it.
     public var isFromClient: Bool {
         switch self {
-        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .subscribe, .unsubscribe, .credit, .acknowledge,
+        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .subscribe, .unsubscribe, .credit, .acknowledge,
             .inspect:
             true
         case .welcome, .error, .closing, .sealOpened, .receipts, .subscribed, .unsubscribed, .announce, .grant,
@@ -79,6 +81,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .closeSeal: 8
         case .publish: 8
         case .receipts: 16
+        case .sync: 0
         case .subscribe: 40
         case .subscribed: 4
         case .unsubscribe: 4

@@ -50,7 +50,8 @@ final class Bench {
 
     /// A session that has said hello.
     func open(_ id: UInt64, uid: UInt32 = 1000) -> Peer {
-        round(.connected(SessionID(id), PeerIdentity(uid: uid, gid: uid)), .authenticated(SessionID(id), name: "p\(id)"))
+        let peer = PeerIdentity(uid: uid, gid: uid)
+        round(.connected(SessionID(id), peer), .authenticated(SessionID(id), name: "p\(id)"))
         return Peer(self, SessionID(id))
     }
 
@@ -64,7 +65,7 @@ final class Bench {
 
 /// One peer on the bench.
 final class Peer {
-    unowned let bench: Bench
+    let bench: Bench
     let id: SessionID
     private var nextPublish: UInt64 = 1
     private var counters: [UInt64: UInt64] = [:]

@@ -31,6 +31,39 @@ import Testing
         #expect(bench.broker.nextDeadline == start + 5_000_000_000)
     }
 
+    @Test func aRoundIsAskedForWhenSomethingWaitsForIt() {
+        let bench = Bench()
+        let (publisher, subscriber) = (bench.open(1), bench.open(2))
+        let seal = publisher.seal("a")
+        subscriber.subscribe(1, "a", credit: 0, queue: 1, stall: 1000)
+        publisher.publish(seal)
+        publisher.publish(seal)
+        #expect(!bench.broker.needsRound)
+        publisher.blocked()
+        bench.broker.handle(.drained(publisher.id), at: bench.now)
+        #expect(!bench.broker.needsRound, "nothing was kept back from it")
+        let credit = Credit(subscription: 1, events: 1, bytes: 1 << 30)
+        bench.broker.handle(.received(subscriber.id, .credit(credit)), at: bench.now)
+        _ = bench.drain()
+        #expect(bench.broker.needsRound, "a stall is over")
+        bench.broker.handle(.blocked(publisher.id), at: bench.now)
+        #expect(bench.round().receipts.isEmpty)
+        bench.broker.handle(.drained(publisher.id), at: bench.now)
+        #expect(bench.broker.needsRound, "receipts were kept back")
+    }
+
+    @Test func aRoundIsAskedForWhenWhoeverHeldBackPublishesIsGone() {
+        let bench = Bench()
+        let (publisher, subscriber) = (bench.open(1), bench.open(2))
+        let seal = publisher.seal("a")
+        subscriber.subscribe(1, "a", credit: 0, queue: 1, stall: 1000)
+        publisher.publish(seal)
+        publisher.publish(seal)
+        bench.broker.handle(.disconnected(subscriber.id), at: bench.now)
+        #expect(bench.broker.needsRound)
+        #expect(bench.round().receipts.first?.progress == 2)
+    }
+
     @Test func inputsOfSessionsThatAreGoneDoNothing() {
         let bench = Bench()
         let peer = bench.open(1)

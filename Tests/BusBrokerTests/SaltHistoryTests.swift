@@ -5,19 +5,17 @@ import Testing
 @testable import BusBroker
 
 @Suite struct SaltHistoryTests {
-    private func salt(_ number: UInt8) -> [UInt8] { [UInt8](repeating: number, count: 32) }
+    /// Whether each of these is new, in their order.
+    private func areNew(_ numbers: [UInt8], countMax: Int) -> [Bool] {
+        var history = SaltHistory(countMax: countMax)
+        return numbers.map { history.insert([UInt8](repeating: $0, count: 32)) }
+    }
 
     @Test func aSaltIsNewOnce() {
-        var history = SaltHistory(countMax: 10)
-        #expect(history.insert(salt(1)))
-        #expect(!history.insert(salt(1)))
-        #expect(history.insert(salt(2)))
+        #expect(areNew([1, 1, 2, 1], countMax: 10) == [true, false, true, false])
     }
 
     @Test func theOldestAreForgottenFirst() {
-        var history = SaltHistory(countMax: 2)
-        for number in 1...3 as ClosedRange<UInt8> { #expect(history.insert(salt(number))) }
-        #expect(!history.insert(salt(2)) && !history.insert(salt(3)))
-        #expect(history.insert(salt(1)))
+        #expect(areNew([1, 2, 3, 2, 3, 1], countMax: 2) == [true, true, true, false, false, true])
     }
 }

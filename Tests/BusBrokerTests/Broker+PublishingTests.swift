@@ -126,7 +126,8 @@ import Testing
         let peer = Bench().open(1)
         let seal = peer.seal("a")
         let effects = peer.send(
-            peer.batch(seal) { $0.counter = 1 }, peer.batch(seal) { $0.counter = 0 }, peer.batch(seal) { $0.counter = 0 })
+            peer.batch(seal) { $0.counter = 1 }, peer.batch(seal) { $0.counter = 0 },
+            peer.batch(seal) { $0.counter = 0 })
         #expect(effects.kinds == ["error", "error", "receipts"])
         #expect(effects.errors.map(\.reason) == [.counterOutOfOrder, .counterOutOfOrder])
         #expect(effects.errors.map(\.request) == [1, 3])
@@ -217,5 +218,50 @@ import Testing
         let before = peer.publish(seal).deliveries.first?.time
         bench.now.wall -= 1_000_000
         #expect(peer.publish(seal).deliveries.first?.time == before)
+    }
+}
+
+@Suite struct PatienceTests {
+    private let bench = Bench { $0.patientCountMax = 3 }
+
+    private func patient(_ frame: Frame) -> Frame {
+        guard case .publish(var publish) = frame else { return frame }
+        publish.isPatient = true
+        return .publish(publish)
+    }
+
+    @Test func wordOfAPatientPublishWaitsForItsTimeAndNoLonger() {
+        let peer = bench.open(1)
+        let seal = peer.seal("a")
+        #expect(peer.send(patient(peer.batch(seal))).isEmpty)
+        #expect(bench.broker.nextDeadline == bench.now.monotonic + 5_000_000)
+        #expect(bench.pass(milliseconds: 4).isEmpty)
+        #expect(bench.pass(milliseconds: 1).receipts.first?.progress == 1)
+        #expect(bench.broker.nextDeadline == nil)
+    }
+
+    @Test func itComesWithWhateverIsToldAnyway() {
+        let peer = bench.open(1)
+        let seal = peer.seal("a")
+        #expect(peer.send(patient(peer.batch(seal))).isEmpty)
+        #expect(peer.send(peer.batch(seal)).receipts.first?.receipts.count == 2, "with an impatient one")
+        #expect(peer.send(patient(peer.batch(seal))).isEmpty)
+        #expect(peer.send(.sync).receipts.first?.progress == 3, "when it asks")
+        #expect(peer.send(.sync).isEmpty, "and nothing is left to say")
+        for _ in 0..<2 { #expect(peer.send(patient(peer.batch(seal))).isEmpty) }
+        #expect(peer.send(patient(peer.batch(seal))).receipts.first?.progress == 6, "when there are several")
+        #expect(peer.send(patient(peer.batch(seal)), .goodbye).receipts.first?.progress == 7, "before the end")
+    }
+
+    @Test func aRefusalIsNotWaitedFor() {
+        let peer = bench.open(1)
+        #expect(peer.send(patient(peer.batch(77))).kinds == ["error", "receipts"])
+    }
+
+    @Test func whoIsGoneLeavesNoDeadline() {
+        let peer = bench.open(1)
+        peer.send(patient(peer.batch(peer.seal("a"))))
+        peer.leave()
+        #expect(bench.broker.nextDeadline == nil)
     }
 }

@@ -8,7 +8,8 @@ import Testing
 @Suite struct BrokerInspectingTests {
     private func status(_ peer: Peer) -> [String: InspectedValue.Value] {
         let effects = peer.send(.inspect(Inspect(request: 5, kind: .status)))
-        guard case .inspected(let inspected)? = effects.frames(to: peer).first, inspected.request == 5 else { return [:] }
+        guard case .inspected(let inspected)? = effects.frames(to: peer).first else { return [:] }
+        #expect(inspected.request == 5)
         #expect(inspected.rows.count == 1)
         return Dictionary(uniqueKeysWithValues: inspected.rows.joined().map { ($0.name, $0.value) })
     }
@@ -44,9 +45,9 @@ import Testing
         #expect(number("bytes_parked").map(Int.init) == bench.account()?.parkedLength)
     }
 
-    @Test func aQuestionThisDaemonDoesNotKnowHasNoRows() {
+    @Test func aQuestionThisDaemonDoesNotKnowIsRefused() {
         let peer = Bench().open(1)
-        let effects = peer.send(.inspect(Inspect(request: 1, kind: InspectionKind(rawValue: 999))))
-        #expect(effects.frames(to: peer) == [.inspected(Inspected(request: 1, rows: []))])
+        let effects = peer.send(.inspect(Inspect(request: 7, kind: InspectionKind(rawValue: 999))))
+        #expect(effects.errors.first?.reason == .notSupported && effects.errors.first?.request == 7)
     }
 }

@@ -157,7 +157,7 @@ import Testing
         let seal = peer.seal("a")
         guard case .publish(var publish) = peer.batch(seal) else { return }
         let storage = ByteStorage(capacity: 64 << 10)
-        publish.batch.withUnsafeBytes { storage.base.copyMemory(from: $0.baseAddress ?? storage.base, byteCount: $0.count) }
+        storage.base.copyMemory(from: publish.batch.base, byteCount: publish.batch.count)
         publish.batch = SharedBytes(storage: storage, offset: 0, count: publish.batch.count)
         peer.send(.publish(publish))
         let kept = peer.session?.subscriptions[1]?.queue.batches.first?.bytes
