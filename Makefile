@@ -20,7 +20,7 @@ QUIET   := $(if $(MAKE_TERMOUT),,--quiet)
 
 SWIFT_SOURCES  = $(wildcard Package.swift Sources Tests examples Benchmarks Fuzz)
 SHELL_SCRIPTS  = .ci/run .ci/deps $(wildcard Tests/scripts/run Tests/scripts/steps.sh Tests/scripts/*.test) \
-                 $(wildcard Benchmarks/run examples/run-all)
+                 $(wildcard Benchmarks/profile examples/run-all)
 SYSTEM_UNITS   = busd.service busd.socket
 USER_UNITS     = busd.service busd.socket
 
@@ -28,7 +28,7 @@ say = @printf '  %-8s %s\n'
 
 # Steps share .build, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: build deps deps-test demo test test-unit test-scripts bench lint install uninstall clean help
+.PHONY: build deps deps-test demo test test-unit test-scripts simulate bench lint install uninstall clean help
 
 build: deps  ## build busd and bus, release (the default)
 	$(say) build 'busd and bus (release)'
@@ -55,6 +55,10 @@ endif
 test-scripts: build deps-test
 	$(say) test 'end to end (Tests/scripts)'
 	@BIN=$(CURDIR)/$(BIN) Tests/scripts/run
+
+simulate: deps  ## run the simulation: SEEDS=1000 of them, or one SEED=N again
+	@BUS_SEEDS=$(or $(SEEDS),$(if $(SEED),1,1000)) BUS_SEED=$(SEED) swift test -c release -Xswiftc -enable-testing \
+	    --scratch-path .build-simulate --disable-xctest --filter SimulationTests
 
 bench: build  ## measure; rows of redis and nats too where they are installed
 	@BIN=$(CURDIR)/$(BIN) Benchmarks/run

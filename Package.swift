@@ -77,7 +77,7 @@ let package = Package(
 
         tests("BusWireTests", ["BusWire"], exclude: ["Golden"]),
         tests("BusCryptoTests", ["BusCrypto", crypto], resources: [.copy("Vectors")]),
-        tests("BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation"]),
+        tests("BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation"], exclude: ["Transcripts"]),
         tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
         .target(
             name: "BusTesting",
@@ -85,8 +85,12 @@ let package = Package(
             path: "Tests/BusTesting", swiftSettings: settings),
         tests(
             "BusServerTests",
-            ["BusTesting", "BusServer", "BusClient", "BusBroker", "BusWire", "BusTransport", "BusCrypto", "CLinux", logging]),
+            [
+                "BusTesting", "BusServer", "BusClient", "BusBroker", "BusWire", "BusTransport", "BusCrypto", "CLinux",
+                logging,
+            ]),
         tests(
-            "BusClientTests", ["BusTesting", "BusServer", "BusClient", "BusWire", "BusCrypto", "BusTransport", "CLinux"]),
+            "BusClientTests",
+            ["BusTesting", "BusServer", "BusClient", "BusWire", "BusCrypto", "BusTransport", "CLinux"]),
     ]
 )

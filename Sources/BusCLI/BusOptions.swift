@@ -31,6 +31,24 @@ struct BusOptions: ParsableArguments {
         return system ? .system() : .standard()
     }
 
+    /// Connects; a failure names the bus.
+    func connect(
+        _ name: String, reconnects: Bool = true, onNotice: (@Sendable (ConnectionNotice) -> Void)? = nil
+    ) async throws -> BusConnection {
+        var options = connectOptions(name)
+        options.reconnects = reconnects
+        options.onNotice = onNotice
+        do throws(BusError) {
+            return try await BusConnection.connect(options)
+        } catch {
+            if case .refused = error {
+                let failure = Failure(error)
+                throw Failure(failure.status, "\(address): \(failure.message)")
+            }
+            throw error
+        }
+    }
+
     /// How a subcommand connects.
     func connectOptions(_ name: String, reactor: Reactor? = nil) -> ConnectOptions {
         var options = ConnectOptions(address: address, name: name)

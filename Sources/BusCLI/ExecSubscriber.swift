@@ -13,9 +13,8 @@ struct ExecSubscriber {
     init(_ command: SubCommand) { self.command = command }
 
     func run() async throws {
-        var options = command.bus.connectOptions("bus sub --exec")
-        options.onNotice = { Standard.error("bus: \($0)\n") }
-        let connection = try await BusConnection.connect(options)
+        let connection = try await command.bus.connect(
+            "bus sub --exec", onNotice: { Standard.error("bus: \($0)\n") })
         var subscriptions: [Subscription] = []
         for filter in command.filters {
             subscriptions.append(try await connection.subscribe(filter, command.subscribeOptions))

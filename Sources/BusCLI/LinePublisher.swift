@@ -10,9 +10,8 @@ struct LinePublisher {
     init(_ command: PubCommand) { self.command = command }
 
     func run() async throws {
-        var options = command.bus.connectOptions("bus pub --lines")
-        options.onNotice = { Standard.error("bus: \($0)\n") }
-        let connection = try await BusConnection.connect(options)
+        let connection = try await command.bus.connect(
+            "bus pub --lines", onNotice: { Standard.error("bus: \($0)\n") })
         let progress = Progress()
         do {
             let publisher = try await connection.publisher(for: command.topic, receipts: !command.noReceipt)

@@ -1,70 +1,66 @@
-// Prints arrivals on the connection's own executor: what a round brought leaves in one write at its end.
+// Prints arrivals. The connection reads on its own thread while this one formats and writes, so that a slow terminal
+// costs memory within the subscription's credit before it costs events.
 
 import BusClient
-import BusTransport
 
-/// Confined to its reactor after the subscriptions are made.
-final class Printer: RoundObserver, @unchecked Sendable {
+/// Prints what all subscriptions of one command bring.
+actor Printer {
     private let command: SubCommand
     private var output = OutputBuffer()
     private var printed: UInt64 = 0
-    private var finished: CheckedContinuation<Result<Void, Failure>, Never>?
-    private var outcome: Result<Void, Failure>?
 
     init(_ command: SubCommand) { self.command = command }
 
-    func run() async throws {
-        let reactor = try Reactor.started("bus sub", observer: self)
-        var options = command.bus.connectOptions("bus sub", reactor: reactor)
-        options.onNotice = { [self] notice in
-            Standard.error("bus: \(notice)\n")
-            if case .ended(let why) = notice { end(.failure(Failure(.unavailable, why))) }
-        }
-        let connection = try await BusConnection.connect(options)
-        for filter in command.filters {
-            _ = try await connection.subscribe(filter, command.subscribeOptions) { [self] in take($0) }
-        }
-        if let timeout = command.timeout {
-            await connection.run { [self] _ in
-                _ = reactor.schedule(at: .now() + timeout.duration) { self.timeOut() }
+    /// Subscribes and prints until the count is reached, the time is over, or the connection has ended.
+    static func run(_ command: SubCommand) async throws {
+        let connection = try await command.bus.connect("bus sub", onNotice: { Standard.error("bus: \($0)\n") })
+        let printer = Printer(command)
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for filter in command.filters {
+                    let subscription = try await connection.subscribe(filter, command.subscribeOptions)
+                    group.addTask { try await printer.follow(subscription) }
+                }
+                if let timeout = command.timeout { group.addTask { try await printer.expire(timeout.duration) } }
+                // Whoever ends first ends all.
+                try await group.next()
+                group.cancelAll()
             }
+        } catch {
+            await connection.close()
+            throw error
         }
-        let result = await connection.run { [self] _ in await waitForEnd() }
         await connection.close()
-        try result.get()
     }
 
-    private func waitForEnd() async -> Result<Void, Failure> {
-        if let outcome { return outcome }
-        return await withCheckedContinuation { finished = $0 }
+    private func follow(_ subscription: Subscription) async throws {
+        for try await arrival in subscription.batches where !Task.isCancelled {
+            let isDone = take(arrival)
+            output.flush()
+            if isDone { return }
+        }
     }
 
-    private func end(_ result: Result<Void, Failure>) {
-        guard outcome == nil else { return }
-        output.flush()
-        outcome = result
-        finished?.resume(returning: result)
-        finished = nil
-    }
-
-    private func timeOut() {
+    private func expire(_ duration: Duration) async throws {
+        try await ContinuousClock().sleep(for: duration)
         let expected = command.count.map { " of \($0)" } ?? ""
-        end(.failure(Failure(.temporary, "timeout: \(printed)\(expected) events came")))
+        throw Failure(.temporary, "timeout: \(printed)\(expected) events came")
     }
 
     // MARK: Arrivals
 
-    private func take(_ arrival: BatchArrival) {
-        guard outcome == nil else { return }
+    /// Whether that was the last one.
+    private func take(_ arrival: BatchArrival) -> Bool {
         switch arrival {
         case .batch(let batch):
             for event in batch {
+                if printed == command.count { return true }
                 show(event)
                 printed += 1
-                if printed == command.count { return end(.success(())) }
             }
         case .missed(let missed): show(missed)
         }
+        return printed == command.count
     }
 
     private func show(_ event: Event) {
@@ -86,6 +82,4 @@ final class Printer: RoundObserver, @unchecked Sendable {
             Standard.error("bus: \(EventText.sentence(missed))\n")
         }
     }
-
-    func roundWillEnd(_ reactor: Reactor) { output.flush() }
 }

@@ -60,13 +60,19 @@ struct PubCommand: AsyncParsableCommand {
         event.id = id?.uuid
         event.correlation = correlation?.uuid
         let finished = event
-        try await BusConnection.with(bus.connectOptions("bus pub")) { connection in
+        let connection = try await bus.connect("bus pub", onNotice: { Standard.error("bus: \($0)\n") })
+        do {
             if noReceipt {
                 _ = try await connection.publishWithoutReceipt(finished, to: topic)
+                await connection.drain()
             } else {
                 show(try await connection.publish(finished, to: topic))
             }
+        } catch {
+            await connection.close()
+            throw error
         }
+        await connection.close()
     }
 
     private func payload() throws -> [UInt8] {

@@ -21,6 +21,7 @@ enum Standard {
                 poll(&waiting, 1, -1)
                 continue
             }
+            if n < 0, errno == EPIPE { endAsByPipe() }
             // A full disk or a closed terminal: nothing sensible can be said there any more.
             guard n > 0 else { exit(1) }
             written += n
@@ -28,7 +29,20 @@ enum Standard {
     }
 }
 
-/// What goes to standard output, gathered for a round.
+extension Standard {
+    /// The reader is gone: end as SIGPIPE ends every filter, also on a thread that blocks signals.
+    private static func endAsByPipe() -> Never {
+        signal(SIGPIPE, SIG_DFL)
+        var pipes = sigset_t()
+        sigemptyset(&pipes)
+        sigaddset(&pipes, SIGPIPE)
+        pthread_sigmask(SIG_UNBLOCK, &pipes, nil)
+        raise(SIGPIPE)
+        exit(141)
+    }
+}
+
+/// What goes to standard output, gathered for one write.
 struct OutputBuffer {
     private var bytes: [UInt8] = []
 

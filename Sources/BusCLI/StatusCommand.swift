@@ -14,9 +14,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let address = bus.address
-        var options = bus.connectOptions("bus status")
-        options.reconnects = false
-        let connection = try await BusConnection.connect(options)
+        let connection = try await bus.connect("bus status", reconnects: false)
         let server = await connection.server
         let values = try await connection.status()
         await connection.close()

@@ -65,13 +65,18 @@ struct SubCommand: AsyncParsableCommand {
 
     func run() async throws {
         if exec { return try await ExecSubscriber(self).run() }
-        try await Printer(self).run()
+        try await Printer.run(self)
     }
 
     var subscribeOptions: SubscribeOptions {
         var options = SubscribeOptions()
         options.overflow = overflow.policy
         options.stallTime = overflow.stallTime
+        // What a slow terminal or a full pipe may hold up in this process before the daemon's queue begins to fill.
+        options.creditEvents = 262_144
+        options.creditBytes = 16 << 20
+        // A log arrives in batches of thousands of lines: the daemon's default of 1,024 events holds not one of them.
+        options.queueEventCount = 131_072
         return options
     }
 }

@@ -39,7 +39,7 @@ extension BusError: CustomStringConvertible {
         case .disconnected(let why): "disconnected: \(why)"
         case .closed: "the connection was closed"
         case .cancelled: "cancelled"
-        case .badName(let name, let fault): "“\(name)” \(fault)"
+        case .badName(let name, let fault): "the topic or filter “\(name)” \(fault)"
         case .tooLarge(let what): what
         case .protocolViolation(let what): "the daemon broke the protocol: \(what)"
         case .forked: "this process forked: connect anew in the child"

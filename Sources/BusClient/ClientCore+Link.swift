@@ -10,17 +10,14 @@ extension ClientCore: ConnectionOwner {
 
     /// Connects for the first time and waits for the welcome.
     func open(isolation: isolated (any Actor)? = #isolation) async throws(BusError) {
-        reactor.addObserver(self)
-        do throws(BusError) { try connect() } catch {
-            end(error)
-            throw error
-        }
         let reactor = reactor
         try await withTaskCancellationHandler {
             // Captured, so that the closure is isolated like its caller.
             _ = isolation
             return await withCheckedContinuation { continuation in
                 opening = continuation
+                reactor.addObserver(self)
+                do throws(BusError) { try connect() } catch { return end(error) }
                 if Task.isCancelled { giveUpOpening() }
             }
         } onCancel: {
@@ -205,12 +202,17 @@ extension ClientCore: ConnectionOwner {
 
     /// Says goodbye and waits for the daemon's end of the stream, for a second at most.
     func leave() async {
-        guard phase != .ended else { return }
-        if phase == .leaving { return await withCheckedContinuation { ending.append($0) } }
-        guard phase == .open else { return end(.closed) }
-        write(.goodbye)
-        phase = .leaving
-        reactor.schedule(at: .now() + .seconds(1)) { [weak self] in self?.end(.closed) }
-        await withCheckedContinuation { ending.append($0) }
+        await withCheckedContinuation { continuation in
+            guard phase != .ended else { return continuation.resume() }
+            ending.append(continuation)
+            switch phase {
+            case .ended, .idle, .greeting: end(.closed)
+            case .leaving: break
+            case .open:
+                write(.goodbye)
+                phase = .leaving
+                reactor.schedule(at: .now() + .seconds(1)) { [weak self] in self?.end(.closed) }
+            }
+        }
     }
 }

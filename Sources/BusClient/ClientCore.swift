@@ -125,9 +125,11 @@ final class ClientCore: @unchecked Sendable {
 
     /// Waits until what was written in this round has been handed to the kernel.
     func nextRound() async {
-        guard phase != .ended else { return }
-        requestFlush()
-        await withCheckedContinuation { roundWaiters.append($0) }
+        await withCheckedContinuation { continuation in
+            guard phase != .ended else { return continuation.resume() }
+            requestFlush()
+            roundWaiters.append(continuation)
+        }
     }
 
     // MARK: Reading
@@ -200,14 +202,18 @@ final class ClientCore: @unchecked Sendable {
     func inspect(
         _ kind: InspectionKind, isolation: isolated (any Actor)? = #isolation
     ) async throws(BusError) -> [[InspectedValue]] {
-        guard isOpen else { throw failure ?? .disconnected("there is no connection at the moment") }
         let request = nextInspection
         nextInspection &+= 1
         let reactor = reactor
         return try await withTaskCancellationHandler {
             // Captured, so that the closure is isolated like its caller.
             _ = isolation
-            return await withCheckedContinuation { continuation in
+            return await withCheckedContinuation {
+                (continuation: CheckedContinuation<Result<[[InspectedValue]], BusError>, Never>) in
+                guard isOpen else {
+                    let cause: BusError = failure ?? .disconnected("there is no connection at the moment")
+                    return continuation.resume(returning: Result<[[InspectedValue]], BusError>.failure(cause))
+                }
                 inspections[request] = continuation
                 write(.inspect(Inspect(request: request, kind: kind)))
                 if Task.isCancelled { giveUpInspection(request) }

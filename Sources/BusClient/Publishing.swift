@@ -44,7 +44,7 @@ final class Publishing {
 
     /// So many batches leave at once although the daemon hasn't acknowledged the ones before; the last of them asks it
     /// to. Telling progress wakes the publisher: on a quiet bus one time in four is enough.
-    private static let eagerCount = 4
+    static let eagerCount = 4
     /// Up to this length a batch counts as one of a quiet bus. Not tuned.
     private static let eagerLengthMax = 16 << 10
     /// A seal is mended by a new one so often, then its batch is given up.
@@ -335,14 +335,19 @@ final class Publishing {
 
     func waitForRoom() async {
         guard !hasRoom else { return }
-        askForProgress()
-        await roomWaiters.wait()
+        await roomWaiters.wait { isOver(hasRoom) }
     }
 
     func waitUntilIdle() async {
         guard !isIdle else { return }
+        await drainWaiters.wait { isOver(isIdle) }
+    }
+
+    /// Whether there is nothing to wait for; otherwise the daemon is asked how far it is.
+    private func isOver(_ isDone: Bool) -> Bool {
+        guard !isDone, core.failure == nil else { return true }
         askForProgress()
-        await drainWaiters.wait()
+        return false
     }
 
     // MARK: Connections come and go

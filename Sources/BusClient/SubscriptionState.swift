@@ -83,9 +83,9 @@ final class SubscriptionState: @unchecked Sendable {
 
     /// Waits until the daemon has confirmed it.
     func confirmed() async -> Result<Void, BusError> {
-        if isConfirmed { return .success(()) }
-        if let ending { return ending }
-        return await withCheckedContinuation { continuation in
+        await withCheckedContinuation { continuation in
+            if isConfirmed { return continuation.resume(returning: .success(())) }
+            if let ending { return continuation.resume(returning: ending) }
             confirmation = continuation
             // Cancelled before it waited: who was to give it up may have been and found nothing.
             guard Task.isCancelled, refuseConfirmation(.cancelled) else { return }
@@ -164,16 +164,7 @@ final class SubscriptionState: @unchecked Sendable {
 
     /// The next arrival; nil at the end.
     func nextArrival(isolation: isolated (any Actor)? = #isolation) async throws(BusError) -> BatchArrival? {
-        if let waiting = arrivals.popFirst() {
-            consumed(events: waiting.events, bytes: waiting.bytes)
-            return waiting.arrival
-        }
-        if let ending {
-            try ending.get()
-            return nil
-        }
-        guard !isEnding else { return nil }
-        precondition(next == nil, "one task at a time iterates over a subscription")
+        if let result = takeNext() { return try result.get() }
         nextCount += 1
         let number = nextCount
         let reactor = core.reactor
@@ -181,6 +172,9 @@ final class SubscriptionState: @unchecked Sendable {
             // Captured, so that the closure is isolated like its caller.
             _ = isolation
             return await withCheckedContinuation { continuation in
+                // Again: it may have come between the first look and here.
+                if let result = takeNext() { return continuation.resume(returning: result) }
+                precondition(next == nil, "one task at a time iterates over a subscription")
                 next = continuation
                 // Cancelled before it waited: `giveUp` may have been and found nothing.
                 if Task.isCancelled { giveUp(number) }
@@ -188,6 +182,16 @@ final class SubscriptionState: @unchecked Sendable {
         } onCancel: {
             Task(executorPreference: reactor) { self.giveUp(number) }
         }.get()
+    }
+
+    /// What there is without waiting: an arrival, or the end.
+    private func takeNext() -> Result<BatchArrival?, BusError>? {
+        if let waiting = arrivals.popFirst() {
+            consumed(events: waiting.events, bytes: waiting.bytes)
+            return .success(waiting.arrival)
+        }
+        if let ending { return ending.map { nil } }
+        return isEnding ? .success(nil) : nil
     }
 
     /// The task that waits was cancelled: its sequence ends there, the subscription goes on.
@@ -221,7 +225,9 @@ final class SubscriptionState: @unchecked Sendable {
     func takeCreditDue() -> (Frame, Frame?)? {
         let events = window(consumedEvents, options.creditEvents, heldEvents)
         let bytes = window(consumedBytes, options.creditBytes, heldBytes)
-        guard events - grantedEvents >= (options.creditEvents + 3) / 4 || bytes - grantedBytes >= (options.creditBytes + 3) / 4
+        guard
+            events - grantedEvents >= (options.creditEvents + 3) / 4
+                || bytes - grantedBytes >= (options.creditBytes + 3) / 4
         else { return nil }
         grantedEvents = events
         grantedBytes = bytes
@@ -305,6 +311,7 @@ extension Int64 {
     fileprivate func clampedMilliseconds(_ attoseconds: Int64) -> UInt32 {
         let (product, overflow) = multipliedReportingOverflow(by: 1000)
         guard !overflow else { return Limits.stallMillisecondsMax }
-        return UInt32(clamping: Swift.min(Swift.max(product + attoseconds / 1_000_000_000_000_000, 0), Int64(Limits.stallMillisecondsMax)))
+        let milliseconds = product + attoseconds / 1_000_000_000_000_000
+        return UInt32(clamping: Swift.min(Swift.max(milliseconds, 0), Int64(Limits.stallMillisecondsMax)))
     }
 }

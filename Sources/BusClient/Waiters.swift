@@ -17,14 +17,20 @@ final class Waiters: @unchecked Sendable {
 
     /// Suspends until resumed or cancelled: its caller looks which.
     ///
-    /// A closure is isolated like its caller only if it captures the isolation; else it would run elsewhere.
-    func wait(isolation: isolated (any Actor)? = #isolation) async {
+    /// Other jobs of the reactor may run between a call and its callee's beginning, even on the same executor: what
+    /// is waited for is looked at in the step that notes the wait, or it could have happened in between.
+    /// - Parameter isOver: whether there is nothing to wait for.
+    func wait(
+        unless isOver: () -> Bool, isolation: isolated (any Actor)? = #isolation
+    ) async {
         let number = nextNumber
         nextNumber += 1
         await withTaskCancellationHandler {
+            // A closure is isolated like its caller only if it captures the isolation; else it would run elsewhere.
             _ = isolation
             reactor.checkIsolated()
             await withCheckedContinuation { continuation in
+                guard !isOver() else { return continuation.resume() }
                 waiting.append((number, continuation))
                 // Cancelled before it waited: `giveUp` may have been and found nothing.
                 if Task.isCancelled { giveUp(number) }

@@ -112,9 +112,11 @@ public final class WindowedPublisher: @unchecked Sendable {
     }
 
     private func wait(downTo threshold: Int) async {
-        guard link.outstanding > threshold, core.failure == nil else { return }
-        link.threshold = threshold
-        core.publishing.askForProgress()
-        await link.waiters.wait()
+        await link.waiters.wait {
+            guard link.outstanding > threshold, core.failure == nil else { return true }
+            link.threshold = threshold
+            core.publishing.askForProgress()
+            return false
+        }
     }
 }

@@ -48,7 +48,10 @@ public struct DaemonConfiguration: Sendable, Equatable {
             guard let setting = Setting(rawValue: name) else {
                 throw .configuration("\(place): unknown key `\(name)`; did you mean `\(Setting.nearest(to: name))`?")
             }
-            guard let scalar = value.scalar?.string else {
+            guard !value.tag.description.hasPrefix("!") else {
+                throw .configuration("\(place): `\(name)` has a tag: write the value alone")
+            }
+            guard let scalar = value.scalar?.string, !scalar.isEmpty, value.null == nil else {
                 throw .configuration("\(place): `\(name)` needs one value")
             }
             try set(setting, scalar, place)

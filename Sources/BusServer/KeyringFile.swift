@@ -4,6 +4,10 @@
 //   key-id 0123456789abcdef
 //   next-seal 1048577
 //   namespace 6d657472696373 epoch 1 wrapped 3f…
+//   check 89abcdef01234567
+//
+// The last line tells a file that was cut off or changed by accident: a lost digit of a seal number would let numbers
+// come again, a lost line would let a new secret take a known one's place. Wrapped secrets have a tag of their own.
 
 import BusCrypto
 
@@ -36,12 +40,12 @@ struct KeyringFile {
         func damaged(_ line: Int) -> ServerError {
             .state("\(file.path):\(line + 1) is damaged or written by another version: restore it from a backup")
         }
-        guard lines.first == Substring(KeyringFile.title), lines.count >= 3 else { throw damaged(0) }
+        guard lines.first == Substring(KeyringFile.title), lines.count >= 4 else { throw damaged(0) }
         guard let id = lines[1].value(after: "key-id ").flatMap(RootKeyID.init) else { throw damaged(1) }
         guard let seal = lines[2].value(after: "next-seal ").flatMap({ UInt64($0) }) else { throw damaged(2) }
         keyID = id
         nextSeal = seal
-        for (number, line) in lines.enumerated().dropFirst(3) {
+        for (number, line) in lines.enumerated().dropFirst(3).dropLast() {
             let words = line.split(separator: " ")
             guard words.count == 6, words[0] == "namespace", words[2] == "epoch", words[4] == "wrapped",
                 let namespace = [UInt8](hex: words[1]), let epoch = UInt32(words[3]),
@@ -49,6 +53,7 @@ struct KeyringFile {
             else { throw damaged(number) }
             wrapped[Entry(namespace: namespace, epoch: epoch)] = secret
         }
+        guard lines.last == Substring(KeyringFile.check(lines.dropLast())) else { throw damaged(lines.count - 1) }
     }
 
     /// The file's content.
@@ -56,7 +61,18 @@ struct KeyringFile {
         var lines = [KeyringFile.title, "key-id \(keyID)", "next-seal \(nextSeal)"]
         let entries = wrapped.map { "namespace \($0.key.namespace.hex) epoch \($0.key.epoch) wrapped \($0.value.hex)" }
         lines += entries.sorted()
+        lines.append(KeyringFile.check(lines))
         return Array((lines.joined(separator: "\n") + "\n").utf8)
+    }
+
+    /// FNV-1a of the lines, against accidents only.
+    private static func check(_ lines: some Sequence<some StringProtocol>) -> String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for line in lines {
+            for byte in Array(line.utf8) + [UInt8(ascii: "\n")] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        let digits = String(hash, radix: 16)
+        return "check " + String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }
 

@@ -22,7 +22,9 @@ import Testing
         async let second: Void = client.close()
         _ = await (first, second)
         for task in work { #expect(try await task.value) }
-        await #expect { try await client.status() } throws: { if case .closed = $0 as? BusError { true } else { false } }
+        await #expect { try await client.status() } throws: {
+            if case .closed = $0 as? BusError { true } else { false }
+        }
         await client.drain()
         await client.close()
     }
@@ -39,7 +41,9 @@ import Testing
         for task in waiting + [filling] { task.cancel() }
         draining.cancel()
         for task in waiting + [filling] {
-            await #expect { try await task.value } throws: { if case .cancelled = $0 as? BusError { true } else { false } }
+            await #expect { try await task.value } throws: {
+                if case .cancelled = $0 as? BusError { true } else { false }
+            }
         }
         await draining.value
         await client.close()
@@ -63,7 +67,8 @@ import Testing
         let bus = try TestBus()
         let reactor = try Reactor(name: "shared")
         reactor.start()
-        let client = try await Task(executorPreference: reactor) { try await bus.connect { $0.reactor = reactor } }.value
+        let client = try await Task(executorPreference: reactor) { try await bus.connect { $0.reactor = reactor } }
+            .value
         reactor.stop()
         await #expect(throws: BusError.self) { try await client.publish("x", to: "a.b") }
         await client.close()
@@ -72,11 +77,11 @@ import Testing
     @Test func `with closes behind its body, whatever that does`() async throws {
         let bus = try TestBus()
         struct Failure: Error {}
-        try await BusConnection.with(bus.options()) { client in
+        _ = try await BusConnection.with(bus.options()) { client in
             try await client.publishWithoutReceipt(OutgoingEvent("x"), to: "a.b")
         }
         await #expect(throws: Failure.self) {
-            try await BusConnection.with(bus.options()) { _ in throw Failure() }
+            try await BusConnection.with(bus.options()) { _ -> Void in throw Failure() }
         }
         let client = try await bus.connect()
         await eventually { (try? await client.status().contains(InspectedValue("sessions", 1))) == true }

@@ -180,8 +180,9 @@ private struct Watched {
         let client = try await bus.connect()
         let subscription = try await client.subscribe("a.b")
         try await client.publish(OutgoingEvent([UInt8](repeating: 1, count: 1 << 20)), to: "a.b")
-        await #expect { try await client.publish(OutgoingEvent([UInt8](repeating: 1, count: (1 << 20) + 1)), to: "a.b") }
-            throws: { "\($0)".contains("1048577 bytes, at most 1048576") }
+        await #expect {
+            try await client.publish(OutgoingEvent([UInt8](repeating: 1, count: (1 << 20) + 1)), to: "a.b")
+        } throws: { "\($0)".contains("1048577 bytes, at most 1048576") }
         var arrivals = subscription.makeAsyncIterator()
         guard case .event(let event) = try await arrivals.next() else {
             Issue.record("no event came")
@@ -211,7 +212,8 @@ private struct Watched {
         let many = (0..<65).map { EventHeader("h\($0)", "v") }
         let long = [EventHeader("h", String(repeating: "v", count: 4096))]
         for headers in [many, long] {
-            await #expect { try await client.publish(OutgoingEvent("x", headers: headers), to: "a.b") } throws: { error in
+            await #expect { try await client.publish(OutgoingEvent("x", headers: headers), to: "a.b") } throws: {
+                error in
                 if case .tooLarge = error as? BusError { true } else { false }
             }
         }

@@ -80,19 +80,19 @@ import Testing
         defer { relay.stop() }
         let notices = Noted([String]())
         let reader = try await bus.connect("reader", through: relay.path) { options in
-            options.backoffMin = .milliseconds(150)
-            options.backoffMax = .milliseconds(150)
             options.onNotice = { notice in notices.change { $0.append("\(notice)") } }
         }
         let writer = try await bus.connect("writer")
         let subscription = try await reader.subscribe("a.>")
         for _ in 0..<3 { try await writer.publish("early", to: "a.b") }
         #expect(try await subscription.account(upTo: 3).texts.count == 3)
+        await relay.setAccepting(false)
         await relay.cut()
         await eventually { notices.value.count == 1 }
         // The daemon knows of the loss when the session is gone.
         await eventually { (try? await writer.status().contains(InspectedValue("subscriptions", 0))) == true }
         for _ in 0..<7 { try await writer.publish("lost", to: "a.b") }
+        await relay.setAccepting(true)
         await eventually { (try? await writer.status().contains(InspectedValue("subscriptions", 1))) == true }
         try await writer.publish("late", to: "a.b")
         let account = try await subscription.account(upTo: 8)
@@ -166,9 +166,13 @@ import Testing
         let asking = Task { try await client.status() }
         let cancelled = Task { try await client.status() }
         cancelled.cancel()
-        await #expect { try await cancelled.value } throws: { if case .cancelled = $0 as? BusError { true } else { false } }
+        await #expect { try await cancelled.value } throws: {
+            if case .cancelled = $0 as? BusError { true } else { false }
+        }
         await relay.cut()
-        await #expect { try await asking.value } throws: { if case .disconnected = $0 as? BusError { true } else { false } }
+        await #expect { try await asking.value } throws: {
+            if case .disconnected = $0 as? BusError { true } else { false }
+        }
         await client.close()
     }
 

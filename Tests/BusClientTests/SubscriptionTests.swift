@@ -139,7 +139,10 @@ extension Subscription {
         await writer.close()
     }
 
-    @Test(arguments: [("a..b", NameFault.emptyToken), ("a.>.b", .tailNotLast), ("", .empty), ("a.b*", .forbidden("a * inside a token"))])
+    @Test(arguments: [
+        ("a..b", NameFault.emptyToken), ("a.>.b", .tailNotLast), ("", .empty),
+        ("a.b*", .forbidden("a * inside a token")),
+    ])
     func `a filter against the rules is refused by name`(filter: String, fault: NameFault) async throws {
         let bus = try TestBus()
         let client = try await bus.connect()

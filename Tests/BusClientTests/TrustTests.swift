@@ -47,6 +47,8 @@ import Testing
         }
         let connecting = Task { try await bus.connect(through: relay.path) }
         connecting.cancel()
-        await #expect { try await connecting.value } throws: { if case .cancelled = $0 as? BusError { true } else { false } }
+        await #expect { try await connecting.value } throws: {
+            if case .cancelled = $0 as? BusError { true } else { false }
+        }
     }
 }

@@ -41,7 +41,7 @@ package final class RawPeer {
     }
 
     @discardableResult
-    package func send(_ frame: Frame) -> Bool { send(frame.encoded + frame.tail.array) }
+    package func send(_ frame: Frame) -> Bool { send(frame.encoded) }
 
     /// The next frame; nil at the end of the stream.
     package func next() throws -> Frame? {

@@ -43,6 +43,11 @@ package final class Relay: @unchecked Sendable {
         reactor.waitUntilStopped()
     }
 
+    /// Whether new connections get through; else they wait.
+    package func setAccepting(_ isAccepting: Bool) async {
+        await Task(executorPreference: reactor) { [self] in listener?.isAccepting = isAccepting }.value
+    }
+
     /// Closes all connections that go through it; new ones may come.
     package func cut() async {
         await Task(executorPreference: reactor) { [self] in
