@@ -53,7 +53,7 @@ let package = Package(
     ],
     targets: [
         // Doors to C.
-        .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
+        .target(name: "CLinux"),
         .systemLibrary(name: "CLibUUID", pkgConfig: "uuid", providers: [.apt(["uuid-dev"])]),
 
         // Pure rooms: no socket, file, clock, task or lock.
@@ -81,7 +81,9 @@ let package = Package(
         tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
         .target(
             name: "BusTesting",
-            dependencies: ["BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto", "CLinux", system, logging],
+            dependencies: [
+                "BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto", "CLinux", system, logging,
+            ],
             path: "Tests/BusTesting", swiftSettings: settings),
         tests(
             "BusServerTests",

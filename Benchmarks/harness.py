@@ -193,15 +193,13 @@ class Process:
 class Stage:
     """A context manager: a fresh broker of `peer`, and what is started around it.
 
-    - prefix: goes before each command, such as taskset.
-    - broker_prefix: goes before the broker only; it must exec, so that the pid is the broker's.
+    - prefix: goes before each command, such as taskset; it must exec, so that a pid is the command's.
     - environment: variables only the broker gets.
     """
 
-    def __init__(self, peer, prefix=(), broker_prefix=(), environment=None):
+    def __init__(self, peer, prefix=(), environment=None):
         self.peer = peer
         self.prefix = list(prefix)
-        self.broker_prefix = list(broker_prefix)
         self.broker_environment = environment or {}
         self.processes = []
 
@@ -233,17 +231,16 @@ class Stage:
         config = f"{self.dir}/broker.conf"
         if self.peer.config:
             Path(config).write_text(self.peer.config.format(socket=self.socket), encoding="utf-8")
-        return self.start("broker", self.broker_prefix, self.broker_environment, config=config)
+        return self.start("broker", self.broker_environment, config=config)
 
-    def start(self, role, prefix=(), environment=None, extra=(), **values):
+    def start(self, role, environment=None, extra=(), **values):
         """Starts the peer's command for `role` with `values` in its places, and `extra` after it."""
         values.update(socket=self.socket, dir=self.dir)
         command = [word.format(**values) for word in shlex.split(self.peer.commands[role])]
         label = f"{self.peer.name} {role} {values.get('id', '')}".strip()
-        path = {"PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}:/usr/sbin"}
-        if not self.broker_prefix and not self.prefix and not prefix:
-            command[0] = shutil.which(command[0], path=path["PATH"]) or command[0]
-        process = Process(label, [*self.prefix, *prefix, *command, *extra], {**os.environ, **path, **(environment or {})},
+        path = f"{BIN}:{os.environ.get('PATH', os.defpath)}"
+        command[0] = shutil.which(command[0], path=path) or command[0]
+        process = Process(label, [*self.prefix, *command, *extra], {**os.environ, **(environment or {})},
                           f"{self.dir}/{len(self.processes)}.err")
         self.processes.append(process)
         return process

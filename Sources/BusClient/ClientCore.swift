@@ -253,7 +253,8 @@ final class ClientCore: @unchecked Sendable {
         resumeRoundWaiters()
         for waiter in ending { waiter.resume() }
         ending = []
-        if case .closed = error {} else { options.onNotice?(.ended("\(error)")) }
+        // The first attempt's failure is what `connect` throws; it needs no word beside.
+        if case .closed = error {} else if lastIncarnation != nil { options.onNotice?(.ended("\(error)")) }
         if ownsReactor { reactor.stop() }
     }
 }

@@ -123,8 +123,8 @@ final class OutgoingBatch {
     func seal(_ sealer: inout Sealer, seal number: UInt64, scratch: inout [UInt8]) throws(CryptoError) -> SharedBytes {
         var columns = BatchColumns()
         if !idsCountUp { columns.id = .each(ids) }
-        columns.correlation = .shortest(correlations, absent: .zero)
-        columns.causation = .shortest(causations, absent: .zero)
+        if !correlations.isEmpty { columns.correlation = .shortest(correlations, absent: .zero) }
+        if !causations.isEmpty { columns.causation = .shortest(causations, absent: .zero) }
         scratch.removeAll(keepingCapacity: true)
         columns.encode(into: &scratch)
         let columnsLength = scratch.count

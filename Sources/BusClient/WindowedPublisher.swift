@@ -89,6 +89,33 @@ public final class WindowedPublisher: @unchecked Sendable {
             for: link)
     }
 
+    /// Gives an event away, as the other `publish`.
+    public func publish(
+        _ payload: [UInt8], headers: [EventHeader] = [], correlation: BusUUID? = nil
+    ) throws(BusError) {
+        let result = payload.withUnsafeBytes { bytes -> Result<Void, BusError> in
+            do throws(BusError) {
+                return .success(try publish(bytes, headers: headers, correlation: correlation))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    /// Gives a text away, as the other `publish`.
+    public func publish(
+        _ text: String, headers: [EventHeader] = [], correlation: BusUUID? = nil
+    ) throws(BusError) {
+        try publish(Array(text.utf8), headers: headers, correlation: correlation)
+    }
+
+    /// Ends the batch that gathers, so that what comes next begins another, and lets it leave.
+    public func flush() async {
+        core.publishing.close(link.topic)
+        await core.nextRound()
+    }
+
     /// Lets what was given away leave, and waits until there is room: until the window, once full, is half empty,
     /// so that it is filled again in one go.
     ///

@@ -12,8 +12,8 @@ import Testing
         try await client.publish("before", to: "a.b")
         // Swift hides `fork`, since a child may do little; this one only asks and leaves.
         let symbol = try #require(dlsym(nil, "fork"))
+        let fork = unsafeBitCast(symbol, to: (@convention(c) @Sendable () -> pid_t).self)
         let status = try await client.run { client in
-            let fork = unsafeBitCast(symbol, to: (@convention(c) () -> pid_t).self)
             let publisher = try client.publisher(for: "a.b")
             let child = fork()
             if child == 0 {

@@ -12,8 +12,8 @@ import Testing
         let socket = directory.path + "/bus.sock"
         let script = "ulimit -n 24; exec \"$0\" --socket \"$1\" --state \"$2\" 2>/dev/null"
         var pid = pid_t()
-        var arguments: [UnsafeMutablePointer<CChar>?] =
-            ["sh", "-c", script, daemon, socket, directory.path + "/state"].map { strdup($0) }
+        let words: [String] = ["sh", "-c", script, daemon, socket, directory.path + "/state"]
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
         try #require(posix_spawn(&pid, "/bin/sh", nil, nil, arguments, environ) == 0)
@@ -53,8 +53,8 @@ import Testing
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         guard count > 0 else { return nil }
         let path = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let daemon =
-            path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/busd"
+        guard let slash = path.lastIndex(of: "/") else { return nil }
+        let daemon = String(path[...slash]) + "busd"
         return access(daemon, X_OK) == 0 ? daemon : nil
     }
 }

@@ -13,6 +13,7 @@ struct BenchPub: AsyncParsableCommand {
     @Option(help: "Events a second; 0: as fast as possible.") var rate: UInt64 = 0
     @Option var id: UInt64 = 0
     @Option(help: "Events without receipt at most.") var window = 65_536
+    @Option(help: "Events of each batch; 0: as the bus batches by itself.") var batch: UInt64 = 0
     @OptionGroup var bus: BusOptions
 
     func run() async throws {
@@ -36,6 +37,7 @@ struct BenchPub: AsyncParsableCommand {
             payload.put(sequence, at: 8)
             if !publisher.hasRoom { try await publisher.waitForRoom() }
             try payload.bytes.withUnsafeBytes { try publisher.publish($0) }
+            if batch > 0, (sequence + 1) % batch == 0 { await publisher.flush() }
         }
         _ = try await publisher.finish()
     }
