@@ -25,7 +25,9 @@ public actor BusConnection {
     }
 
     /// The reactor's thread.
-    nonisolated public var unownedExecutor: UnownedSerialExecutor { core.reactor.asUnownedSerialExecutor() }
+    nonisolated public var unownedExecutor: UnownedSerialExecutor {
+        core.reactor.actorExecutor.asUnownedSerialExecutor()
+    }
 
     /// Connects and shakes hands.
     ///

@@ -25,7 +25,9 @@ struct Busd: ParsableCommand {
     @Option(help: ArgumentHelp("Listen on this path.", valueName: "path"))
     var socket: String?
 
-    @Option(name: .customLong("log-level"), help: ArgumentHelp("trace, debug, info, warning or error.", valueName: "level"))
+    @Option(
+        name: .customLong("log-level"),
+        help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel: String?
 
     @Flag(help: "Check the configuration and end: status 0 if it is good, 78 if not.")

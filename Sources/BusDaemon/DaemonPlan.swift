@@ -29,7 +29,8 @@ struct DaemonPlan {
         guard let path = socket ?? settings.socket ?? DaemonPlan.defaultSocket(isSystem: isSystem) else {
             throw .configuration("no place for a socket: XDG_RUNTIME_DIR isn't set, so name one with --socket")
         }
-        guard let place = state ?? settings.state ?? manager.stateDirectory ?? DaemonPlan.defaultState(isSystem: isSystem)
+        guard
+            let place = state ?? settings.state ?? manager.stateDirectory ?? DaemonPlan.defaultState(isSystem: isSystem)
         else { throw .configuration("no place for state: HOME isn't set, so name one with --state") }
         socketPath = path
         self.state = place
@@ -42,7 +43,9 @@ struct DaemonPlan {
         let fixed =
             isSystem
             ? ["/usr/lib/localbus/busd.yaml", "/etc/localbus/busd.yaml"] + dropIns("/etc/localbus/busd.d")
-            : [(environment("XDG_CONFIG_HOME") ?? home("/.config")).map { $0 + "/localbus/busd.yaml" }].compactMap { $0 }
+            : [(environment("XDG_CONFIG_HOME") ?? home("/.config")).map { $0 + "/localbus/busd.yaml" }].compactMap {
+                $0
+            }
         return fixed.filter { access($0, F_OK) == 0 }
     }
 
@@ -51,7 +54,9 @@ struct DaemonPlan {
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name.hasSuffix(".yaml") { names.append(path + "/" + name) }
         }
         return names.sorted()
@@ -62,7 +67,8 @@ struct DaemonPlan {
     }
 
     private static func defaultState(isSystem: Bool) -> String? {
-        isSystem ? "/var/lib/localbus" : (environment("XDG_STATE_HOME") ?? home("/.local/state")).map { $0 + "/localbus" }
+        isSystem
+            ? "/var/lib/localbus" : (environment("XDG_STATE_HOME") ?? home("/.local/state")).map { $0 + "/localbus" }
     }
 
     private static func home(_ path: String) -> String? { environment("HOME").map { $0 + path } }

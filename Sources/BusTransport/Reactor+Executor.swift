@@ -11,7 +11,10 @@ import Synchronization
 extension Reactor: SerialExecutor, TaskExecutor {
     /// Takes a job in, from any thread.
     public func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
+        take(in: QueuedJob(job: UnownedJob(job)))
+    }
+
+    func take(in job: QueuedJob) {
         if isOnReactor {
             localJobs.append(job)
             return
@@ -54,7 +57,11 @@ extension Reactor: SerialExecutor, TaskExecutor {
         while done < localJobs.count && done < Self.jobsPerRoundMax {
             let job = localJobs[done]
             done += 1
-            job.runSynchronously(isolatedTo: serial, taskExecutor: task)
+            if let actor = job.actor {
+                job.job.runSynchronously(on: actor)
+            } else {
+                job.job.runSynchronously(isolatedTo: serial, taskExecutor: task)
+            }
         }
         counters.jobs += done
         if done == localJobs.count {

@@ -10,8 +10,9 @@ struct FrameTypeTests {
         #expect(
             numbers == [
                 "hello 1", "welcome 2", "error 3", "goodbye 4", "closing 5", "openSeal 10", "sealOpened 11",
-                "closeSeal 12", "publish 13", "receipts 14", "subscribe 20", "subscribed 21", "unsubscribe 22",
-                "unsubscribed 23", "credit 24", "acknowledge 25", "announce 28", "grant 29", "deliver 2a", "gap 2b",
+                "closeSeal 12", "publish 13", "receipts 14", "sync 15", "subscribe 20", "subscribed 21",
+                "unsubscribe 22", "unsubscribed 23", "credit 24", "acknowledge 25", "announce 28", "grant 29",
+                "deliver 2a", "gap 2b",
                 "inspect 30", "inspected 31",
             ])
     }
@@ -27,8 +28,8 @@ struct FrameTypeTests {
         let client = FrameType.allCases.filter(\.isFromClient)
         #expect(
             client == [
-                .hello, .goodbye, .openSeal, .closeSeal, .publish, .subscribe, .unsubscribe, .credit, .acknowledge,
-                .inspect,
+                .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .subscribe, .unsubscribe, .credit,
+                .acknowledge, .inspect,
             ])
     }
 }

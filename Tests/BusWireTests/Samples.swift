@@ -74,6 +74,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
                             number: 0x0102_0304_0506_0708, firstSequence: 0x5152_5354_5556_5758,
                             eventCount: 0x6162_6364, liveMatches: 0x7172_7374, isDuplicate: true),
                     ]))),
+        Sample("sync", .sync),
     ]
 
     private static let subscribing = [

@@ -107,6 +107,7 @@ LAYOUTS = (
     _layout(0x12, "closeSeal", CLIENT, "Q", "seal"),
     _layout(0x13, "publish", CLIENT, "Q", "number", None),
     _layout(0x14, "receipts", DAEMON, "QIHxx", "progress count entry_length", None),
+    _layout(0x15, "sync", CLIENT, "", ""),
     _layout(0x20, "subscribe", CLIENT, "IB3xIIQQQ",
             "subscription overflow stall_milliseconds queue_event_count queue_length credit_events credit_bytes",
             "filter!"),
