@@ -10,13 +10,17 @@ import Testing
         let daemon = try #require(DescriptorTests.daemon, "busd lies beside the tests")
         let directory = try TemporaryDirectory()
         let socket = directory.path + "/bus.sock"
-        let script = "ulimit -n 24; exec \"$0\" --socket \"$1\" --state \"$2\" 2>/dev/null"
+        // What this process has open and would hand down is nothing of the daemon's.
+        let script = """
+            for fd in /proc/$$/fd/*; do n=${fd##*/}; if [ "$n" -gt 2 ]; then eval "exec $n>&-"; fi; done
+            ulimit -n 24; exec "$0" --socket "$1" --state "$2" 2>/dev/null
+            """
         var pid = pid_t()
-        let words: [String] = ["sh", "-c", script, daemon, socket, directory.path + "/state"]
+        let words: [String] = ["bash", "-c", script, daemon, socket, directory.path + "/state"]
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
-        try #require(posix_spawn(&pid, "/bin/sh", nil, nil, arguments, environ) == 0)
+        try #require(posix_spawn(&pid, "/bin/bash", nil, nil, arguments, environ) == 0)
         defer {
             kill(pid, SIGKILL)
             waitpid(pid, nil, 0)
@@ -36,7 +40,7 @@ import Testing
             }
         }
         #expect(refused != nil)
-        #expect(!peers.isEmpty)
+        try #require(peers.count > 1)
         peers.removeLast()
         await eventually("a connection") { (try? RawPeer(socket).greet()) != nil }
         // Those who are in notice nothing.

@@ -13,15 +13,16 @@ import select
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from dataclasses import replace
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, Union
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import crypto, wire
-from .batch import TAG_LENGTH, Event, encode_head, encode_records
+from .batch import Event
 from .ids import IdSource
+from .seal import Seal, fits, in_batches
 from .subscription import OVERFLOWS, Ended, KeyRing, Refused, Subscription
 from .transport import open_socket
 
@@ -52,29 +53,6 @@ def connect(
     except BaseException:
         sock.close()
         raise
-
-
-@dataclass
-class Seal:
-    """The right to publish on one topic, and the counter that is never used twice."""
-
-    topic: str
-    number: int
-    keys: crypto.SealKeys
-    batch_length_max: int
-    batch_event_count_max: int
-    next_counter: int = 0
-    blocks: int = 0
-
-    @property
-    def is_spent(self) -> bool:
-        return self.next_counter >= crypto.SEAL_BATCH_COUNT_MAX or self.blocks >= crypto.SEAL_BLOCK_COUNT_MAX
-
-    def seal(self, events: Sequence[Event]) -> bytes:
-        counter, self.next_counter = self.next_counter, self.next_counter + 1
-        batch = crypto.seal_batch(self.keys, self.number, counter, events)
-        self.blocks += len(batch) // 16 + 1
-        return batch
 
 
 class Client:
@@ -140,7 +118,7 @@ class Client:
     ) -> List[wire.Receipt]:
         """As many batches as it takes, under way together as far as the window goes."""
         events = self._stamped(payloads)
-        batches = list(_batches(events, self._seal_of(topic, timeout)))
+        batches = list(in_batches(events, self._seal_of(topic, timeout)))
         sent = [(batch, *self._publish_one(topic, batch, timeout)) for batch in batches]
         return [self._settle(batch, seal, number, timeout) for batch, seal, number in sent]
 
@@ -200,7 +178,7 @@ class Client:
         longest = max((len(event.payload) for event in events), default=0)
         if longest > self.welcome["payload_length_max"]:
             raise wire.BatchError(f"a payload of {longest} bytes", "payload-too-large")
-        if not _fits(events, seal):
+        if not fits(events, seal):
             raise wire.BatchError(f"{len(events)} events are more than a batch")
         return seal, self.send_batch(seal.seal(events), timeout)
 
@@ -394,25 +372,3 @@ class Client:
         if number not in self._subscriptions:
             raise wire.FrameError(f"{frame.name} for subscription {number}", "unexpected-frame")
         return self._subscriptions[number]
-
-
-def _fits(events: Sequence[Event], seal: Seal) -> bool:
-    """Whether the events make one batch; a single event always does, as far as the seal is asked."""
-    if len(events) <= 1:
-        return True
-    try:
-        body_length = len(encode_records(events)) + TAG_LENGTH
-        length = len(encode_head(seal.number, 0, events, body_length)) + body_length
-    except wire.BatchError:
-        return False
-    return len(events) <= seal.batch_event_count_max and length <= seal.batch_length_max
-
-
-def _batches(events: Sequence[Event], seal: Seal) -> Iterator[Sequence[Event]]:
-    """Halves what doesn't fit a batch until it does."""
-    if _fits(events, seal):
-        yield events
-    else:
-        middle = len(events) // 2
-        yield from _batches(events[:middle], seal)
-        yield from _batches(events[middle:], seal)
