@@ -13,7 +13,7 @@ struct ChildProcess: Sendable {
     /// - Throws: `Failure`, when there is no such program.
     init(
         _ argv: [String], environment: [String: String] = [:], input: [UInt8]? = nil, output: CInt? = nil,
-        errors: CInt? = nil, resetsInterrupt: Bool = false
+        errors: CInt? = nil, resetsInterrupt: Bool = false, ownGroup: Bool = false
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -34,7 +34,9 @@ struct ChildProcess: Sendable {
         sigemptyset(&interrupts)
         if resetsInterrupt { sigaddset(&interrupts, SIGINT) }
         posix_spawnattr_setsigdefault(&attributes, &interrupts)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        let group = ownGroup ? POSIX_SPAWN_SETPGROUP : 0
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | group))
         var arguments: [UnsafeMutablePointer<CChar>?] = argv.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var variables: [UnsafeMutablePointer<CChar>?] = ChildProcess.merged(environment).map { strdup($0) } + [nil]

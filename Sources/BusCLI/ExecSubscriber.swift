@@ -23,7 +23,7 @@ struct ExecSubscriber {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for subscription in subscriptions { group.addTask { try await follow(subscription, slots) } }
-                if let timeout = command.timeout { group.addTask { try await expire(timeout.duration) } }
+                if let timeout = command.timeout { group.addTask { try await expire(timeout.duration, slots) } }
                 // Whoever ends first ends all: the count is reached, the time is over, or the connection is.
                 try await group.next()
                 group.cancelAll()
@@ -57,8 +57,10 @@ struct ExecSubscriber {
         }
     }
 
-    private func expire(_ duration: Duration) async throws {
+    private func expire(_ duration: Duration, _ slots: Slots) async throws {
         try await ContinuousClock().sleep(for: duration)
+        // Commands under way are left to finish by themselves; nobody waits for them.
+        await slots.close()
         throw Failure(.temporary, "timeout")
     }
 
@@ -115,7 +117,7 @@ private actor Slots {
 
     /// Takes a place as soon as there is one; false when no more commands are to be run.
     func take() async -> Bool {
-        while free == 0 { await withCheckedContinuation { waiters.append($0) } }
+        while free == 0, left != 0 { await withCheckedContinuation { waiters.append($0) } }
         guard left != 0 else { return false }
         left = left.map { $0 - 1 }
         free -= 1
@@ -124,9 +126,19 @@ private actor Slots {
 
     func giveBack() {
         free += 1
+        resumeAll()
+    }
+
+    private func resumeAll() {
         let resumed = waiters
         waiters = []
         for waiter in resumed { waiter.resume() }
+    }
+
+    /// No more commands.
+    func close() {
+        left = 0
+        resumeAll()
     }
 
     func waitUntilFree() async {

@@ -26,7 +26,7 @@ final class PrivateBus {
         let argv = [
             PrivateBus.daemonPath, "--socket", socket, "--state", directory + "/state", "--log-level", "warning",
         ]
-        daemon = try ChildProcess(argv, errors: errors)
+        daemon = try ChildProcess(argv, errors: errors, ownGroup: true)
         try await waitUntilReady()
     }
 

@@ -28,7 +28,7 @@ extension BusConnection {
         for event in events { try core.check(payloadLength: event.payload.count, event.headers) }
         try await waitForRoom()
         let publisher = core.publishing.topic(topic)
-        if events.count > 1 { try checkFitsOneBatch(events) }
+        if events.count > 1 { try checkFitsOneBatch(events, publisher) }
         // Several events are atomic: they begin a batch, so that they can't be split over two.
         if events.count > 1 { core.publishing.close(publisher) }
         let number = core.publishing.makeWaiterNumber()
@@ -70,8 +70,8 @@ extension BusConnection {
         }
     }
 
-    /// Against the protocol's own bounds, with every event carrying all columns.
-    private func checkFitsOneBatch(_ events: [OutgoingEvent]) throws(BusError) {
+    /// Against the topic's bounds as far as they are known, with every event carrying all columns.
+    private func checkFitsOneBatch(_ events: [OutgoingEvent], _ topic: TopicPublisher) throws(BusError) {
         let columns = events.contains { $0.id != nil || $0.correlation != nil || $0.causation != nil }
         let length = events.reduce(BatchHeader.length + 4 + BatchHeader.tagLength) { sum, event in
             event.headers.reduce(sum + EventRecord.lengthMin + event.payload.count) {
@@ -79,12 +79,12 @@ extension BusConnection {
             }
         }
         let columnsLength = columns ? 4 + 48 * events.count : 4
-        guard events.count <= Limits.batchEventCountMax, columnsLength <= Limits.columnsLengthMax,
-            length + columnsLength <= Limits.batchLengthMax
+        guard events.count <= topic.batchEventCountMax, columnsLength <= Limits.columnsLengthMax,
+            length + columnsLength <= topic.batchLengthMax
         else {
             throw .tooLarge(
                 "\(events.count) events of \(length) bytes don't fit into one batch "
-                    + "(\(Limits.batchEventCountMax) events, \(Limits.batchLengthMax) bytes, "
+                    + "(\(topic.batchEventCountMax) events, \(topic.batchLengthMax) bytes, "
                     + "ids and correlations within \(Limits.columnsLengthMax) bytes)")
         }
     }

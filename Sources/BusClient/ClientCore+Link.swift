@@ -47,6 +47,8 @@ extension ClientCore: ConnectionOwner {
             throw .unreachable(path: path, cause: error)
         } catch let error as BusError {
             throw error
+        } catch CryptoError.forked {
+            throw .forked
         } catch {
             throw .internalFailure("\(error)")
         }

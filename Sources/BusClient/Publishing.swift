@@ -266,8 +266,10 @@ final class Publishing {
             while let candidate = receipt, candidate.number < number { receipt = next.next() }
             if let refusal = refusals.removeValue(forKey: number) {
                 if refused(batch, refusal.0, refusal.1) { resealed.append(batch) }
-            } else if let found = receipt, found.number == number {
+            } else if let found = receipt, found.number == number, Int(found.eventCount) == batch.eventCount {
                 finish(batch, .success(found))
+            } else if batch.wantsReceipt {
+                finish(batch, .failure(.protocolViolation("publish \(number) was passed over without its receipt")))
             } else {
                 finish(batch, .success(nil))
             }

@@ -56,6 +56,8 @@ final class SubscriptionState: @unchecked Sendable {
     private var recentPosition: UInt64 = 0
     /// Positions from before a reconnect to the same daemon, of topics that haven't been heard of since.
     private var untold: [Topic: UInt64] = [:]
+    /// More than any process holds, and far enough from where totals end.
+    private static let creditMax: UInt64 = 1 << 48
     /// Topics remembered; of others it is said that it can't be known. Not tuned.
     private static let positionsMax = 65_536
 
@@ -64,10 +66,14 @@ final class SubscriptionState: @unchecked Sendable {
     ) {
         self.core = core
         self.filter = filter
-        self.options = options
+        // "As much as you like" must leave room to count on.
+        var bounded = options
+        bounded.creditEvents = min(options.creditEvents, SubscriptionState.creditMax)
+        bounded.creditBytes = min(options.creditBytes, SubscriptionState.creditMax)
+        self.options = bounded
         self.handler = handler
-        grantedEvents = options.creditEvents
-        grantedBytes = options.creditBytes
+        grantedEvents = bounded.creditEvents
+        grantedBytes = bounded.creditBytes
     }
 
     var request: Subscribe {

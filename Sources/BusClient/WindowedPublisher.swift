@@ -42,7 +42,7 @@ public final class WindowedPublisher: @unchecked Sendable {
             case .success(let receipt):
                 summary.confirmedCount += UInt64(count)
                 if let receipt {
-                    summary.matchCount += UInt64(count) * UInt64(receipt.liveMatches + receipt.durableMatches)
+                    summary.matchCount += UInt64(count) * (UInt64(receipt.liveMatches) + UInt64(receipt.durableMatches))
                     summary.lastSequence = receipt.firstSequence + UInt64(receipt.eventCount) - 1
                 }
             case .failure(let error):

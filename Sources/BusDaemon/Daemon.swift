@@ -54,8 +54,13 @@ final class Daemon {
         guard let slash = plan.socketPath.lastIndex(of: "/"), slash != plan.socketPath.startIndex else { return }
         let directory = String(plan.socketPath[..<slash])
         let mode: mode_t = geteuid() == 0 ? 0o755 : 0o700
-        guard mkdir(directory, mode) != 0, errno != EEXIST else { return }
-        throw .socket("can't make \(directory) for the socket: \(String(cString: strerror(errno)))")
+        if mkdir(directory, mode) != 0, errno != EEXIST {
+            throw .socket("can't make \(directory) for the socket: \(String(cString: strerror(errno)))")
+        }
+        var status = stat()
+        guard stat(directory, &status) == 0, status.st_mode & 0o022 == 0 else {
+            throw .socket("others can write to \(directory): no client would trust a socket there; chmod go-w it")
+        }
     }
 
     private func watchSignals(_ reactor: Reactor, _ server: BusServer) throws(ServerError) -> DescriptorWatch {

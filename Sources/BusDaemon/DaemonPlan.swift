@@ -32,6 +32,10 @@ struct DaemonPlan {
         guard
             let place = state ?? settings.state ?? manager.stateDirectory ?? DaemonPlan.defaultState(isSystem: isSystem)
         else { throw .configuration("no place for state: HOME isn't set, so name one with --state") }
+        guard path.utf8.count <= 107 else {
+            let length = path.utf8.count
+            throw .configuration("socket path is \(length) bytes, at most 107 fit: choose a shorter --socket")
+        }
         socketPath = path
         self.state = place
     }

@@ -24,7 +24,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     /// Takes what the file at `path` says over what was said before.
     public mutating func read(file path: String) throws(ServerError) {
-        guard let (bytes, _) = try StateFile(path: path).read(lengthMax: 1 << 20) else {
+        guard let (bytes, _) = try StateFile(path: path).read(lengthMax: 1 << 20, followsLinks: true) else {
             throw .configuration("\(path): no such file")
         }
         try read(yaml: String(decoding: bytes, as: UTF8.self), from: path)

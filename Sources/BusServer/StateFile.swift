@@ -13,9 +13,13 @@ struct StateFile {
         let length: Int
     }
 
-    /// The file's content, or nil if there is none. Never follows a symbolic link.
-    func read(lengthMax: Int) throws(ServerError) -> (bytes: [UInt8], facts: Facts)? {
-        let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    /// The file's content, or nil if there is none.
+    ///
+    /// - Parameter followsLinks: for configuration; a secret is never looked for behind a link.
+    func read(lengthMax: Int, followsLinks: Bool = false) throws(ServerError) -> (bytes: [UInt8], facts: Facts)? {
+        // Not blocking: a pipe in a file's place is refused below, not waited for.
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW)
+        let descriptor = open(path, flags)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw failure("open")

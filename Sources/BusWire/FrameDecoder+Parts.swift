@@ -4,6 +4,13 @@
 let protocolMagic: [UInt8] = Array("LBUS".utf8)
 
 extension ByteReader {
+    /// A position in a topic, low enough to count on from it.
+    fileprivate mutating func sequence(_ what: StaticString, _ frame: FrameType) throws(WireError) -> UInt64 {
+        let value: UInt64 = try integer(what)
+        guard value <= Limits.sequenceMax else { throw .invalid(frame: frame, what: "\(what) is out of range") }
+        return value
+    }
+
     fileprivate mutating func magic() throws(WireError) {
         guard try array(4, "magic") == protocolMagic else { throw .notThisProtocol }
     }
@@ -104,7 +111,7 @@ extension Receipt {
 
     fileprivate init(_ reader: inout ByteReader) throws(WireError) {
         number = try reader.integer("number")
-        firstSequence = try reader.integer("first sequence")
+        firstSequence = try reader.sequence("first sequence", .receipts)
         eventCount = try reader.integer("event count")
         liveMatches = try reader.integer("live matches")
         durableMatches = try reader.integer("durable matches")
@@ -186,7 +193,7 @@ extension Deliver {
         attempt = try reader.integer("attempt")
         try reader.skip(2, "reserved")
         delivery = try reader.integer("delivery")
-        firstSequence = try reader.integer("first sequence")
+        firstSequence = try reader.sequence("first sequence", .deliver)
         time = try reader.integer("time")
         let selectionLength: UInt32 = try reader.integer("selection length")
         selection = try tail.take(Int(selectionLength), "selection")
@@ -203,8 +210,8 @@ extension Gap {
         let flags: UInt16 = try reader.integer("flags")
         let known: UInt64 = try reader.integer("count")
         count = flags & Gap.unknownCountFlag != 0 ? nil : known
-        firstSequence = try reader.integer("first sequence")
-        lastSequence = try reader.integer("last sequence")
+        firstSequence = try reader.sequence("first sequence", .gap)
+        lastSequence = try reader.sequence("last sequence", .gap)
         let hasTopic = fields.list.contains { $0.tag == .topic }
         topic = hasTopic ? try fields.bytes(.topic, lengthMax: Limits.topicLengthMax) : []
     }

@@ -54,6 +54,8 @@ public enum Limits {
     public static let queueLengthDefault: UInt64 = 4 << 20
     /// The longest time a subscription may stall its publishers. Not tuned.
     public static let stallMillisecondsMax: UInt32 = 3_600_000
+    /// The last position a topic may reach: half of what the number holds, so that adding a batch never overflows.
+    public static let sequenceMax: UInt64 = 1 << 63
     /// Absolute credit is a running total; at a billion events a second this one is reached after 146 years.
     public static let creditMax: UInt64 = 1 << 62
 
