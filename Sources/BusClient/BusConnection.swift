@@ -26,7 +26,7 @@ public actor BusConnection {
 
     /// The reactor's thread.
     nonisolated public var unownedExecutor: UnownedSerialExecutor {
-        core.reactor.actorExecutor.asUnownedSerialExecutor()
+        core.reactor.asUnownedSerialExecutor()
     }
 
     /// Connects and shakes hands.

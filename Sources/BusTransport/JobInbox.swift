@@ -16,7 +16,7 @@ final class JobInbox: @unchecked Sendable {
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var jobs: [QueuedJob] = []
+    private var jobs: [UnownedJob] = []
     private var isAsleep = false
     private var state = State.idle
     private var wakeups = 0
@@ -40,7 +40,7 @@ final class JobInbox: @unchecked Sendable {
     }
 
     /// Takes a job in, from any thread.
-    func put(_ job: QueuedJob) -> Duty {
+    func put(_ job: UnownedJob) -> Duty {
         locked {
             jobs.append(job)
             if state == .stopped {
@@ -59,7 +59,7 @@ final class JobInbox: @unchecked Sendable {
     }
 
     /// Moves all jobs behind those in `queue`; the reactor is awake from here on.
-    func take(into queue: inout [QueuedJob]) {
+    func take(into queue: inout [UnownedJob]) {
         locked {
             isAsleep = false
             guard !jobs.isEmpty else { return }

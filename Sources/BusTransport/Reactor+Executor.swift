@@ -11,10 +11,7 @@ import Synchronization
 extension Reactor: SerialExecutor, TaskExecutor {
     /// Takes a job in, from any thread.
     public func enqueue(_ job: consuming ExecutorJob) {
-        take(in: QueuedJob(job: UnownedJob(job)))
-    }
-
-    func take(in job: QueuedJob) {
+        let job = UnownedJob(job)
         if isOnReactor {
             localJobs.append(job)
             return
@@ -57,11 +54,7 @@ extension Reactor: SerialExecutor, TaskExecutor {
         while done < localJobs.count && done < Self.jobsPerRoundMax {
             let job = localJobs[done]
             done += 1
-            if let actor = job.actor {
-                job.job.runSynchronously(on: actor)
-            } else {
-                job.job.runSynchronously(isolatedTo: serial, taskExecutor: task)
-            }
+            job.runSynchronously(isolatedTo: serial, taskExecutor: task)
         }
         counters.jobs += done
         if done == localJobs.count {

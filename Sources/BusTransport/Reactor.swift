@@ -47,12 +47,10 @@ public final class Reactor: @unchecked Sendable {
 
     let name: String
     let poller: Poller
-    /// What actors that live on this reactor return as their executor.
-    public private(set) var actorExecutor: ActorExecutor!
     let inbox = JobInbox()
     /// `pthread_self()` of the thread that runs the loop, 0 before and after.
     let thread = Atomic<UInt>(0)
-    var localJobs: [QueuedJob] = []
+    var localJobs: [UnownedJob] = []
     var timers = TimerHeap()
     private var observers: [any RoundObserver] = []
     private var isAnotherRoundWanted = false
@@ -82,7 +80,6 @@ public final class Reactor: @unchecked Sendable {
     public init(name: String) throws(TransportError) {
         self.name = name
         poller = try Poller()
-        actorExecutor = ActorExecutor(self)
     }
 
     deinit { vectors.deallocate() }

@@ -7,7 +7,7 @@ private final class Collector: TaskExecutor, @unchecked Sendable {
     let inbox: JobInbox
     var duties: [JobInbox.Duty] = []
     init(_ inbox: JobInbox) { self.inbox = inbox }
-    func enqueue(_ job: consuming ExecutorJob) { duties.append(inbox.put(QueuedJob(job: UnownedJob(job)))) }
+    func enqueue(_ job: consuming ExecutorJob) { duties.append(inbox.put(UnownedJob(job))) }
 }
 
 @Suite struct JobInboxTests {
@@ -21,10 +21,10 @@ private final class Collector: TaskExecutor, @unchecked Sendable {
         #expect(inbox.wakeupCount == 1)
         #expect(!inbox.fallAsleep())
 
-        var jobs: [QueuedJob] = []
+        var jobs: [UnownedJob] = []
         inbox.take(into: &jobs)
         #expect(jobs.count == 5)
-        for job in jobs { job.job.runSynchronously(on: collector.asUnownedTaskExecutor()) }
+        for job in jobs { job.runSynchronously(on: collector.asUnownedTaskExecutor()) }
         for task in tasks { await task.value }
         #expect(inbox.fallAsleep())
     }
