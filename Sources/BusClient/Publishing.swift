@@ -1,8 +1,8 @@
 // Publishing, from the application's call to the receipt.
 //
-// The batching rule: at the end of a round all open batches are sealed and leave in one `sendmsg` if the daemon has
-// acknowledged everything sent before, or acknowledged anything in this round; otherwise they gather events until
-// it does, or until they are full. A quiet bus adds no delay, a busy one batches by itself; there is no timer.
+// The batching rule: at the end of a round all open batches are sealed and leave in one `sendmsg` if fewer than four
+// are under way, or the daemon acknowledged anything in this round; otherwise they gather events until it does, or
+// until they are full. A quiet bus adds no delay, a busy one batches by itself; there is no timer.
 //
 // Order: batches leave in the order in which they were closed, and what has no receipt when a connection is lost is
 // sent again before anything else, sealed anew with the same ids.
