@@ -32,7 +32,8 @@ say = @printf '  %-8s %s\n'
 
 build: deps  ## build busd and bus, release (the default)
 	$(say) build 'busd and bus (release)'
-	@swift build $(RELEASE) $(QUIET) $(BUILD_FLAGS)
+	@swift build $(RELEASE) $(QUIET) $(BUILD_FLAGS) --product busd
+	@swift build $(RELEASE) $(QUIET) $(BUILD_FLAGS) --product bus
 
 demo: build  ## show the whole thing in about ten seconds
 	@$(BIN)/bus demo

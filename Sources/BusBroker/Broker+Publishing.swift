@@ -79,6 +79,13 @@ extension Broker {
         }
         // Behind a publish that waits, all wait: a publisher's events keep their order.
         if session.parked.isEmpty, accept(publish, from: session, at: now) { return }
+        let parkedLength = session.account.parkedLength + publish.frameLength
+        guard parkedLength <= configuration.parkedLengthMax else {
+            let fault = QuotaFault(
+                quota: "bytes of publishes that wait", used: session.account.parkedLength,
+                limit: configuration.parkedLengthMax, uid: session.peer.uid)
+            return close(session, .quotaExceeded, fault.message, inReplyTo: .publish)
+        }
         park(publish, session)
     }
 

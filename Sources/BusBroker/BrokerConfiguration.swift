@@ -29,6 +29,8 @@ public struct BrokerConfiguration: Sendable {
     public var topicCountMax = 262_144
     /// Bytes that may be queued for one user's subscriptions in all. Not tuned.
     public var queuedLengthMax = 256 << 20
+    /// Bytes of publishes of one user that may wait for stalled subscriptions: sixty-four full windows. Not tuned.
+    public var parkedLengthMax = 256 << 20
     /// Bytes one session is handed in a round; the rest waits in the broker, where it is counted and charged.
     /// One full batch more may follow, so this is about what one `sendmsg` takes.
     public var roundLengthMax = 256 << 10

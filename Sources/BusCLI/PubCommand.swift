@@ -3,6 +3,7 @@
 import ArgumentParser
 import BusClient
 import Glibc
+import Synchronization
 
 struct PubCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -60,11 +61,19 @@ struct PubCommand: AsyncParsableCommand {
         event.id = id?.uuid
         event.correlation = correlation?.uuid
         let finished = event
-        let connection = try await bus.connect("bus pub", onNotice: { Standard.error("bus: \($0)\n") })
+        let refusal = Mutex<BusError?>(nil)
+        let connection = try await bus.connect("bus pub") { notice in
+            if case .refused(_, _, let error) = notice {
+                refusal.withLock { $0 = error }
+            } else {
+                Standard.error("bus: \(notice)\n")
+            }
+        }
         do {
             if noReceipt {
                 _ = try await connection.publishWithoutReceipt(finished, to: topic)
                 await connection.drain()
+                if let error = refusal.withLock({ $0 }) { throw error }
             } else {
                 show(try await connection.publish(finished, to: topic))
             }

@@ -39,6 +39,8 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
     case lost(String)
     /// It is back. With another daemon than before, what was published in between can't be known.
     case restored(sameDaemon: Bool, resentEvents: Int)
+    /// Events that were published without anybody waiting for a receipt were refused, or never sent.
+    case refused(topic: Topic, events: Int, BusError)
     /// It won't come back.
     case ended(String)
 
@@ -49,6 +51,8 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
         case .restored(let same, let resent):
             let daemon = same ? "reconnected to the same daemon" : "reconnected; the bus was restarted"
             return resent == 0 ? daemon : "\(daemon); sending \(resent) events without receipt again"
+        case .refused(let topic, let events, let error):
+            return "\(events) events on \(topic) were not published: \(error)"
         case .ended(let why): return "connection ended: \(why)"
         }
     }

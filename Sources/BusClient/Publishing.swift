@@ -304,6 +304,10 @@ final class Publishing {
 
     private func finish(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
         heldLength -= batch.body.count
+        // Nothing is lost in silence: where nobody waits, the connection says so.
+        if case .failure(let error) = result, batch.waiters.isEmpty, batch.shares.isEmpty {
+            core.options.onNotice?(.refused(topic: batch.topic.topic, events: batch.eventCount, error))
+        }
         for share in batch.shares { share.publisher.finished(share.count, result) }
         batch.shares = []
         for waiter in batch.waiters { waiter.continuation.resume(returning: answer(waiter, batch, result)) }

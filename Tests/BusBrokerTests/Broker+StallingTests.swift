@@ -27,6 +27,21 @@ import Testing
         #expect(bench.broker.audit() == [])
     }
 
+    @Test func whatAUserMayParkIsBounded() {
+        let bench = Bench { $0.parkedLengthMax = 200 }
+        let (publisher, subscriber) = (bench.open(1), bench.open(2, uid: 1001))
+        subscriber.subscribe(1, "a", credit: 0, queue: 1, stall: 100)
+        let seal = publisher.seal("a")
+        publisher.publish(seal)
+        #expect(publisher.publish(seal).isEmpty, "the first one waits")
+        let effects = publisher.publish(seal) + publisher.publish(seal)
+        #expect(
+            effects.frames(to: publisher).contains { frame in
+                if case .error(let error) = frame { error.reason == .quotaExceeded && error.isFatal } else { false }
+            })
+        #expect(bench.broker.audit() == [])
+    }
+
     @Test func othersTopicsGoOnButNothingOvertakesOnOneConnection() {
         let (publisher, _, seal) = stalled()
         let other = bench.open(3)

@@ -36,6 +36,23 @@ import Testing
         await client.close()
     }
 
+    @Test func `what nobody waits for is not lost in silence`() async throws {
+        let bus = try TestBus()
+        let refused = Noted([String]())
+        let client = try await bus.connect { options in
+            options.onNotice = { notice in
+                guard case .refused(let topic, let events, _) = notice else { return }
+                refused.change { $0.append("\(events) on \(topic)") }
+            }
+        }
+        bus.kill()
+        for number in 0..<3 {
+            try await client.publishWithoutReceipt(OutgoingEvent("\(number)"), to: "a.b")
+        }
+        await client.close()
+        #expect(refused.value == ["3 on a.b"])
+    }
+
     @Test func `events without a receipt are sent again with the same ids, in order`() async throws {
         let bus = try TestBus()
         let isLosing = Noted(false)
