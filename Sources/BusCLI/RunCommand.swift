@@ -32,7 +32,8 @@ struct RunCommand: AsyncParsableCommand {
             status = child.wait()
         } catch {
             bus.stop()
-            throw error
+            Standard.error("bus: \((error as? Failure)?.message ?? "\(error)")\n")
+            throw ExitCode(127)  // a shell's word for a command it couldn't run
         }
         bus.stop()
         throw ExitCode(status)

@@ -111,8 +111,11 @@ public struct EventHeader: Sendable, Equatable {
         for header in headers {
             if header.name.isEmpty { return "a header without a name" }
             let length = header.name.utf8.count + header.value.utf8.count
-            if header.name.utf8.count > 255 || length > Limits.headerLengthMax {
-                let name = header.name.prefix(40)
+            let name = header.name.prefix(40)
+            if header.name.utf8.count > 255 {
+                return "header name \(name)… has \(header.name.utf8.count) bytes, at most 255 are allowed"
+            }
+            if length > Limits.headerLengthMax {
                 return "header \(name) has \(length) bytes, at most \(Limits.headerLengthMax) are allowed"
             }
         }
