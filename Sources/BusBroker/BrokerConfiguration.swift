@@ -21,7 +21,7 @@ public struct BrokerConfiguration: Sendable {
     public var drainTimeout: UInt64 = 5_000_000_000
     /// Connections one user may have. The descriptor table is larger. Not tuned.
     public var connectionCountMax = 16_384
-    /// Subscriptions one session may have (DESIGN 6 leaves the number open). Not tuned.
+    /// Subscriptions one session may have. Not tuned.
     public var subscriptionCountMax = 16_000
     /// Seals one session may have open, which bounds the topics it publishes on. Not tuned.
     public var sealCountMax = 131_072

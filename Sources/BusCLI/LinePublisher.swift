@@ -15,6 +15,8 @@ struct LinePublisher {
         let progress = Progress()
         do {
             let publisher = try await connection.publisher(for: command.topic, receipts: !command.noReceipt)
+            // A slow log's lines are known to have arrived at once, and not sent again if the daemon is gone then.
+            await connection.run { _ in publisher.isPatient = false }
             var lines = LineReader()
             while let piece = try lines.next() {
                 try await publish(piece, connection, publisher)

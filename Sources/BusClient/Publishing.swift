@@ -216,7 +216,7 @@ final class Publishing {
         inFlight.count + 1 < Publishing.eagerCount && batch.waiters.isEmpty && drainWaiters.isEmpty
             && roomWaiters.isEmpty && outgoing.count == 1 && gathering.isEmpty
             && batch.sealedLength <= Publishing.eagerLengthMax
-            && batch.shares.allSatisfy { $0.publisher.waiters.isEmpty }
+            && batch.shares.allSatisfy { $0.publisher.isPatient && $0.publisher.waiters.isEmpty }
     }
 
     /// Somebody begins to wait: the daemon tells what it hasn't told yet.

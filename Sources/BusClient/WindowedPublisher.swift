@@ -26,6 +26,7 @@ public final class WindowedPublisher: @unchecked Sendable {
         let topic: TopicPublisher
         var summary = Summary()
         var outstanding = 0
+        var isPatient = true
         var failure: BusError?
         let waiters: Waiters
         var threshold = 0
@@ -51,6 +52,13 @@ public final class WindowedPublisher: @unchecked Sendable {
             }
             if outstanding <= threshold { waiters.resumeAll() }
         }
+    }
+
+    /// Whether it can wait some milliseconds for word of what it published. An impatient one keeps less to send again
+    /// when the daemon is gone; the price is a wake-up each time.
+    public var isPatient: Bool {
+        get { link.isPatient }
+        set { link.isPatient = newValue }
     }
 
     private let core: ClientCore

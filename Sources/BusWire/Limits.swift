@@ -8,38 +8,38 @@ public enum Limits {
 
     /// A frame's header: length, type, flags, fixed length.
     public static let frameHeaderLength = 8
-    /// A frame before the peer is authenticated (DESIGN 8): a hello is below 300 bytes, so 1 KiB is generous.
+    /// A frame before the peer is authenticated: a hello is below 400 bytes, so 1 KiB is generous.
     public static let helloLengthMax = 1024
-    /// Seconds a peer may stay silent before its hello (DESIGN 8).
+    /// Seconds a peer may stay silent before its hello.
     public static let helloSeconds: Int64 = 5
-    /// Fields of one frame: no frame of version 1 has more than 8; the bound keeps decoding linear and short.
+    /// Fields of one frame: no frame of version 1 has more than 2; the bound keeps decoding linear and short.
     public static let fieldCountMax = 64
     /// Fields of an inspection answer: rows of named values.
     public static let inspectedFieldCountMax = 65_536
 
-    /// A topic name (DESIGN 2): fits a one-byte length.
+    /// A topic name: fits a one-byte length.
     public static let topicLengthMax = 255
-    /// Tokens of a topic or filter (DESIGN 2): bounds every walk of the trie.
+    /// Tokens of a topic or filter: bounds every walk of the trie.
     public static let tokenCountMax = 16
     /// A session's name, a bus's name, an implementation string: enough for a unit name.
     public static let nameLengthMax = 255
     /// A message for people in an error frame, which must fit before the welcome with its 30 bytes around it.
     public static let messageLengthMax = 960
 
-    /// An event's payload unless the administrator says otherwise (DESIGN 8).
+    /// An event's payload unless the administrator says otherwise.
     public static let payloadLengthMax = 1 << 20
-    /// The ceiling for what the administrator may say (DESIGN 8).
+    /// The ceiling for what the administrator may say.
     public static let payloadLengthCeiling = 64 << 20
-    /// Headers of one event (DESIGN 8).
+    /// Headers of one event.
     public static let headerCountMax = 64
-    /// Name and value of one header together (DESIGN 8).
+    /// Name and value of one header together.
     public static let headerLengthMax = 4096
 
-    /// Events of one batch (DESIGN 3).
+    /// Events of one batch.
     public static let batchEventCountMax = 4096
-    /// A batch of more than one event closes at this length (DESIGN 3).
+    /// A batch of more than one event closes at this length.
     public static let batchLengthMax = 256 << 10
-    /// Columns of one batch (DESIGN 3).
+    /// Columns of one batch.
     public static let columnsLengthMax = 16 << 10
     /// What a single event's batch may add to its payload: header, columns, tag, event record and all its headers.
     public static let batchOverheadMax = 512 << 10
@@ -48,9 +48,9 @@ public enum Limits {
     /// stalled publisher can park in the daemon. Not tuned.
     public static let publishWindow = 4 << 20
 
-    /// Events an ephemeral subscription may queue beyond its credit (DESIGN 4).
+    /// Events an ephemeral subscription may queue beyond its credit.
     public static let queueEventCountDefault: UInt32 = 1024
-    /// Bytes an ephemeral subscription may queue beyond its credit (DESIGN 4).
+    /// Bytes an ephemeral subscription may queue beyond its credit.
     public static let queueLengthDefault: UInt64 = 4 << 20
     /// The longest time a subscription may stall its publishers. Not tuned.
     public static let stallMillisecondsMax: UInt32 = 3_600_000

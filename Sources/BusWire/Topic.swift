@@ -126,7 +126,7 @@ private let dot = UInt8(ascii: ".")
 private let star = UInt8(ascii: "*")
 private let tail = UInt8(ascii: ">")
 
-/// The rules of DESIGN section 2, for both kinds of name.
+/// The rules for both kinds of name, as docs/PROTOCOL.md gives them.
 private func checkName(_ bytes: [UInt8], wildcards: Bool) throws(NameFault) {
     guard let first = bytes.first, let last = bytes.last else { throw .empty }
     guard bytes.count <= Limits.topicLengthMax else { throw .tooLong(bytes.count) }
