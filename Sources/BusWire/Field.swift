@@ -11,6 +11,11 @@ enum FieldTag: UInt16 {
     case row = 6
     case number = 7
     case text = 8
+    case group = 9
+    case mode = 10
+    case incarnation = 11
+    case key = 12
+    case after = 13
 
     /// Set on a tag whose meaning the receiver must know.
     static let requiredBit: UInt16 = 0x8000
@@ -24,14 +29,15 @@ extension FrameType {
         switch self {
         case .hello, .welcome: tag == .name
         case .error, .closing: tag == .message
-        case .openSeal, .gap: tag == .topic
+        case .openSeal, .gap, .circuit, .requestCancelled: tag == .topic
         case .sealOpened: tag == .grant
-        case .subscribe: tag == .filter
-        case .announce: tag == .topic || tag == .name
+        case .subscribe: tag == .filter || tag == .group || tag == .mode
+        case .announce: tag == .topic || tag == .name || tag == .incarnation
         case .grant: tag == .topic || tag == .grant
-        case .inspected: tag == .row || tag == .number || tag == .text
-        case .goodbye, .sync, .closeSeal, .publish, .receipts, .subscribed, .unsubscribe, .unsubscribed, .credit,
-            .acknowledge, .deliver, .inspect:
+        case .inspect: tag == .key || tag == .after
+        case .inspected: tag == .row || tag == .number || tag == .text || tag == .after
+        case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish, .receipts,
+            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver, .caughtUp:
             false
         }
     }
@@ -40,7 +46,7 @@ extension FrameType {
 /// The fields of one received frame.
 struct Fields {
     private(set) var list: [(tag: FieldTag, value: SharedBytes)] = []
-    private let frame: FrameType
+    let frame: FrameType
 
     /// Reads fields to the end of the frame; refuses required ones it doesn't know.
     init(reading reader: inout ByteReader, frame: FrameType) throws(WireError) {
@@ -62,8 +68,9 @@ struct Fields {
     }
 
     /// The value of the one field with this tag.
-    func bytes(_ tag: FieldTag, lengthMax: Int) throws(WireError) -> [UInt8] {
+    func bytes(_ tag: FieldTag, orEmpty: Bool = false, lengthMax: Int) throws(WireError) -> [UInt8] {
         guard let found = list.first(where: { $0.tag == tag }) else {
+            if orEmpty { return [] }
             throw .invalid(frame: frame, what: "has no \(tag)")
         }
         guard found.value.count <= lengthMax else {
@@ -75,12 +82,26 @@ struct Fields {
 
     /// The text of a field that may be absent; bytes that are no UTF-8 are replaced, since it is only shown.
     func text(_ tag: FieldTag, lengthMax: Int) throws(WireError) -> String {
-        guard list.contains(where: { $0.tag == tag }) else { return "" }
-        return String(decoding: try bytes(tag, lengthMax: lengthMax), as: UTF8.self)
+        String(decoding: try bytes(tag, orEmpty: true, lengthMax: lengthMax), as: UTF8.self)
+    }
+}
+
+extension Fields {
+    /// The number in a field of its own, 4 or 8 bytes; nil when it is absent.
+    func integer<T: FixedWidthInteger>(_ tag: FieldTag, as type: T.Type = T.self) throws(WireError) -> T? {
+        guard let found = list.first(where: { $0.tag == tag }) else { return nil }
+        var reader = ByteReader(found.value, range: 0..<found.value.count, frame: frame)
+        return try reader.integer("field")
     }
 }
 
 extension [UInt8] {
+    mutating func putField(_ tag: FieldTag, required: Bool = false, number: some FixedWidthInteger) {
+        var bytes: [UInt8] = []
+        bytes.put(number)
+        putField(tag, required: required, bytes)
+    }
+
     mutating func putField(_ tag: FieldTag, required: Bool = false, _ value: some Collection<UInt8>) {
         put(tag.rawValue | (required ? FieldTag.requiredBit : 0))
         put(UInt32(value.count))
@@ -88,10 +109,10 @@ extension [UInt8] {
     }
 
     /// A text field, cut at a character so that it keeps its bound.
-    mutating func putField(_ tag: FieldTag, _ text: String, lengthMax: Int) {
+    mutating func putField(_ tag: FieldTag, required: Bool = false, _ text: String, lengthMax: Int) {
         guard !text.isEmpty else { return }
         var end = text.utf8.index(text.startIndex, offsetBy: lengthMax, limitedBy: text.endIndex) ?? text.endIndex
         while end.samePosition(in: text) == nil { text.utf8.formIndex(before: &end) }
-        putField(tag, text.utf8[..<end])
+        putField(tag, required: required, text.utf8[..<end])
     }
 }

@@ -9,6 +9,14 @@ public struct InspectionKind: RawRepresentable, Hashable, Sendable {
     public init(rawValue: UInt16) { self.rawValue = rawValue }
     /// The daemon as a whole: one row.
     public static let status = InspectionKind(rawValue: 1)
+    /// Sessions: a row each; with a key, its session number, one.
+    public static let sessions = InspectionKind(rawValue: 2)
+    /// Topics: a row each; with a key, its name, one.
+    public static let topics = InspectionKind(rawValue: 3)
+    /// Subscriptions: a row each; with a key, `session/number`, one.
+    public static let subscriptions = InspectionKind(rawValue: 4)
+    /// Users and what they hold of their quotas: a row each; with a key, its uid, one.
+    public static let users = InspectionKind(rawValue: 5)
 }
 
 /// Asks about the daemon.
@@ -17,11 +25,17 @@ public struct Inspect: Sendable, Equatable {
     public var request: UInt32
     /// About what.
     public var kind: InspectionKind
+    /// One thing of that kind; empty for all.
+    public var key: String
+    /// Where the page before ended; 0 for the first page, which takes the snapshot the others are of.
+    public var after: UInt64
 
     /// A question of these parts.
-    public init(request: UInt32, kind: InspectionKind) {
+    public init(request: UInt32, kind: InspectionKind, key: String = "", after: UInt64 = 0) {
         self.request = request
         self.kind = kind
+        self.key = key
+        self.after = after
     }
 }
 
@@ -57,10 +71,13 @@ public struct Inspected: Sendable, Equatable {
     public var request: UInt32
     /// The rows.
     public var rows: [[InspectedValue]]
+    /// What to ask after for the next page; 0 when this was the last.
+    public var after: UInt64
 
     /// An answer of these parts.
-    public init(request: UInt32, rows: [[InspectedValue]]) {
+    public init(request: UInt32, rows: [[InspectedValue]], after: UInt64 = 0) {
         self.request = request
         self.rows = rows
+        self.after = after
     }
 }

@@ -52,6 +52,24 @@ public struct SealOpened: Sendable, Equatable {
     }
 }
 
+/// New bounds for the batches of a seal, told when they change: a topic that a group shares, or whose last value is
+/// kept, wants short ones. What is under way may still be longer.
+public struct SealLimitsChanged: Sendable, Equatable {
+    /// The seal.
+    public var seal: UInt64
+    /// How long a batch of more than one event may be from now on.
+    public var batchLengthMax: UInt32
+    /// How many events a batch may hold from now on.
+    public var batchEventCountMax: UInt32
+
+    /// Bounds of these parts.
+    public init(seal: UInt64, batchLengthMax: UInt32, batchEventCountMax: UInt32) {
+        self.seal = seal
+        self.batchLengthMax = batchLengthMax
+        self.batchEventCountMax = batchEventCountMax
+    }
+}
+
 /// A batch on its way to the daemon.
 public struct Publish: Sendable, Equatable {
     /// The connection's number for it: 1, 2, 3 …
@@ -60,14 +78,29 @@ public struct Publish: Sendable, Equatable {
     public var wantsReceipt: Bool
     /// Whether nobody waits for its progress: the daemon may tell it with something else, a few milliseconds later.
     public var isPatient: Bool
+    /// Whether the last event becomes its topic's last value.
+    public var retains: Bool
+    /// Whether the last event is empty: where it would become the last value, it clears it instead.
+    public var isTombstone: Bool
+    /// Whether the events are requests: refused at once where nobody is there to answer.
+    public var isRequest: Bool
+    /// Of answers: whether more of them follow, so that the right to answer isn't used up.
+    public var hasMore: Bool
     /// The sealed batch.
     public var batch: SharedBytes
 
     /// A publish of these parts.
-    public init(number: UInt64, wantsReceipt: Bool, isPatient: Bool = false, batch: SharedBytes) {
-        self.isPatient = isPatient
+    public init(
+        number: UInt64, wantsReceipt: Bool, isPatient: Bool = false, retains: Bool = false, isTombstone: Bool = false,
+        isRequest: Bool = false, hasMore: Bool = false, batch: SharedBytes
+    ) {
         self.number = number
         self.wantsReceipt = wantsReceipt
+        self.isPatient = isPatient
+        self.retains = retains
+        self.isTombstone = isTombstone
+        self.isRequest = isRequest
+        self.hasMore = hasMore
         self.batch = batch
     }
 
@@ -105,13 +138,15 @@ public struct Receipt: Sendable, Equatable {
     public var isDurable: Bool
     /// Whether it had been received before; positions are those of the first time.
     public var isDuplicate: Bool
+    /// Of requests: how many subscriptions that answer they were for, groups as one; at most 65,535 are told.
+    public var responders: UInt16
 
     static let length = 32
 
     /// A receipt of these parts.
     public init(
         number: UInt64, firstSequence: UInt64, eventCount: UInt32, liveMatches: UInt32, durableMatches: UInt32 = 0,
-        isDurable: Bool = false, isDuplicate: Bool = false
+        isDurable: Bool = false, isDuplicate: Bool = false, responders: UInt16 = 0
     ) {
         self.number = number
         self.firstSequence = firstSequence
@@ -120,5 +155,6 @@ public struct Receipt: Sendable, Equatable {
         self.durableMatches = durableMatches
         self.isDurable = isDurable
         self.isDuplicate = isDuplicate
+        self.responders = responders
     }
 }

@@ -32,11 +32,16 @@ public struct Subscribe: Sendable, Equatable {
     public var creditBytes: UInt64
     /// The filter, not yet checked.
     public var filter: [UInt8]
+    /// The group that shares it, not yet checked; empty for none.
+    public var group: [UInt8]
+    /// What else it is.
+    public var mode: SubscribeMode
 
     /// A subscription of these parts.
     public init(
         subscription: UInt32, filter: [UInt8], overflow: OverflowPolicy = .dropOldest, stallMilliseconds: UInt32 = 0,
-        queueEventCount: UInt32 = 0, queueLength: UInt64 = 0, creditEvents: UInt64, creditBytes: UInt64
+        queueEventCount: UInt32 = 0, queueLength: UInt64 = 0, creditEvents: UInt64, creditBytes: UInt64,
+        group: [UInt8] = [], mode: SubscribeMode = []
     ) {
         self.subscription = subscription
         self.overflow = overflow.rawValue
@@ -46,7 +51,27 @@ public struct Subscribe: Sendable, Equatable {
         self.creditEvents = creditEvents
         self.creditBytes = creditBytes
         self.filter = filter
+        self.group = group
+        self.mode = mode
     }
+}
+
+/// What a subscription is beside its filter. A daemon refuses what it doesn't know.
+public struct SubscribeMode: OptionSet, Sendable, Hashable {
+    /// The bits on the wire.
+    public let rawValue: UInt32
+    /// A mode of these bits.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Of a group: one member gets everything, the others stand by.
+    public static let exclusive = SubscribeMode(rawValue: 1)
+    /// It answers requests: each that it is delivered brings the right to.
+    public static let responds = SubscribeMode(rawValue: 2)
+    /// It begins with the last value of every matching topic.
+    public static let last = SubscribeMode(rawValue: 4)
+
+    /// All that this version knows.
+    public static let known: SubscribeMode = [.exclusive, .responds, .last]
 }
 
 /// The end of a subscription and its account.
@@ -119,6 +144,9 @@ public struct Announcement: Sendable, Equatable {
     public var topic: [UInt8]
     /// What the publisher calls itself.
     public var publisher: String
+    /// Which life of the topic this is: an idle topic is forgotten, and one of the same name begins anew. Unique within
+    /// the daemon's incarnation; 0 when it wasn't told.
+    public var topicIncarnation: UInt64
     /// Whether the receiver drops all announcements and grants it had before: they are told anew when needed, so
     /// that neither side grows with the publishers that came and went.
     public var forgetsEarlier: Bool
@@ -126,7 +154,7 @@ public struct Announcement: Sendable, Equatable {
     /// An announcement of these parts.
     public init(
         seal: UInt64, epoch: UInt32, uid: UInt32, gid: UInt32, salt: [UInt8], keyCheck: [UInt8], topic: [UInt8],
-        publisher: String, forgetsEarlier: Bool = false
+        publisher: String, topicIncarnation: UInt64 = 0, forgetsEarlier: Bool = false
     ) {
         self.seal = seal
         self.epoch = epoch
@@ -136,6 +164,7 @@ public struct Announcement: Sendable, Equatable {
         self.keyCheck = keyCheck
         self.topic = topic
         self.publisher = publisher
+        self.topicIncarnation = topicIncarnation
         self.forgetsEarlier = forgetsEarlier
     }
 }
@@ -175,7 +204,13 @@ public struct Deliver: Sendable, Equatable {
     public var firstSequence: UInt64
     /// When the daemon accepted it, microseconds since 1970, monotone within a topic.
     public var time: Int64
-    /// Which events of the batch are meant: bit k of byte k/8 for event k. Empty: all of them.
+    /// Whether it was kept for whoever asks later, rather than published now.
+    public var isStored: Bool
+    /// Of answers: whether more of them follow.
+    public var hasMore: Bool
+    /// Of requests: whether this session may answer.
+    public var isAnswerable: Bool
+    /// Which events of the batch are meant: bit k of byte k/8 for event k. Empty: all of them. See `Selection`.
     public var selection: SharedBytes
     /// The sealed batch, exactly as its publisher sent it.
     public var batch: SharedBytes
@@ -183,13 +218,17 @@ public struct Deliver: Sendable, Equatable {
     /// A delivery of these parts.
     public init(
         subscription: UInt32, attempt: UInt16 = 1, delivery: UInt64, firstSequence: UInt64, time: Int64,
-        selection: SharedBytes = .empty, batch: SharedBytes
+        isStored: Bool = false, hasMore: Bool = false, isAnswerable: Bool = false, selection: SharedBytes = .empty,
+        batch: SharedBytes
     ) {
         self.subscription = subscription
         self.attempt = attempt
         self.delivery = delivery
         self.firstSequence = firstSequence
         self.time = time
+        self.isStored = isStored
+        self.hasMore = hasMore
+        self.isAnswerable = isAnswerable
         self.selection = selection
         self.batch = batch
     }
@@ -221,5 +260,19 @@ public struct Gap: Sendable, Equatable {
         self.firstSequence = firstSequence
         self.lastSequence = lastSequence
         self.topic = topic
+    }
+}
+
+/// A subscription has got all that was kept for it; what follows is new.
+public struct CaughtUp: Sendable, Equatable {
+    /// Which subscription.
+    public var subscription: UInt32
+    /// How many kept events were delivered.
+    public var count: UInt64
+
+    /// A marker of these parts.
+    public init(subscription: UInt32, count: UInt64) {
+        self.subscription = subscription
+        self.count = count
     }
 }

@@ -14,12 +14,18 @@ public enum Frame: Sendable, Equatable {
     case error(ErrorFrame)
     case goodbye
     case closing(reason: Reason, message: String)
+    case done(inReplyTo: UInt8, request: UInt64)
     case openSeal(OpenSeal)
     case sealOpened(SealOpened)
     case closeSeal(seal: UInt64)
     case publish(Publish)
     case receipts(Receipts)
     case sync
+    case will(Will)
+    case cancelRequest(correlation: BusUUID)
+    case circuit(Circuit)
+    case sealLimits(SealLimitsChanged)
+    case unanswered(Unanswered)
     case subscribe(Subscribe)
     case subscribed(subscription: UInt32)
     case unsubscribe(subscription: UInt32)
@@ -30,6 +36,8 @@ public enum Frame: Sendable, Equatable {
     case grant(Grant)
     case deliver(Deliver)
     case gap(Gap)
+    case caughtUp(CaughtUp)
+    case requestCancelled(RequestCancelled)
     case inspect(Inspect)
     case inspected(Inspected)
 
@@ -41,12 +49,18 @@ public enum Frame: Sendable, Equatable {
         case .error: .error
         case .goodbye: .goodbye
         case .closing: .closing
+        case .done: .done
         case .openSeal: .openSeal
         case .sealOpened: .sealOpened
         case .closeSeal: .closeSeal
         case .publish: .publish
         case .receipts: .receipts
         case .sync: .sync
+        case .will: .will
+        case .cancelRequest: .cancelRequest
+        case .circuit: .circuit
+        case .sealLimits: .sealLimits
+        case .unanswered: .unanswered
         case .subscribe: .subscribe
         case .subscribed: .subscribed
         case .unsubscribe: .unsubscribe
@@ -57,6 +71,8 @@ public enum Frame: Sendable, Equatable {
         case .grant: .grant
         case .deliver: .deliver
         case .gap: .gap
+        case .caughtUp: .caughtUp
+        case .requestCancelled: .requestCancelled
         case .inspect: .inspect
         case .inspected: .inspected
         }

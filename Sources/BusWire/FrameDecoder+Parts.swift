@@ -78,13 +78,25 @@ extension SealOpened {
 extension Publish {
     static let wantsReceiptFlag: UInt8 = 0x01
     static let patientFlag: UInt8 = 0x02
+    static let retainFlag: UInt8 = 0x04
+    static let tombstoneFlag: UInt8 = 0x08
+    static let requestFlag: UInt8 = 0x10
+    static let moreFlag: UInt8 = 0x20
 
-    var flags: UInt8 { (wantsReceipt ? Publish.wantsReceiptFlag : 0) | (isPatient ? Publish.patientFlag : 0) }
+    var flags: UInt8 {
+        (wantsReceipt ? Publish.wantsReceiptFlag : 0) | (isPatient ? Publish.patientFlag : 0)
+            | (retains ? Publish.retainFlag : 0) | (isTombstone ? Publish.tombstoneFlag : 0)
+            | (isRequest ? Publish.requestFlag : 0) | (hasMore ? Publish.moreFlag : 0)
+    }
 
     init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
         number = try reader.integer("number")
         wantsReceipt = flags & Publish.wantsReceiptFlag != 0
         isPatient = flags & Publish.patientFlag != 0
+        retains = flags & Publish.retainFlag != 0
+        isTombstone = flags & Publish.tombstoneFlag != 0
+        isRequest = flags & Publish.requestFlag != 0
+        hasMore = flags & Publish.moreFlag != 0
         batch = try tail.take(tail.remaining, "batch")
     }
 }
@@ -116,7 +128,7 @@ extension Receipt {
         liveMatches = try reader.integer("live matches")
         durableMatches = try reader.integer("durable matches")
         let flags: UInt16 = try reader.integer("flags")
-        try reader.skip(2, "reserved")
+        responders = try reader.integer("responders")
         isDurable = flags & Receipt.durableFlag != 0
         isDuplicate = flags & Receipt.duplicateFlag != 0
     }
@@ -133,6 +145,8 @@ extension Subscribe {
         creditEvents = try reader.integer("credit events")
         creditBytes = try reader.integer("credit bytes")
         filter = try fields.bytes(.filter, lengthMax: Limits.helloLengthMax)
+        group = try fields.bytes(.group, orEmpty: true, lengthMax: Limits.helloLengthMax)
+        mode = SubscribeMode(rawValue: try fields.integer(.mode) ?? 0)
     }
 }
 
@@ -174,6 +188,7 @@ extension Announcement {
         keyCheck = try reader.array(16, "key check")
         topic = try fields.bytes(.topic, lengthMax: Limits.topicLengthMax)
         publisher = try fields.text(.name, lengthMax: Limits.nameLengthMax)
+        topicIncarnation = try fields.integer(.incarnation) ?? 0
     }
 }
 
@@ -188,7 +203,20 @@ extension Grant {
 }
 
 extension Deliver {
-    init(_ reader: inout ByteReader, tail: inout ByteReader) throws(WireError) {
+    static let storedFlag: UInt8 = 0x01
+    static let moreFlag: UInt8 = 0x02
+    static let answerableFlag: UInt8 = 0x04
+
+    @inline(__always)
+    var flags: UInt8 {
+        (isStored ? Deliver.storedFlag : 0) | (hasMore ? Deliver.moreFlag : 0)
+            | (isAnswerable ? Deliver.answerableFlag : 0)
+    }
+
+    init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
+        isStored = flags & Deliver.storedFlag != 0
+        hasMore = flags & Deliver.moreFlag != 0
+        isAnswerable = flags & Deliver.answerableFlag != 0
         subscription = try reader.integer("subscription")
         attempt = try reader.integer("attempt")
         try reader.skip(2, "reserved")
@@ -212,15 +240,63 @@ extension Gap {
         count = flags & Gap.unknownCountFlag != 0 ? nil : known
         firstSequence = try reader.sequence("first sequence", .gap)
         lastSequence = try reader.sequence("last sequence", .gap)
-        let hasTopic = fields.list.contains { $0.tag == .topic }
-        topic = hasTopic ? try fields.bytes(.topic, lengthMax: Limits.topicLengthMax) : []
+        topic = try fields.bytes(.topic, orEmpty: true, lengthMax: Limits.topicLengthMax)
+    }
+}
+
+extension SealLimitsChanged {
+    init(_ reader: inout ByteReader) throws(WireError) {
+        seal = try reader.integer("seal")
+        batchLengthMax = try reader.integer("batch length")
+        batchEventCountMax = try reader.integer("batch events")
+    }
+}
+
+extension Will {
+    var flags: UInt8 { (retains ? Publish.retainFlag : 0) | (isTombstone ? Publish.tombstoneFlag : 0) }
+
+    init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
+        request = try reader.integer("request")
+        retains = flags & Publish.retainFlag != 0
+        isTombstone = flags & Publish.tombstoneFlag != 0
+        batch = try tail.take(tail.remaining, "batch")
+    }
+}
+
+extension Circuit {
+    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
+        state = try reader.integer("state")
+        topic = try fields.bytes(.topic, lengthMax: Limits.helloLengthMax)
+    }
+}
+
+extension Unanswered {
+    init(_ reader: inout ByteReader) throws(WireError) {
+        correlation = try reader.uuid("correlation")
+        reason = Reason(rawValue: try reader.integer("reason"))
+    }
+}
+
+extension CaughtUp {
+    init(_ reader: inout ByteReader) throws(WireError) {
+        subscription = try reader.integer("subscription")
+        count = try reader.integer("count")
+    }
+}
+
+extension RequestCancelled {
+    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
+        correlation = try reader.uuid("correlation")
+        replyTopic = try fields.bytes(.topic, lengthMax: Limits.topicLengthMax)
     }
 }
 
 extension Inspect {
-    init(_ reader: inout ByteReader) throws(WireError) {
+    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
         request = try reader.integer("request")
         kind = InspectionKind(rawValue: try reader.integer("kind"))
+        key = try fields.text(.key, lengthMax: Limits.nameLengthMax)
+        after = try fields.integer(.after) ?? 0
     }
 }
 
@@ -228,6 +304,7 @@ extension Inspected {
     init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
         request = try reader.integer("request")
         rows = []
+        after = try fields.integer(.after) ?? 0
         for (tag, value) in fields.list {
             if tag == .row { rows.append([]) }
             guard let read = try InspectedValue(tag, value) else { continue }

@@ -88,7 +88,8 @@ public struct FrameDecoder: Sendable {
         var tail = ByteReader(bytes, range: behind..<range.upperBound, frame: type)
         switch type {
         case .publish: return .publish(try Publish(&reader, flags: flags, tail: &tail))
-        case .deliver: return .deliver(try Deliver(&reader, tail: &tail))
+        case .deliver: return .deliver(try Deliver(&reader, flags: flags, tail: &tail))
+        case .will: return .will(try Will(&reader, flags: flags, tail: &tail))
         case .receipts: return .receipts(try Receipts(&reader, tail: &tail))
         default: return try decodeWithFields(type, flags: flags, &reader, try Fields(reading: &tail, frame: type))
         }
@@ -116,10 +117,23 @@ public struct FrameDecoder: Sendable {
         case .announce: .announce(try Announcement(&reader, flags: flags, fields))
         case .grant: .grant(try Grant(&reader, fields))
         case .gap: .gap(try Gap(&reader, fields))
-        case .inspect: .inspect(try Inspect(&reader))
+        case .inspect: .inspect(try Inspect(&reader, fields))
+        case .done: try done(&reader)
+        case .cancelRequest: .cancelRequest(correlation: try reader.uuid("correlation"))
+        case .circuit: .circuit(try Circuit(&reader, fields))
+        case .sealLimits: .sealLimits(try SealLimitsChanged(&reader))
+        case .unanswered: .unanswered(try Unanswered(&reader))
+        case .caughtUp: .caughtUp(try CaughtUp(&reader))
+        case .requestCancelled: .requestCancelled(try RequestCancelled(&reader, fields))
         case .inspected: .inspected(try Inspected(&reader, fields))
-        case .publish, .deliver, .receipts: preconditionFailure("decoded before: these have no fields")
+        case .publish, .deliver, .will, .receipts: preconditionFailure("decoded before: these have no fields")
         }
+    }
+
+    private func done(_ reader: inout ByteReader) throws(WireError) -> Frame {
+        let type: UInt8 = try reader.integer("frame type")
+        try reader.skip(7, "reserved")
+        return .done(inReplyTo: type, request: try reader.integer("request"))
     }
 
     private func closing(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) -> Frame {

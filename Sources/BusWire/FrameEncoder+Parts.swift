@@ -57,7 +57,7 @@ extension Receipt {
         out.put(liveMatches)
         out.put(durableMatches)
         out.put((isDurable ? Receipt.durableFlag : 0) | (isDuplicate ? Receipt.duplicateFlag : 0))
-        out.put(UInt16(0))
+        out.put(responders)
     }
 }
 

@@ -7,6 +7,7 @@ extension Frame {
         switch self {
         case .publish(let publish): publish.batch
         case .deliver(let deliver): deliver.batch
+        case .will(let will): will.batch
         default: .empty
         }
     }
@@ -36,6 +37,8 @@ extension Frame {
     private var flags: UInt8 {
         switch self {
         case .publish(let publish): publish.flags
+        case .deliver(let deliver): deliver.flags
+        case .will(let will): will.flags
         case .announce(let announcement): announcement.forgetsEarlier ? Announcement.forgetsEarlierFlag : 0
         default: 0
         }
@@ -50,6 +53,27 @@ extension Frame {
         case .closing(let reason, _):
             out.put(reason.rawValue)
             out.put(UInt16(0))
+        case .done(let type, let request):
+            out.put(type)
+            out.append(contentsOf: repeatElement(0, count: 7))
+            out.put(request)
+        case .will(let will): out.put(will.request)
+        case .cancelRequest(let correlation): out.put(correlation)
+        case .circuit(let circuit):
+            out.put(circuit.state)
+            out.append(contentsOf: repeatElement(0, count: 3))
+        case .sealLimits(let limits):
+            out.put(limits.seal)
+            out.put(limits.batchLengthMax)
+            out.put(limits.batchEventCountMax)
+        case .unanswered(let unanswered):
+            out.put(unanswered.correlation)
+            out.put(unanswered.reason.rawValue)
+            out.put(UInt16(0))
+        case .caughtUp(let caughtUp):
+            out.put(caughtUp.subscription)
+            out.put(caughtUp.count)
+        case .requestCancelled(let cancelled): out.put(cancelled.correlation)
         case .openSeal(let open):
             out.put(open.request)
             out.append(contentsOf: open.salt)
@@ -97,18 +121,31 @@ extension Frame {
         case .openSeal(let open): out.putField(.topic, required: true, open.topic)
         case .sealOpened(let opened): out.putField(.grant, required: true, opened.grant)
         case .receipts(let receipts): for receipt in receipts.receipts { receipt.put(&out) }
-        case .subscribe(let subscribe): out.putField(.filter, required: true, subscribe.filter)
+        case .subscribe(let subscribe):
+            out.putField(.filter, required: true, subscribe.filter)
+            if !subscribe.group.isEmpty { out.putField(.group, required: true, subscribe.group) }
+            if !subscribe.mode.isEmpty { out.putField(.mode, required: true, number: subscribe.mode.rawValue) }
         case .announce(let announcement):
             out.putField(.topic, required: true, announcement.topic)
             out.putField(.name, announcement.publisher, lengthMax: Limits.nameLengthMax)
+            if announcement.topicIncarnation != 0 {
+                out.putField(.incarnation, number: announcement.topicIncarnation)
+            }
         case .grant(let grant):
             out.putField(.topic, required: true, grant.topic)
             out.putField(.grant, required: true, grant.sealed)
         case .deliver(let deliver): deliver.selection.withUnsafeBytes { out.append(contentsOf: $0) }
         case .gap(let gap): if !gap.topic.isEmpty { out.putField(.topic, gap.topic) }
-        case .inspected(let inspected): inspected.putRows(&out)
-        case .goodbye, .sync, .closeSeal, .publish, .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge,
-            .inspect:
+        case .circuit(let circuit): out.putField(.topic, required: true, circuit.topic)
+        case .requestCancelled(let cancelled): out.putField(.topic, required: true, cancelled.replyTopic)
+        case .inspect(let inspect):
+            out.putField(.key, required: true, inspect.key, lengthMax: Limits.nameLengthMax)
+            if inspect.after != 0 { out.putField(.after, required: true, number: inspect.after) }
+        case .inspected(let inspected):
+            if inspected.after != 0 { out.putField(.after, required: true, number: inspected.after) }
+            inspected.putRows(&out)
+        case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish,
+            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .caughtUp:
             break
         }
     }

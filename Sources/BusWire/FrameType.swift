@@ -13,6 +13,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case goodbye = 0x04
     /// Daemon: I'm going down; everything before this has been handled.
     case closing = 0x05
+    /// Daemon: what you asked for is done, and there is nothing more to say of it.
+    case done = 0x06
 
     /// Client: I want to publish on this topic.
     case openSeal = 0x10
@@ -26,6 +28,16 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case receipts = 0x14
     /// Client: tell me now how far you are.
     case sync = 0x15
+    /// Client: publish this batch for me when I'm gone without a goodbye.
+    case will = 0x16
+    /// Client: nobody waits for an answer to this request any more.
+    case cancelRequest = 0x17
+    /// Client: I ask nobody on this topic for a while, or do again.
+    case circuit = 0x18
+    /// Daemon: from now on batches of this seal may be this long.
+    case sealLimits = 0x1a
+    /// Daemon: one of those who had your request won't answer it.
+    case unanswered = 0x1b
 
     /// Client: I want what matches this filter.
     case subscribe = 0x20
@@ -47,6 +59,10 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case deliver = 0x2a
     /// Daemon: you missed something.
     case gap = 0x2b
+    /// Daemon: what was kept for you is delivered; what follows is new.
+    case caughtUp = 0x2c
+    /// Daemon: nobody waits any more for your answer to this request.
+    case requestCancelled = 0x2d
 
     /// Client: tell me about yourself.
     case inspect = 0x30
@@ -59,11 +75,11 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     /// Whether only clients send it.
     public var isFromClient: Bool {
         switch self {
-        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .subscribe, .unsubscribe, .credit, .acknowledge,
-            .inspect:
+        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .subscribe,
+            .unsubscribe, .credit, .acknowledge, .inspect:
             true
-        case .welcome, .error, .closing, .sealOpened, .receipts, .subscribed, .unsubscribed, .announce, .grant,
-            .deliver, .gap, .inspected:
+        case .welcome, .error, .closing, .done, .sealOpened, .receipts, .sealLimits, .unanswered, .subscribed,
+            .unsubscribed, .announce, .grant, .deliver, .gap, .caughtUp, .requestCancelled, .inspected:
             false
         }
     }
@@ -76,12 +92,18 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .error: 16
         case .goodbye: 0
         case .closing: 4
+        case .done: 16
         case .openSeal: 36
         case .sealOpened: 36
         case .closeSeal: 8
         case .publish: 8
         case .receipts: 16
         case .sync: 0
+        case .will: 8
+        case .cancelRequest: 16
+        case .circuit: 4
+        case .sealLimits: 16
+        case .unanswered: 20
         case .subscribe: 40
         case .subscribed: 4
         case .unsubscribe: 4
@@ -92,6 +114,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .grant: 16
         case .deliver: 36
         case .gap: 32
+        case .caughtUp: 12
+        case .requestCancelled: 16
         case .inspect: 8
         case .inspected: 8
         }

@@ -21,6 +21,8 @@ public enum Limits {
     public static let topicLengthMax = 255
     /// Tokens of a topic or filter: bounds every walk of the trie.
     public static let tokenCountMax = 16
+    /// A group's name: one token, which also fits into a topic beside others.
+    public static let groupLengthMax = 64
     /// A session's name, a bus's name, an implementation string: enough for a unit name.
     public static let nameLengthMax = 255
     /// A message for people in an error frame, which must fit before the welcome with its 30 bytes around it.
@@ -39,6 +41,14 @@ public enum Limits {
     public static let batchEventCountMax = 4096
     /// A batch of more than one event closes at this length.
     public static let batchLengthMax = 256 << 10
+    /// A batch on a topic that a group shares: short ones can be spread over its members. Not tuned.
+    public static let groupBatchLengthMax = 16 << 10
+    /// Events of a batch on a topic that a group shares. Not tuned.
+    public static let groupBatchEventCountMax = 64
+    /// A batch on a topic whose last value is kept, since it is kept whole.
+    public static let retainedBatchLengthMax = 4 << 10
+    /// The batch of a last will, which lies in the daemon as long as its session lives. Not tuned.
+    public static let willLengthMax = 64 << 10
     /// Columns of one batch.
     public static let columnsLengthMax = 16 << 10
     /// What a single event's batch may add to its payload: header, columns, tag, event record and all its headers.

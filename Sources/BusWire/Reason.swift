@@ -36,6 +36,9 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
     /// The peer closed the connection or is gone.
     public static let peerClosed = Reason(rawValue: 13)
 
+    /// The client said goodbye; in logs and advisories, never sent.
+    public static let goodbye = Reason(rawValue: 14)
+
     // A request. The connection stays.
     /// A topic against the rules.
     public static let badTopic = Reason(rawValue: 20)
@@ -68,6 +71,23 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
     /// The client asked for it.
     public static let unsubscribed = Reason(rawValue: 34)
 
+    /// A group's name against the rules.
+    public static let badGroup = Reason(rawValue: 35)
+    /// A group whose members agreed on something else.
+    public static let groupConflict = Reason(rawValue: 36)
+    /// Nobody is there who would answer.
+    public static let noResponders = Reason(rawValue: 37)
+    /// An answer that wasn't asked for, or a second one where one was.
+    public static let noReplyRight = Reason(rawValue: 38)
+    /// A last will over its limit.
+    public static let willTooLarge = Reason(rawValue: 39)
+    /// Who had the request is gone without an answer.
+    public static let responderGone = Reason(rawValue: 40)
+    /// Who made the request wants no answer any more.
+    public static let requestCancelled = Reason(rawValue: 41)
+    /// Nothing is known under this name.
+    public static let unknownName = Reason(rawValue: 42)
+
     // A gap.
     /// The subscription's queue was full and its oldest events were dropped.
     public static let queueFull = Reason(rawValue: 50)
@@ -79,6 +99,9 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
     public static let reconnected = Reason(rawValue: 53)
     /// A batch that its subscriber couldn't open.
     public static let unopenable = Reason(rawValue: 54)
+
+    /// A newer event of the topic took its place: the policy `latest`.
+    public static let superseded = Reason(rawValue: 55)
 
     private static let names: [Reason: String] = [
         .malformedFrame: "malformed-frame", .frameTooLong: "frame-too-long",
@@ -93,7 +116,10 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
         .quotaExceeded: "quota-exceeded", .unknownSubscription: "unknown-subscription",
         .subscriptionExists: "subscription-exists", .invalidCredit: "invalid-credit",
         .acknowledgedUnsent: "acknowledged-unsent", .notSupported: "not-supported",
-        .unsubscribed: "unsubscribed",
+        .unsubscribed: "unsubscribed", .goodbye: "goodbye", .badGroup: "bad-group",
+        .groupConflict: "group-conflict", .noResponders: "no-responders", .noReplyRight: "no-reply-right",
+        .willTooLarge: "will-too-large", .responderGone: "responder-gone",
+        .requestCancelled: "request-cancelled", .unknownName: "unknown-name", .superseded: "superseded",
         .queueFull: "queue-full", .stallTimedOut: "stall-timed-out", .busRestarted: "bus-restarted",
         .reconnected: "reconnected", .unopenable: "unopenable",
     ]

@@ -7,6 +7,8 @@ public enum NameFault: Error, Equatable, Sendable, CustomStringConvertible {
     case empty
     /// Longer than the limit.
     case tooLong(Int)
+    /// A group's name longer than its limit.
+    case groupTooLong(Int)
     /// More tokens than the limit.
     case tooManyTokens(Int)
     /// Begins or ends with a dot.
@@ -27,6 +29,7 @@ public enum NameFault: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .empty: "is empty"
         case .tooLong(let n): "has \(n) bytes, at most \(Limits.topicLengthMax) are allowed"
+        case .groupTooLong(let n): "has \(n) bytes, at most \(Limits.groupLengthMax) are allowed"
         case .tooManyTokens(let n): "has \(n) tokens, at most \(Limits.tokenCountMax) are allowed"
         case .edgeDot: "begins or ends with a dot (the shell may have taken a $… or >: put the name in single quotes)"
         case .emptyToken: "has two dots in a row"
