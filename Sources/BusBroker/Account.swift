@@ -1,6 +1,8 @@
 // What one user holds in the daemon. Everything held is charged to somebody and every charge is given back; a test
 // closes everything and finds all accounts empty.
 
+import BusWire
+
 /// Everything the daemon holds for one uid.
 final class Account {
     let uid: UInt32
@@ -9,24 +11,73 @@ final class Account {
     var topicCount = 0
     /// Bytes of batches queued for its subscriptions. A batch queued for several counts for each: who asks for it
     /// twice pays twice, and nobody's charge depends on what others do.
-    var queuedLength = 0
+    var queued: SharedQuota
+    /// Its subscriptions whose queues hold something, in no order.
+    private(set) var queues: [Subscription] = []
+    /// Where the search for a long queue goes on.
+    private var hand = 0
     /// Bytes of its publishes that wait for a stalled subscription.
     var parkedLength = 0
+    /// Bytes of last values and wills it left here.
+    var retainedLength = 0
+    /// Bytes the kernel may hold for its connections, as its runner says.
+    var kernelLength = 0
+    /// Events its members of groups hold.
+    var outstandingEvents: UInt64 = 0
+    /// Requests that wait for an answer.
+    var requestCount = 0
+    var publishing: RateLimit
+    var publishRate = RateMeter()
+    /// Groups with a member that gets nothing until somebody acknowledges.
+    var starved: [Subscription] = []
 
-    init(uid: UInt32) { self.uid = uid }
-
-    /// Whether nothing is held any more. Topics outlive their creators and don't count.
-    var isIdle: Bool {
-        connectionCount == 0 && subscriptionCount == 0 && queuedLength == 0 && parkedLength == 0
+    init(uid: UInt32, _ quotas: Quotas) {
+        self.uid = uid
+        queued = SharedQuota(limit: quotas.queuedLength, owner: uid)
+        publishing = RateLimit(perSecond: quotas.publishRate)
     }
-}
 
-/// A quota that is used up, in words.
-struct QuotaFault {
-    let quota: String
-    let used: Int
-    let limit: Int
-    let uid: UInt32
+    /// Whether nothing is held any more. Topics and last values outlive those who left them and don't count.
+    var isIdle: Bool {
+        connectionCount == 0 && subscriptionCount == 0 && queued.used == 0 && parkedLength == 0 && queues.isEmpty
+            && outstandingEvents == 0 && requestCount == 0
+    }
 
-    var message: String { "quota \(quota) of uid \(uid) is used up: \(used) of \(limit)" }
+    /// Whether it may be forgotten.
+    var isForgettable: Bool { isIdle && topicCount == 0 && retainedLength == 0 }
+
+    // MARK: Long queues
+
+    /// How many queues are looked at to find a long one: enough that those that hold little are never the ones that
+    /// pay, few enough that nobody waits for it. Not tuned.
+    private static let lookedAtCount = 8
+
+    /// Takes note that a queue holds something.
+    func enlist(_ subscription: Subscription) {
+        let queue = subscription.needQueue()
+        guard queue.place == nil else { return }
+        queue.place = queues.count
+        queues.append(subscription)
+    }
+
+    /// Takes note that a queue holds nothing any more.
+    func delist(_ subscription: Subscription) {
+        guard let place = subscription.queue?.place else { return }
+        subscription.queue?.place = nil
+        let last = queues.removeLast()
+        guard last !== subscription else { return }
+        queues[place] = last
+        last.queue?.place = place
+    }
+
+    /// A long queue of this user's, to be shortened: the longest of a few, and of `own`, which was to grow.
+    func longQueue(or own: Subscription) -> Subscription {
+        var longest = own
+        for _ in 0..<min(Account.lookedAtCount, queues.count) {
+            hand = hand + 1 < queues.count ? hand + 1 : 0
+            let candidate = queues[hand]
+            if candidate.queue?.length ?? 0 > longest.queue?.length ?? 0 { longest = candidate }
+        }
+        return longest
+    }
 }

@@ -10,28 +10,20 @@ extension Broker {
         var faults: [String] = []
         func expect(_ isTrue: Bool, _ fault: @autoclosure () -> String) { if !isTrue { faults.append(fault()) } }
 
-        let subscriptions = sessions.values.flatMap(\.subscriptions.values)
-        expect(filters.count == subscriptions.count, "\(filters.count) filters, \(subscriptions.count) subscriptions")
-        for subscription in subscriptions { auditQueue(of: subscription, expect) }
-        let queued = subscriptions.reduce(0) { $0 + $1.queue.length }
-        expect(totals.bytesQueued == queued, "\(totals.bytesQueued) bytes counted as queued, \(queued) are")
-        let events = subscriptions.reduce(0) { $0 + $1.queue.eventCount }
-        expect(totals.eventsQueued == events, "\(totals.eventsQueued) events counted as queued, \(events) are")
-        let stalled = subscriptions.count { $0.stall != .none }
-        expect(stalling.count == stalled, "\(stalling.count) subscriptions are listed as stalling, \(stalled) are")
-
+        for subscription in subscriptionsInUse { audit(subscription, expect) }
+        auditTotals(expect)
         for session in sessions.values { audit(session, expect) }
-        expect(parked.count == sessions.values.count { !$0.parked.isEmpty }, "the list of parked sessions is wrong")
-        expect(!mayResume || parked.isEmpty, "publishes may go on and none is taken up")
         for account in accounts.values { audit(account, expect) }
+        for topic in topics.values { audit(topic, expect) }
+        auditRequests(expect)
         return faults
     }
 
-    /// Whether nothing is held for anybody: everyone is gone and every charge was given back. Topics stay.
+    /// Whether nothing is held for anybody: everyone is gone and every charge was given back. Topics and last values stay.
     public var isIdle: Bool {
-        sessions.isEmpty && filters.count == 0 && filters.isEmpty && stalling.isEmpty && parked.isEmpty
-            && !unreceipted.contains { $0.isUnreceipted } && greetings.isEmpty && accounts.values.allSatisfy(\.isIdle)
-            && totals.eventsQueued == 0 && totals.bytesQueued == 0
+        sessions.isEmpty && filters.count == 0 && filters.isEmpty && groups.isEmpty && stalling.isEmpty && parked.isEmpty
+            && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted } && greetings.isEmpty
+            && accounts.values.allSatisfy(\.isIdle) && totals.eventsQueued == 0 && totals.bytesQueued == 0
     }
 
     /// How far a session's publishes are: the number of the last that was accepted or refused; nil when it is gone.
@@ -39,18 +31,73 @@ extension Broker {
 
     private typealias Expect = (Bool, @autoclosure () -> String) -> Void
 
-    private func auditQueue(of subscription: Subscription, _ expect: Expect) {
-        let name = "subscription \(subscription.number) of session \(subscription.session.id)"
-        let queue = subscription.queue
-        let length = queue.batches.reduce(0) { $0 + UInt64($1.bytes.count) }
-        let count = queue.batches.reduce(0) { $0 + UInt64($1.eventCount) }
-        expect(queue.length == length, "\(name): \(queue.length) bytes counted, \(length) queued")
-        expect(queue.eventCount == count, "\(name): \(queue.eventCount) events counted, \(count) queued")
-        expect(subscription.policy != .dropOldest || !queue.isOverfull, "\(name): its queue is over its bounds")
+    private var consumersInUse: [Consumer] { sessions.values.flatMap(\.consumers.values) }
+
+    private var subscriptionsInUse: [Subscription] {
+        var found: [UInt64: Subscription] = [:]
+        for consumer in consumersInUse { found[consumer.subscription.serial] = consumer.subscription }
+        return Array(found.values)
+    }
+
+    private func auditTotals(_ expect: Expect) {
+        let subscriptions = subscriptionsInUse
+        expect(filters.count == subscriptions.count, "\(filters.count) filters, \(subscriptions.count) subscriptions")
+        expect(groups.count == subscriptions.count { $0.isShared }, "\(groups.count) groups are listed")
+        let queued = subscriptions.reduce(0) { $0 + ($1.queue?.length ?? 0) }
+        expect(totals.bytesQueued == queued, "\(totals.bytesQueued) bytes counted as queued, \(queued) are")
+        let events = subscriptions.reduce(0) { $0 + ($1.queue?.eventCount ?? 0) }
+        expect(totals.eventsQueued == events, "\(totals.eventsQueued) events counted as queued, \(events) are")
+        let stalled = subscriptions.count { $0.stall != .none }
+        expect(stalling.count == stalled, "\(stalling.count) subscriptions are listed as stalling, \(stalled) are")
+        expect(parked.count == sessions.values.count { !$0.parked.isEmpty }, "the list of parked sessions is wrong")
+        expect(!mayResume || parked.isEmpty, "publishes may go on and none is taken up")
+        expect(unsettled.isEmpty, "a round ended and a group wasn't handed what waits")
+        expect(departures.isEmpty && arrivals.isEmpty, "a round ended and nobody was told who came and went")
+    }
+
+    private func audit(_ subscription: Subscription, _ expect: Expect) {
+        let name = "subscription \(subscription.filter) of session \(subscription.consumers.first?.session.id.rawValue ?? 0)"
+        expect(!subscription.isEnded && !subscription.consumers.isEmpty, "\(name): has ended, and somebody has it")
+        expect(subscription.consumers.first?.session.account === subscription.account, "\(name): charged to a stranger")
+        expect(subscription.isShared || subscription.consumers.count == 1, "\(name): shared, and no group")
         expect((stalling[subscription.serial] != nil) == (subscription.stall != .none), "\(name): stalls unlisted")
         expect(subscription.policy == .stall || subscription.stall == .none, "\(name): stalls without its policy")
-        let isReady = subscription.hasCredit && !queue.isEmpty
-        expect(!isReady || subscription.isWaiting, "\(name): could go on and isn't listed")
+        if let queue = subscription.queue { audit(queue, of: subscription, name, expect) }
+        for consumer in subscription.consumers { audit(consumer, name, expect) }
+    }
+
+    private func audit(_ queue: DeliveryQueue, of subscription: Subscription, _ name: String, _ expect: Expect) {
+        let portions = Array(queue.portions)
+        expect(queue.count == portions.count, "\(name): \(queue.count) portions counted, \(portions.count) queued")
+        let length = portions.reduce(0) { $0 + $1.length }
+        let count = portions.reduce(0) { $0 + $1.eventCount }
+        expect(queue.length == length, "\(name): \(queue.length) bytes counted, \(length) queued")
+        expect(queue.eventCount == count, "\(name): \(queue.eventCount) events counted, \(count) queued")
+        expect((queue.place != nil) == !queue.isEmpty, "\(name): not where its user's queues are listed")
+        expect(subscription.policy == .stall || !queue.isOverfull, "\(name): its queue is over its bounds")
+        if subscription.policy == .latest {
+            let topics = Set(portions.map { $0.batch.seal.topic.number })
+            expect(subscription.isShared || topics.count == portions.count, "\(name): keeps two events of a topic")
+        }
+    }
+
+    private func audit(_ consumer: Consumer, _ name: String, _ expect: Expect) {
+        let subscription = consumer.subscription
+        expect((consumer.holding != nil) == subscription.isShared, "\(name): holds something, and is no group")
+        if let holding = consumer.holding {
+            let held = holding.portions.reduce(0) { $0 + $1.portion.eventCount }
+            expect(holding.eventCount == held, "\(name): \(holding.eventCount) events counted as held, \(held) are")
+        }
+        if subscription.isShared {
+            let isActive = !subscription.isExclusive || subscription.consumers.first === consumer
+            let isAllowed = consumer.session.account.outstandingEvents < configuration.quotas.outstandingEvents
+            let isReady = isActive && isAllowed && consumer.hasCredit && subscription.hasQueued
+            expect(!isReady || !canWrite(consumer.session), "\(name): a member could be handed what waits")
+            expect(!isReady || consumer.isWaiting, "\(name): a member could go on and isn't listed")
+        } else {
+            let isReady = consumer.hasCredit && (subscription.hasQueued || consumer.backlog != nil)
+            expect(!isReady || consumer.isWaiting, "\(name): could go on and isn't listed")
+        }
     }
 
     private func audit(_ session: Session, _ expect: Expect) {
@@ -58,11 +105,14 @@ extension Broker {
         let parkedLength = session.parked.reduce(0) { $0 + $1.publish.frameLength }
         expect(session.parkedLength == parkedLength, "\(name): its parked bytes are counted wrong")
         expect(session.untoldLength >= parkedLength, "\(name): what is parked doesn't count against its window")
-        expect(session.waiting.allSatisfy(\.isWaiting), "\(name): lists a subscription that doesn't wait")
+        expect(session.waiting.allSatisfy(\.isWaiting), "\(name): lists a consumer that doesn't wait")
         expect(session.seals.values.allSatisfy { topics[$0.topic.name] === $0.topic }, "\(name): seal of a lost topic")
         let isOver = session.phase == .closing || session.phase == .leaving
-        expect(!isOver || session.subscriptions.isEmpty, "\(name): still subscribes, and was closed")
+        expect(!isOver || session.consumers.isEmpty, "\(name): still subscribes, and was closed")
+        expect(!isOver || session.will == nil, "\(name): still has a will, and was closed")
         expect(session.phase != .closing || session.parked.isEmpty, "\(name): still publishes, and was closed")
+        expect(session.phase != .closing || session.requests.isEmpty, "\(name): still asks, and was closed")
+        expect(session.phase != .closing || session.rights.isEmpty, "\(name): may still answer, and was closed")
         expect(session.phase != .leaving || !session.parked.isEmpty, "\(name): stays, and nothing of it waits")
         expect(!session.isPatient || session.phase != .closing, "\(name): waits for word, and was closed")
         expect(session.announced.count <= configuration.announcedCountMax, "\(name): too many seals announced")
@@ -71,14 +121,54 @@ extension Broker {
     private func audit(_ account: Account, _ expect: Expect) {
         let name = "uid \(account.uid)"
         let own = sessions.values.filter { $0.account === account }
-        let subscriptions = own.flatMap(\.subscriptions.values)
+        let consumers = own.flatMap(\.consumers.values)
         expect(account.connectionCount == own.count, "\(name): its connections are counted wrong")
-        expect(account.subscriptionCount == subscriptions.count, "\(name): its subscriptions are counted wrong")
-        let queued = subscriptions.reduce(0) { $0 + Int($1.queue.length) }
-        expect(account.queuedLength == queued, "\(name): charged \(account.queuedLength) queued bytes, has \(queued)")
+        expect(account.subscriptionCount == consumers.count, "\(name): its subscriptions are counted wrong")
+        let queues = subscriptionsInUse.filter { $0.account === account }
+        let queued = queues.reduce(0) { $0 + Int($1.queue?.length ?? 0) }
+        let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.length ?? 0) }
+        expect(account.queued.used == queued + backlogs, "\(name): charged \(account.queued.used), has \(queued)")
+        expect(account.queued.used <= account.queued.limit, "\(name): queues more than its quota")
+        expect(account.queues.count == queues.count { $0.hasQueued }, "\(name): its queues are listed wrong")
         let parked = own.reduce(0) { $0 + $1.parkedLength }
         expect(account.parkedLength == parked, "\(name): charged \(account.parkedLength) parked bytes, has \(parked)")
         let created = topics.values.count { $0.account === account }
         expect(account.topicCount == created, "\(name): charged for \(account.topicCount) topics, made \(created)")
+        let held = consumers.reduce(0) { $0 + $1.outstanding }
+        expect(account.outstandingEvents == held, "\(name): \(account.outstandingEvents) outstanding, holds \(held)")
+        let requests = own.reduce(0) { $0 + $1.requests.count }
+        expect(account.requestCount == requests, "\(name): \(account.requestCount) requests counted, has \(requests)")
+        let values = topics.values.compactMap(\.retained).filter { $0.account === account }.reduce(0) { $0 + $1.length }
+        let wills = own.reduce(0) { $0 + ($1.will?.length ?? 0) }
+        expect(account.retainedLength == values + wills, "\(name): charged \(account.retainedLength) retained bytes")
+    }
+
+    private func audit(_ topic: TopicState, _ expect: Expect) {
+        let name = "topic \(topic.name)"
+        let seals = sessions.values.reduce(0) { sum, session in
+            sum + session.seals.values.count { $0.topic === topic } + (session.will?.seal.topic === topic ? 1 : 0)
+        }
+        let own = ownTopics[topic.name] == nil ? 0 : 1
+        expect(topic.sealCount == seals + own, "\(name): \(topic.sealCount) seals counted, \(seals + own) are open")
+        expect((retaining[topic.number] != nil) == (topic.retained != nil), "\(name): its last value is listed wrong")
+        expect(!topic.isIdle || topic.isListedIdle || topic.name.isReply, "\(name): idle, and will never be forgotten")
+    }
+
+    /// Every right has its request and the other way round.
+    private func auditRequests(_ expect: Expect) {
+        for session in sessions.values {
+            for request in session.requests.values {
+                let name = "request \(request.correlation) of session \(session.id)"
+                expect(!request.isOver, "\(name): nobody will answer, and it is open")
+                for id in request.responders {
+                    let right = sessions[id]?.rights.request(request.correlation, of: session.id)
+                    expect(right === request, "\(name): session \(id) had it and may not answer")
+                }
+            }
+            for request in session.rights.requests {
+                let isOpen = request.requester.requests[request.correlation] === request
+                expect(isOpen && request.responders.contains(session.id), "session \(session.id): a right to nothing")
+            }
+        }
     }
 }

@@ -5,90 +5,75 @@
 
 import BusWire
 import DequeModule
+import OrderedCollections
 
 extension Broker {
-    func fanOut(_ batch: AcceptedBatch, to route: [Subscription], at now: Moment) {
-        var kept: AcceptedBatch?
-        for subscription in route {
-            if subscription.queue.isEmpty, subscription.hasCredit, canWrite(subscription.session) {
-                tellMissed(subscription)
-                deliver(batch, to: subscription)
+    func fanOut(_ portion: Portion, to route: [Subscription]) {
+        var kept: Portion?
+        for subscription in route where !subscription.isEnded {
+            if !subscription.isShared, !subscription.hasQueued, let consumer = subscription.consumers.first,
+                consumer.backlog == nil, consumer.hasCredit, canWrite(consumer.session)
+            {
+                deliver(portion, to: consumer)
                 continue
             }
             // What outlives its round leaves the storage it was received in, once for all queues.
-            let waiting =
-                kept
-                ?? AcceptedBatch(
-                    seal: batch.seal, bytes: batch.bytes.compacted(), firstSequence: batch.firstSequence,
-                    eventCount: batch.eventCount, time: batch.time)
+            let waiting = kept ?? Portion(portion.batch.compacted, portion.selection)
             kept = waiting
-            enqueue(waiting, to: subscription, at: now)
+            enqueue(waiting, to: subscription)
         }
     }
 
-    private func canWrite(_ session: Session) -> Bool {
+    func canWrite(_ session: Session) -> Bool {
         !session.isBlocked && session.roundLength < configuration.roundLengthMax
             && session.roundCount < configuration.roundCountMax && session.phase == .open
     }
 
-    private func enqueue(_ batch: AcceptedBatch, to subscription: Subscription, at now: Moment) {
-        let account = subscription.session.account
-        subscription.queue.append(batch)
-        account.queuedLength += batch.bytes.count
-        totals.eventsQueued += UInt64(batch.eventCount)
-        totals.bytesQueued += UInt64(batch.bytes.count)
-        if subscription.policy == .stall, subscription.queue.isFull { beginStall(subscription, at: now) }
-        makeRoom(subscription)
-        enlist(subscription)
-    }
-
-    /// Takes a subscription that lacks nothing but room on its connection among those that go on when it drains. One
+    /// Takes a consumer that lacks nothing but room on its connection among those that go on when it drains. One
     /// without credit isn't among them: its next credit takes it up, and a drained connection never walks past it.
-    private func enlist(_ subscription: Subscription) {
-        guard !subscription.isWaiting, subscription.hasCredit, !subscription.queue.isEmpty else { return }
-        subscription.isWaiting = true
-        subscription.session.waiting.append(subscription)
-    }
-
-    /// Drops the oldest until the queue is within its bounds and its user within its own.
-    private func makeRoom(_ subscription: Subscription) {
-        let account = subscription.session.account
-        let mayDrop = subscription.policy == .dropOldest || subscription.stall == .timedOut
-        let reason: Reason = subscription.policy == .stall ? .stallTimedOut : .queueFull
-        while (mayDrop && subscription.queue.isOverfull) || account.queuedLength > configuration.queuedLengthMax {
-            guard let dropped = subscription.queue.dropFirst(reason) else { break }
-            returnCharge(dropped, subscription)
-            subscription.missedCount += UInt64(dropped.eventCount)
-            totals.eventsMissed += UInt64(dropped.eventCount)
+    func enlist(_ consumer: Consumer) {
+        guard !consumer.isWaiting, consumer.hasCredit, consumer.backlog != nil || consumer.subscription.hasQueued else {
+            return
         }
+        consumer.isWaiting = true
+        consumer.session.waiting.append(consumer)
     }
 
-    private func returnCharge(_ batch: AcceptedBatch, _ subscription: Subscription) {
-        subscription.session.account.queuedLength -= batch.bytes.count
-        totals.eventsQueued -= UInt64(batch.eventCount)
-        totals.bytesQueued -= UInt64(batch.bytes.count)
-    }
-
-    private func deliver(_ batch: AcceptedBatch, to subscription: Subscription) {
-        let session = subscription.session
+    /// Hands a portion to a consumer: what it missed before, whose seal it is, and the batch.
+    func deliver(_ whole: Portion, to consumer: Consumer, isStored: Bool = false) {
+        tellMissed(consumer)
+        guard let portion = claim(whole, for: consumer) else { return }
+        let (session, batch) = (consumer.session, portion.batch)
         // It is written to anyway: what it publishes is told along.
         if session.isPatient { tellAtRoundEnd(session) }
         introduce(batch.seal, to: session)
-        subscription.lastDelivery += 1
-        subscription.sentEvents += UInt64(batch.eventCount)
-        subscription.sentBytes += UInt64(batch.bytes.count)
+        consumer.lastDelivery += 1
+        consumer.sentEvents += portion.eventCount
+        consumer.sentBytes += portion.length
         session.roundLength += batch.bytes.count
         session.roundCount += 1
+        session.counters.eventsDelivered += portion.eventCount
+        session.counters.bytesDelivered += portion.length
+        session.counters.deliverRate.note(portion.eventCount, at: now.monotonic)
         totals.batchesDelivered += 1
-        totals.eventsDelivered += UInt64(batch.eventCount)
-        totals.bytesDelivered += UInt64(batch.bytes.count)
+        totals.eventsDelivered += portion.eventCount
+        totals.bytesDelivered += portion.length
+        if let holding = consumer.holding {
+            // In storage of its own already: what a group gets has waited in its queue.
+            holding.append(portion, delivery: consumer.lastDelivery)
+            session.account.outstandingEvents += portion.eventCount
+        }
+        let isAnswerable = batch.requests != nil && consumer.subscription.responds
         emit(
             .send(
                 session.id,
                 .deliver(
                     Deliver(
-                        subscription: subscription.number, delivery: subscription.lastDelivery,
-                        firstSequence: batch.firstSequence, time: batch.time, batch: batch.bytes))))
+                        subscription: consumer.number, attempt: portion.attempt, delivery: consumer.lastDelivery,
+                        firstSequence: batch.firstSequence, time: batch.time, isStored: isStored,
+                        hasMore: batch.hasMore, isAnswerable: isAnswerable,
+                        selection: portion.selection.isAll ? .empty : SharedBytes(portion.selection.bytes),
+                        batch: batch.bytes))))
     }
 
     /// Tells a session whose seal a number is and grants the topic's secret, before it gets the first batch of either.
@@ -104,7 +89,7 @@ extension Broker {
         let announcement = Announcement(
             seal: seal.number, epoch: seal.epoch, uid: seal.publisher.uid, gid: seal.publisher.gid, salt: seal.salt,
             keyCheck: seal.keyCheck, topic: seal.topic.name.bytes, publisher: seal.publisherName,
-            forgetsEarlier: forgetsEarlier)
+            topicIncarnation: UInt64(seal.topic.number), forgetsEarlier: forgetsEarlier)
         emit(.send(session.id, .announce(announcement)))
         session.announced.insert(seal.number)
         if session.granted.insert(GrantKey(topic: seal.topic.number, epoch: seal.epoch)).inserted {
@@ -112,42 +97,64 @@ extension Broker {
         }
     }
 
-    func drained(_ id: SessionID, at now: Moment) {
+    func drained(_ id: SessionID) {
         guard let session = sessions[id] else { return }
         session.isBlocked = false
         if session.isUnreceipted { mayTell = true }
         session.roundLength = 0
         session.roundCount = 0
         session.unreadCount = 0
-        // Each waiting subscription once; one that still can go on stands behind the others then. Some have lost
-        // their queue since they were enlisted, and there is nothing to do.
+        // Each waiting consumer once; one that still can go on stands behind the others then. Some have lost their
+        // queue since they were enlisted, and there is nothing to do.
         for _ in 0..<session.waiting.count {
-            guard canWrite(session), let subscription = session.waiting.popFirst() else { break }
-            subscription.isWaiting = false
-            pump(subscription, at: now)
+            guard canWrite(session), let consumer = session.waiting.popFirst() else { break }
+            consumer.isWaiting = false
+            if consumer.subscription.isShared { unsettle(consumer.subscription) } else { pump(consumer) }
         }
     }
 
-    /// Delivers from a subscription's queue while its credit and its session's round allow.
-    func pump(_ subscription: Subscription, at now: Moment) {
-        let session = subscription.session
-        while subscription.hasCredit, canWrite(session), !subscription.queue.isEmpty {
-            tellMissed(subscription)
-            guard let batch = subscription.queue.popFirst() else { break }
-            returnCharge(batch, subscription)
-            deliver(batch, to: subscription)
+    /// Delivers what waits for a consumer of its own while its credit and its session's round allow: first the last
+    /// values it asked for, then what was accepted since.
+    func pump(_ consumer: Consumer) {
+        let (session, subscription) = (consumer.session, consumer.subscription)
+        pumpBacklog(consumer)
+        guard let queue = subscription.queue else { return enlist(consumer) }
+        if consumer.backlog == nil {
+            while consumer.hasCredit, canWrite(session), let portion = queue.popFirst() {
+                returnCharge(portion, subscription)
+                deliver(portion, to: consumer)
+            }
         }
-        if subscription.stall != .none, subscription.queue.isRelaxed { endStall(subscription) }
-        enlist(subscription)
+        if queue.isEmpty { subscription.account.delist(subscription) }
+        if subscription.stall != .none, queue.isRelaxed { endStall(subscription) }
+        enlist(consumer)
     }
 
-    /// Tells what was dropped in front of the next delivery.
-    func tellMissed(_ subscription: Subscription) {
-        for (key, missed) in subscription.queue.takeMissed() {
+    /// Delivers last values, then the marker.
+    private func pumpBacklog(_ consumer: Consumer) {
+        guard let backlog = consumer.backlog else { return }
+        let account = consumer.session.account
+        while consumer.hasCredit, canWrite(consumer.session), let portion = backlog.popFirst() {
+            account.queued.giveBack(Int(portion.length), from: account.uid)
+            deliver(portion, to: consumer, isStored: true)
+        }
+        guard backlog.portions.isEmpty else { return }
+        consumer.backlog = nil
+        emit(.send(consumer.session.id, .caughtUp(CaughtUp(subscription: consumer.number, count: backlog.told))))
+    }
+
+    /// Tells what was lost in front of the next delivery.
+    func tellMissed(_ consumer: Consumer) {
+        guard let queue = consumer.subscription.queue, queue.hasMissedInFront else { return }
+        tell(queue.takeMissed(), to: consumer)
+    }
+
+    func tell(_ missed: MissedEvents, to consumer: Consumer) {
+        for (key, missed) in missed.entries {
             let gap = Gap(
-                subscription: subscription.number, reason: key.reason, count: missed.count,
+                subscription: consumer.number, reason: key.reason, count: missed.count,
                 firstSequence: missed.firstSequence, lastSequence: missed.lastSequence, topic: key.topic?.bytes ?? [])
-            emit(.send(subscription.session.id, .gap(gap)))
+            emit(.send(consumer.session.id, .gap(gap)))
         }
     }
 }

@@ -1,4 +1,7 @@
-// What a broker tells about itself.
+// What a broker tells about itself: totals, and pages of rows about sessions, topics, subscriptions and users.
+//
+// The first page takes a snapshot of what there is, in order; the others go on in it. So a listing shows each thing once
+// however much comes and goes meanwhile, and no round has more to do than a page.
 
 import BusWire
 
@@ -14,41 +17,124 @@ struct Totals {
     var bytesDelivered: UInt64 = 0
     var eventsMissed: UInt64 = 0
     var publishesStalled: UInt64 = 0
+    var requestsMade: UInt64 = 0
+    var requestsCancelled: UInt64 = 0
+    var answersGiven: UInt64 = 0
+    var willsPublished: UInt64 = 0
+    var topicsForgotten: UInt64 = 0
+    var circuitsOpened: UInt64 = 0
     /// Held now.
     var eventsQueued: UInt64 = 0
     var bytesQueued: UInt64 = 0
 }
 
-extension Broker {
-    func inspect(_ question: Inspect, _ session: Session) {
-        guard question.kind == .status else {
-            let message = "nothing is known about questions of kind \(question.kind.rawValue)"
-            return refuse(session, .inspect, request: UInt64(question.request), .notSupported, message)
+/// What there was when somebody began to read a listing.
+struct InspectionSnapshot {
+    /// The things, each by what finds it again.
+    enum Things {
+        case sessions([SessionID])
+        case topics([Topic])
+        case consumers([(session: SessionID, number: UInt32)])
+        case users([UInt32])
+
+        var count: Int {
+            switch self {
+            case .sessions(let all): all.count
+            case .topics(let all): all.count
+            case .consumers(let all): all.count
+            case .users(let all): all.count
+            }
         }
-        answer(session, .inspected(Inspected(request: question.request, rows: [status])))
     }
 
-    /// The daemon as a whole. Names are part of the protocol: they may be added to, never changed.
-    private var status: [InspectedValue] {
-        [
-            InspectedValue("incarnation", incarnation.description),
-            InspectedValue("sessions", UInt64(sessions.values.count { $0.phase == .open })),
-            InspectedValue("subscriptions", UInt64(filters.count)),
-            InspectedValue("topics", UInt64(topics.count)),
-            InspectedValue("events_published", totals.eventsAccepted),
-            InspectedValue("events_delivered", totals.eventsDelivered),
-            InspectedValue("events_missed", totals.eventsMissed),
-            InspectedValue("events_queued", totals.eventsQueued),
-            InspectedValue("bytes_published", totals.bytesAccepted),
-            InspectedValue("bytes_delivered", totals.bytesDelivered),
-            InspectedValue("bytes_queued", totals.bytesQueued),
-            InspectedValue("bytes_parked", UInt64(accounts.values.reduce(0) { $0 + $1.parkedLength })),
-            InspectedValue("batches_published", totals.batchesAccepted),
-            InspectedValue("batches_delivered", totals.batchesDelivered),
-            InspectedValue("publishes_stalled", totals.publishesStalled),
-            InspectedValue("requests_refused", totals.requestsRefused),
-            InspectedValue("sessions_opened", totals.sessionsOpened),
-            InspectedValue("stalling_subscriptions", UInt64(stalling.count)),
-        ]
+    let kind: InspectionKind
+    let things: Things
+}
+
+extension Broker {
+    func inspect(_ question: Inspect, _ session: Session) {
+        do throws(InspectionFault) {
+            let (rows, after) = try rows(for: question, session)
+            answer(session, .inspected(Inspected(request: question.request, rows: rows, after: after)))
+        } catch {
+            refuse(session, .inspect, request: UInt64(question.request), error.reason, error.message)
+        }
     }
+
+    private func rows(
+        for question: Inspect, _ session: Session
+    ) throws(InspectionFault) -> ([[InspectedValue]], UInt64) {
+        if question.kind == .status { return ([status], 0) }
+        guard question.key.isEmpty else { return ([try row(question.kind, key: question.key)], 0) }
+        if question.after == 0 { session.snapshot = try snapshot(question.kind) }
+        guard let snapshot = session.snapshot, snapshot.kind == question.kind, question.after <= snapshot.things.count
+        else {
+            throw InspectionFault(reason: .unknownName, message: "there is no page after \(question.after): begin anew")
+        }
+        let start = Int(question.after)
+        let end = min(start + configuration.pageRowCountMax, snapshot.things.count)
+        let rows = rows(of: snapshot.things, start..<end)
+        guard end < snapshot.things.count else {
+            session.snapshot = nil
+            return (rows, 0)
+        }
+        return (rows, UInt64(end))
+    }
+
+    private func snapshot(_ kind: InspectionKind) throws(InspectionFault) -> InspectionSnapshot {
+        let things: InspectionSnapshot.Things
+        switch kind {
+        case .sessions: things = .sessions(sessions.keys.sorted { $0.rawValue < $1.rawValue })
+        case .topics: things = .topics(topics.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) })
+        case .subscriptions:
+            let all = sessions.values.flatMap { session in session.consumers.keys.map { (session.id, $0) } }
+            things = .consumers(
+                all.sorted { ($0.0.rawValue, $0.1) < ($1.0.rawValue, $1.1) }.map { (session: $0.0, number: $0.1) })
+        case .users: things = .users(accounts.keys.sorted())
+        default:
+            let message = "nothing is known about questions of kind \(kind.rawValue)"
+            throw InspectionFault(reason: .notSupported, message: message)
+        }
+        return InspectionSnapshot(kind: kind, things: things)
+    }
+
+    /// Rows of what is still there.
+    private func rows(of things: InspectionSnapshot.Things, _ range: Range<Int>) -> [[InspectedValue]] {
+        switch things {
+        case .sessions(let ids):
+            ids[range].compactMap { sessions[$0] }.filter { $0.phase == .open || $0.phase == .leaving }.map { row(of: $0) }
+        case .topics(let names): names[range].compactMap { topics[$0] }.map(row)
+        case .consumers(let keys): keys[range].compactMap { sessions[$0.session]?.consumers[$0.number] }.map(row)
+        case .users(let uids): uids[range].compactMap { accounts[$0] }.map(row)
+        }
+    }
+
+    /// The one thing that a key names.
+    private func row(_ kind: InspectionKind, key: String) throws(InspectionFault) -> [InspectedValue] {
+        switch kind {
+        case .sessions:
+            if let session = UInt64(key).flatMap({ sessions[SessionID($0)] }) { return row(of: session, isWhole: true) }
+        case .topics:
+            if let topic = (try? Topic(key)).flatMap({ topics[$0] }) { return row(topic) }
+        case .subscriptions:
+            let parts = key.split(separator: "/", omittingEmptySubsequences: false)
+            if parts.count == 2, let id = UInt64(parts[0]), let number = UInt32(parts[1]),
+                let consumer = sessions[SessionID(id)]?.consumers[number]
+            {
+                return row(consumer)
+            }
+        case .users:
+            if let account = UInt32(key).flatMap({ accounts[$0] }) { return row(account) }
+        default:
+            let message = "nothing is known about questions of kind \(kind.rawValue)"
+            throw InspectionFault(reason: .notSupported, message: message)
+        }
+        throw InspectionFault(reason: .unknownName, message: "there is no \(kind.noun) \(key)")
+    }
+}
+
+/// Why a question has no answer.
+private struct InspectionFault: Error {
+    let reason: Reason
+    let message: String
 }

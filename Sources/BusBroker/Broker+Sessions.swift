@@ -1,12 +1,12 @@
-// Sessions come and go: admission, the frames each may send, shutting down.
+// Sessions come and go: admission, the frames each may send, what is given back at the end.
 
 import BusWire
 import DequeModule
 
 extension Broker {
-    func connect(_ id: SessionID, _ peer: PeerIdentity, at now: Moment) {
+    func connect(_ id: SessionID, _ peer: PeerIdentity) {
         let account = account(of: peer.uid)
-        let session = Session(id: id, peer: peer, account: account)
+        let session = Session(id: id, peer: peer, account: account, connectedAt: now.wall)
         sessions[id] = session
         account.connectionCount += 1
         guard draining == nil else {
@@ -15,9 +15,9 @@ extension Broker {
         guard configuration.admittedUIDs.contains(peer.uid) else {
             return close(session, .denied, "uid \(peer.uid) may not use this bus: only its own user and root may")
         }
-        guard account.connectionCount <= configuration.connectionCountMax else {
+        guard account.connectionCount <= configuration.quotas.connections else {
             let fault = QuotaFault(
-                quota: "connections", used: account.connectionCount - 1, limit: configuration.connectionCountMax,
+                quota: "connections", used: account.connectionCount - 1, limit: configuration.quotas.connections,
                 uid: peer.uid)
             return close(session, .quotaExceeded, fault.message)
         }
@@ -29,6 +29,7 @@ extension Broker {
         session.phase = .open
         session.name = name
         totals.sessionsOpened += 1
+        if configuration.announcesSessions { arrivals.append(.sessionOpened(id, session.peer, name: name)) }
         forgetGreetings()
     }
 
@@ -37,16 +38,19 @@ extension Broker {
         while let first = greetings.first, sessions[first.session]?.phase != .greeting { greetings.removeFirst() }
     }
 
-    func receive(_ frame: Frame, from id: SessionID, at now: Moment) {
+    func receive(_ frame: Frame, from id: SessionID) {
         guard let session = sessions[id], session.phase == .open else { return }
         switch frame {
-        case .publish(let publish): receive(publish, from: session, at: now)
-        case .credit(let credit): grantCredit(credit, session, at: now)
+        case .publish(let publish): receive(publish, from: session)
+        case .credit(let credit): grantCredit(credit, session)
         case .acknowledge(let acknowledge): self.acknowledge(acknowledge, session)
         case .openSeal(let open): openSeal(open, session)
         case .closeSeal(let seal): closeSeal(seal, session)
         case .subscribe(let subscribe): self.subscribe(subscribe, session)
-        case .unsubscribe(let subscription): unsubscribe(subscription, session, at: now)
+        case .unsubscribe(let subscription): unsubscribe(subscription, session)
+        case .cancelRequest(let correlation): cancelRequest(correlation, of: session)
+        case .will(let will): setWill(will, session)
+        case .circuit(let circuit): noteCircuit(circuit, session)
         case .inspect(let question): inspect(question, session)
         case .sync: sync(session)
         case .goodbye: leave(session)
@@ -56,9 +60,10 @@ extension Broker {
 
     /// A peer that says goodbye gets its receipts, then the end of the connection. What it subscribed to ends now.
     private func leave(_ session: Session) {
-        guard !session.parked.isEmpty else { return end(session, .peerClosed, "goodbye") }
+        dropWill(session)
+        guard !session.parked.isEmpty else { return end(session, .goodbye, "goodbye") }
         session.phase = .leaving
-        dropSubscriptions(session)
+        dropConsumers(session)
     }
 
     func refuse(_ id: SessionID, _ error: WireError) {
@@ -78,19 +83,30 @@ extension Broker {
     /// its connection closes, it neither matches, queues nor stalls.
     func end(_ session: Session, _ reason: Reason, _ message: String) {
         tellReceipts(to: session)
-        session.phase = .closing
-        release(session)
+        release(session, reason)
         emit(.close(session.id, reason, message: message))
     }
 
-    private func release(_ session: Session) {
-        dropSubscriptions(session)
+    /// Gives back everything a session holds and notes what is to be said of its going.
+    private func release(_ session: Session, _ reason: Reason) {
+        guard session.phase != .closing else { return }
+        let wasOpen = session.phase != .greeting
+        session.phase = .closing
+        if wasOpen { depart(session, reason) }
+        dropConsumers(session)
+        dropRights(of: session)
+        dropRequests(of: session)
+        for seal in session.seals.values { release(seal, session) }
         session.seals = [:]
         session.recentSeal = nil
         session.announced = []
         session.granted = []
         session.receipts = []
         session.isUnreceipted = false
+        session.isPatient = false
+        session.snapshot = nil
+        session.openCircuits = []
+        forgetReplyTopic(of: session)
         guard !session.parked.isEmpty else { return }
         session.account.parkedLength -= session.parkedLength
         session.parked = []
@@ -98,10 +114,11 @@ extension Broker {
         parked.removeAll { $0 === session }
     }
 
-    private func dropSubscriptions(_ session: Session) {
-        for subscription in session.subscriptions.values { discard(subscription) }
-        session.subscriptions = [:]
+    private func dropConsumers(_ session: Session) {
+        let consumers = session.consumers.values.sorted { $0.number < $1.number }
+        session.consumers = [:]
         session.waiting = []
+        for consumer in consumers { detach(consumer) }
     }
 
     /// Answers a request. A peer that asks and asks without reading is closed.
@@ -125,60 +142,22 @@ extension Broker {
     /// A session is gone. Whom it held back goes on at the end of the round.
     func disconnect(_ id: SessionID) {
         guard let session = sessions.removeValue(forKey: id) else { return }
-        session.phase = .closing
-        release(session)
+        release(session, .peerClosed)
         forgetGreetings()
         session.account.connectionCount -= 1
-        if session.account.isIdle, session.account.topicCount == 0 { accounts[session.account.uid] = nil }
+        forget(session.account)
     }
 
     func account(of uid: UInt32) -> Account {
         if let account = accounts[uid] { return account }
-        let account = Account(uid: uid)
+        let account = Account(uid: uid, configuration.quotas)
         accounts[uid] = account
         return account
     }
-}
 
-/// A shutdown under way.
-struct Drain {
-    /// When the rest is given up on.
-    let deadline: Moment.Nanoseconds
-    /// Whether everyone was told goodbye.
-    var isClosing = false
-    /// Whether the end was told.
-    var isStopped = false
-}
-
-extension Broker {
-    /// Begins to go down: nothing new is accepted, what is queued is still delivered, for a bounded time.
-    func beginDrain(at now: Moment) {
-        guard draining == nil else { return }
-        draining = Drain(deadline: now.monotonic + configuration.drainTimeout)
-    }
-
-    /// Says goodbye to everyone as soon as nothing is queued or the time is over.
-    func finishDrain(at now: Moment) {
-        guard let drain = draining else { return }
-        if !drain.isClosing { closeAll(drain, at: now) }
-        guard draining?.isClosing == true, !drain.isStopped, sessions.isEmpty else { return }
-        draining?.isStopped = true
-        emit(.stopped)
-    }
-
-    private func closeAll(_ drain: Drain, at now: Moment) {
-        let isDelivered = sessions.values.allSatisfy { session in
-            session.subscriptions.values.allSatisfy { $0.queue.isEmpty || !$0.hasCredit }
-        }
-        guard isDelivered || drain.deadline <= now.monotonic else { return }
-        draining?.isClosing = true
-        for session in sessions.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) where session.phase != .closing {
-            tellReceipts(to: session)
-            if session.phase == .open {
-                let message = "the daemon is going down"
-                emit(.send(session.id, .closing(reason: .shuttingDown, message: message)))
-            }
-            end(session, .shuttingDown, "shutdown")
-        }
+    /// Forgets an account that holds nothing any more.
+    func forget(_ account: Account) {
+        guard account.isForgettable, accounts[account.uid] === account else { return }
+        accounts[account.uid] = nil
     }
 }

@@ -11,7 +11,7 @@ extension Broker {
     func isStalled(_ topic: TopicState) -> Bool {
         // Nearly always nobody stalls anybody, and the route needn't be looked at.
         guard !stalling.isEmpty else { return false }
-        return topic.route(through: filters).contains { $0.stallDeadline != nil }
+        return topic.route(through: filters).subscriptions.contains { $0.stallDeadline != nil }
     }
 
     func park(_ publish: Publish, _ session: Session) {
@@ -26,11 +26,11 @@ extension Broker {
         totals.publishesStalled += 1
     }
 
-    func beginStall(_ subscription: Subscription, at now: Moment) {
+    func beginStall(_ subscription: Subscription) {
         guard subscription.stall == .none else { return }
         // No time at all is over before it begins.
-        let isOver = subscription.stallTime == 0
-        subscription.stall = isOver ? .timedOut : .until(now.monotonic + subscription.stallTime)
+        let time = UInt64(subscription.stallMilliseconds) * 1_000_000
+        subscription.stall = time == 0 ? .timedOut : .until(now.monotonic + time)
         stalling[subscription.serial] = subscription
     }
 
@@ -43,7 +43,7 @@ extension Broker {
     }
 
     /// Publishers have waited long enough: from now on the oldest make room.
-    func expireStalls(at now: Moment) {
+    func expireStalls() {
         for subscription in stalling.values where (subscription.stallDeadline ?? .max) <= now.monotonic {
             subscription.stall = .timedOut
             mayResume = true
@@ -51,24 +51,24 @@ extension Broker {
     }
 
     /// Takes up parked publishes, in the order in which their sessions began to wait, as far as they may go on.
-    func resumeParked(at now: Moment) {
+    func resumeParked() {
         // Once more where a session that was ended on the way held back others. Each turn ends a stall or a session.
         while mayResume {
             mayResume = false
-            for session in parked { resume(session, at: now) }
+            for session in parked { resume(session) }
             parked.removeAll { $0.parked.isEmpty }
         }
     }
 
-    private func resume(_ session: Session, at now: Moment) {
+    private func resume(_ session: Session) {
         while let next = session.parked.first {
-            guard accept(next.publish, sealedBy: next.seal, from: session, at: now) else { return }
+            guard accept(next.publish, sealedBy: next.seal, from: session) else { return }
             // Refusing it can end a session that doesn't read, which gives back all it has parked.
             guard !session.parked.isEmpty else { return }
             session.parked.removeFirst()
             session.parkedLength -= next.publish.frameLength
             session.account.parkedLength -= next.publish.frameLength
         }
-        if session.phase == .leaving { end(session, .peerClosed, "goodbye") }
+        if session.phase == .leaving { end(session, .goodbye, "goodbye") }
     }
 }

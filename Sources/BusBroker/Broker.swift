@@ -3,11 +3,12 @@
 //
 // The contract: `handle(_:at:)` for everything that happens, `endRound(at:)` when a round of inputs is over, then
 // drain `nextEffect()` and carry the effects out in their order; call again at `nextDeadline`. Effects are facts to
-// carry out, never questions. A round is whatever the runner read together: receipts and what they allow leave at
-// its end, so that their cost is per round and not per event.
+// carry out, never questions. A round is whatever the runner read together: receipts, what groups are handed, and what
+// is said of sessions that are gone leave at its end, so that their cost is per round and not per event.
 //
-// One broker lives on one reactor, hence no synchronisation. Its files: sessions and admission, seals and
-// publishing, subscriptions, delivery, stalling, inspection.
+// One broker lives on one reactor, hence no synchronisation. Its files, an idea each: sessions, seals and publishing,
+// subscriptions, groups, delivery, overflow, stalling, requests, last values, wills and what the daemon itself tells,
+// forgetting, inspection.
 
 public import BusWire
 import DequeModule
@@ -16,17 +17,32 @@ import DequeModule
 public final class Broker {
     let configuration: BrokerConfiguration
     let incarnation: BusUUID
+    /// The time of the input or round under way.
+    private(set) var now = Moment(monotonic: 0, wall: 0)
 
     var sessions: [SessionID: Session] = [:]
     var accounts: [UInt32: Account] = [:]
     var topics: [Topic: TopicState] = [:]
     let filters = FilterTrie()
+    var groups: [GroupKey: Subscription] = [:]
     var salts: SaltHistory
+    /// Topics with a last value, by their number.
+    var retaining: [UInt32: TopicState] = [:]
+    /// Topics that became idle, in the order in which they may be forgotten; some may be in use again, or gone.
+    var idleTopics: Deque<(deadline: Moment.Nanoseconds, topic: TopicState)> = []
 
     /// Sessions with receipts or progress to tell at the end of the round.
     var unreceipted: [Session] = []
     /// Sessions that wait for their progress without hurry, in the order of their deadlines; some may have been told.
     var patient: Deque<(deadline: Moment.Nanoseconds, session: SessionID)> = []
+    /// Groups whose queues are to be handed out at the end of the round.
+    var unsettled: [Subscription] = []
+    /// Sessions that are gone, each with what is to be published of it at the end of the round.
+    var departures: [Departure] = []
+    /// Sessions that came, to be told at the end of the round.
+    var arrivals: [Advisory] = []
+    /// Topics of the daemon's own.
+    var ownTopics: [Topic: OwnTopic] = [:]
     /// Subscriptions that stall their publishers now, or did until their time was over, by serial.
     var stalling: [UInt64: Subscription] = [:]
     /// Sessions with publishes that wait for a stalled subscription, oldest first.
@@ -41,7 +57,9 @@ public final class Broker {
 
     var nextSeal: UInt64
     var nextSubscriptionSerial: UInt64 = 0
-    var nextTopicNumber: UInt32 = 0
+    /// From 1: 0 is no incarnation.
+    var nextTopicNumber: UInt32 = 1
+    var nextRetainedIndex: UInt64 = 0
     var totals = Totals()
     private var effects: Deque<Effect> = []
 
@@ -60,26 +78,39 @@ public final class Broker {
 
     /// Takes note of something that happened. Effects follow from `nextEffect()`.
     public func handle(_ input: Input, at now: Moment) {
+        self.now = now
         switch input {
-        case .connected(let id, let peer): connect(id, peer, at: now)
+        case .connected(let id, let peer): connect(id, peer)
         case .authenticated(let id, let name): authenticate(id, name: name)
-        case .received(let id, let frame): receive(frame, from: id, at: now)
+        case .received(let id, let frame): receive(frame, from: id)
         case .malformed(let id, let error): refuse(id, error)
-        case .drained(let id): drained(id, at: now)
+        case .drained(let id): drained(id)
         case .blocked(let id): sessions[id]?.isBlocked = true
         case .disconnected(let id): disconnect(id)
-        case .sealDerived(let seal, let session, let keyCheck): sealDerived(seal, session, keyCheck)
-        case .sealFailed(let seal, let session): sessions[session]?.seals[seal] = nil
-        case .shutdown: beginDrain(at: now)
+        case .sealDerived(let seal, let session, let keyCheck): sessions[session]?.seals[seal]?.derived(keyCheck: keyCheck)
+        case .sealFailed(let seal, let session): sealFailed(seal, session)
+        case .ownSealOpened(let seal, let salt, let keyCheck): ownSealOpened(seal, salt: salt, keyCheck: keyCheck)
+        case .ownSealFailed(let seal): ownSealFailed(seal)
+        case .advised(let seal, let batch): advised(seal, batch)
+        case .shutdown: beginDrain()
         }
     }
 
-    /// Ends a round: tells receipts, goes on with publishes that no longer have to wait, and runs what is due.
+    /// Ends a round: publishes what is to be said of who came and went, goes on with publishes that no longer have to
+    /// wait, hands groups their events, tells receipts, and runs what is due.
     public func endRound(at now: Moment) {
-        expire(at: now)
-        resumeParked(at: now)
+        self.now = now
+        expire()
+        publishDepartures()
+        resumeParked()
+        settleGroups()
+        // Who was handed what waited can make publishers go on, whose events then wait for a group.
+        while mayResume {
+            resumeParked()
+            settleGroups()
+        }
         tellReceipts()
-        finishDrain(at: now)
+        finishDrain()
     }
 
     /// The next thing to carry out, in order; nil when there is nothing more for now.
@@ -89,24 +120,30 @@ public final class Broker {
     public var nextDeadline: Moment.Nanoseconds? {
         let stalls = stalling.values.lazy.compactMap(\.stallDeadline).min() ?? .max
         let drain = draining.map { $0.isClosing ? .max : $0.deadline } ?? .max
-        let first = min(greetings.first?.deadline ?? .max, patient.first?.deadline ?? .max, stalls, drain)
+        let first = min(
+            greetings.first?.deadline ?? .max, patient.first?.deadline ?? .max, idleTopics.first?.deadline ?? .max,
+            stalls, drain)
         return first == .max ? nil : first
     }
 
     /// Whether a round should end soon although nothing new may happen: there are effects, publishes that may go on,
-    /// receipts that may be told, or a shutdown to finish.
-    public var needsRound: Bool { !effects.isEmpty || mayResume || mayTell || draining != nil }
+    /// receipts that may be told, groups to be handed what waits, word of who came and went, or a shutdown to finish.
+    public var needsRound: Bool {
+        !effects.isEmpty || mayResume || mayTell || !unsettled.isEmpty || !departures.isEmpty || !arrivals.isEmpty
+            || draining != nil
+    }
 
     func emit(_ effect: Effect) { effects.append(effect) }
 
-    private func expire(at now: Moment) {
+    private func expire() {
         while let first = greetings.first, first.deadline <= now.monotonic {
             greetings.removeFirst()
             guard let session = sessions[first.session], session.phase == .greeting else { continue }
             let seconds = configuration.helloTimeout / 1_000_000_000
             close(session, .helloTimeout, "no hello within \(seconds) s of connecting")
         }
-        expirePatience(at: now)
-        expireStalls(at: now)
+        expirePatience()
+        expireStalls()
+        forgetIdleTopics()
     }
 }

@@ -1,11 +1,19 @@
 // What a broker is told once: limits, and who is admitted.
 
-import BusWire
+public import BusWire
 
 /// A broker's limits. Defaults are the design's; what an administrator may change comes from busd.yaml.
 public struct BrokerConfiguration: Sendable {
     /// Users that may use this bus. Until policies exist: its own uid and root, nobody else.
     public var admittedUIDs: Set<UInt32> = []
+    /// Who the daemon itself is, as publisher of what it tells about the bus.
+    public var ownIdentity = PeerIdentity(uid: 0, gid: 0)
+    /// What one user may hold.
+    public var quotas = Quotas()
+    /// Topics whose every event becomes the last value.
+    public var retainedFilters: [TopicFilter] = []
+    /// Whether sessions that come and go are told on `$bus.session.…`.
+    public var announcesSessions = true
     /// The longest payload of one event, in bytes.
     public var payloadLengthMax = Limits.payloadLengthMax
     /// How many bytes of publishes a connection may have without receipt.
@@ -19,18 +27,16 @@ public struct BrokerConfiguration: Sendable {
     public var patientCountMax = 16
     /// How long a shutdown waits for queues to empty, in nanoseconds. Below systemd's 90 s by far. Not tuned.
     public var drainTimeout: UInt64 = 5_000_000_000
-    /// Connections one user may have. The descriptor table is larger. Not tuned.
-    public var connectionCountMax = 16_384
+    /// How long a topic without publisher and last value is remembered, in nanoseconds: longer than a service takes
+    /// to come back, so that sequences go on. Not tuned.
+    public var topicIdleTime: UInt64 = 600_000_000_000
     /// Subscriptions one session may have. Not tuned.
     public var subscriptionCountMax = 16_000
     /// Seals one session may have open, which bounds the topics it publishes on. Not tuned.
     public var sealCountMax = 131_072
-    /// Topics one user may have brought into being. Not tuned.
-    public var topicCountMax = 262_144
-    /// Bytes that may be queued for one user's subscriptions in all. Not tuned.
-    public var queuedLengthMax = 256 << 20
-    /// Bytes of publishes of one user that may wait for stalled subscriptions: sixty-four full windows. Not tuned.
-    public var parkedLengthMax = 256 << 20
+    /// How often an event of a group is handed to one after the other who then is gone, before it is given up on: what
+    /// ends whoever takes it up must not end them all.
+    public var attemptCountMax: UInt16 = 10
     /// Bytes one session is handed in a round; the rest waits in the broker, where it is counted and charged.
     /// One full batch more may follow, so this is about what one `sendmsg` takes.
     public var roundLengthMax = 256 << 10
@@ -42,6 +48,8 @@ public struct BrokerConfiguration: Sendable {
     public var announcedCountMax = 4096
     /// Salts remembered to refuse their reuse. Uniqueness of keys never rests on it.
     public var saltHistoryCountMax = 65_536
+    /// Rows of one page of an inspection.
+    public var pageRowCountMax = 512
 
     /// The design's defaults.
     public init() {}

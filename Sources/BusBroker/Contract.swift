@@ -34,11 +34,15 @@ public struct PeerIdentity: Sendable, Equatable {
     public var uid: UInt32
     /// Its group.
     public var gid: UInt32
+    /// Its process as it was when it connected, to be shown; 0 when it isn't known. Numbers are given anew: no right is
+    /// ever derived from it.
+    public var pid: Int32
 
     /// An identity of these parts.
-    public init(uid: UInt32, gid: UInt32) {
+    public init(uid: UInt32, gid: UInt32, pid: Int32 = 0) {
         self.uid = uid
         self.gid = gid
+        self.pid = pid
     }
 }
 
@@ -62,6 +66,12 @@ public enum Input: Sendable {
     case sealDerived(seal: UInt64, session: SessionID, keyCheck: [UInt8])
     /// Answers `Effect.openSeal`: no key could be derived, and the publisher was told.
     case sealFailed(seal: UInt64, session: SessionID)
+    /// Answers `Effect.openOwnSeal`: the daemon can publish on a topic of its own.
+    case ownSealOpened(seal: UInt64, salt: [UInt8], keyCheck: [UInt8])
+    /// Answers `Effect.openOwnSeal`: it can't; what was to be said waits for the next occasion.
+    case ownSealFailed(seal: UInt64)
+    /// Answers `Effect.advise`: the advisories, sealed as one batch under the seal's next counter.
+    case advised(seal: UInt64, batch: SharedBytes)
     /// The daemon is to go down.
     case shutdown
 }
@@ -76,6 +86,10 @@ public enum Effect: Sendable {
     case grant(SessionID, topic: Topic, epoch: UInt32)
     /// Write what was handed over before, then close.
     case close(SessionID, Reason, message: String)
+    /// Derive a seal of the daemon's own and keep its key.
+    case openOwnSeal(seal: UInt64, topic: Topic, epoch: UInt32)
+    /// Seal these as the events of one batch and give it to the broker.
+    case advise(seal: UInt64, [Advisory])
     /// All sessions are closed after a shutdown.
     case stopped
 }
@@ -94,4 +108,16 @@ public struct SealOrder: Sendable {
     public let epoch: UInt32
     /// The publisher's salt, 32 bytes.
     public let salt: [UInt8]
+    /// How long a batch of more than one event may be on this topic, as of now.
+    public let batchLengthMax: UInt32
+    /// How many events a batch may hold on this topic, as of now.
+    public let batchEventCountMax: UInt32
+}
+
+/// Something the daemon tells about the bus, as an event on a topic of its own.
+public enum Advisory: Sendable, Equatable {
+    /// A session was authenticated.
+    case sessionOpened(SessionID, PeerIdentity, name: String)
+    /// A session that was is gone.
+    case sessionClosed(SessionID, PeerIdentity, name: String, Reason)
 }

@@ -1,104 +1,210 @@
-// What waits for one subscription: batches in order, and in front of them what was dropped to make room. Dropping is
-// by whole batch, counting by event.
+// What waits for one subscription: portions of batches in order, and between them what was lost, each in its place.
+// Dropping is by whole entry, counting by selected event.
+//
+// Entries have ordinals that count up and never change, so that the policy `latest` finds the entry of a topic and
+// empties it in place; emptied entries are skipped, and cleared away when they are half of all.
 
 import BusWire
 import DequeModule
-import OrderedCollections
 
-/// A batch accepted by the broker, on its way to its subscriptions.
-struct AcceptedBatch {
-    let seal: Seal
-    let bytes: SharedBytes
-    let firstSequence: UInt64
-    let eventCount: UInt32
-    let time: Int64
-
-    var lastSequence: UInt64 { firstSequence + UInt64(eventCount) - 1 }
-}
-
-/// Events missed on one topic for one reason; without positions when the topic isn't kept.
-struct Missed {
-    var count: UInt64
-    var firstSequence: UInt64
-    var lastSequence: UInt64
-}
-
-struct DeliveryQueue {
-    struct MissedKey: Hashable {
-        /// Nil for all topics beyond `missedTopicCountMax` together.
-        let topic: Topic?
-        let reason: Reason
+/// The queue of one subscription; made when something waits for the first time.
+final class DeliveryQueue {
+    private struct Entry {
+        /// Nil once a newer event of its topic took its place.
+        var portion: Portion?
+        /// What was lost before it and behind the entry before.
+        var missed: MissedEvents?
     }
-
-    /// Topics whose losses are told one by one; a subscriber of everything that never reads must not hold an entry
-    /// for each topic there ever was. Not tuned.
-    static let missedTopicCountMax = 1024
 
     let eventCountMax: UInt64
     let lengthMax: UInt64
-    private(set) var batches: Deque<AcceptedBatch> = []
+    private var entries: Deque<Entry> = []
+    /// The ordinal of the first entry.
+    private var firstOrdinal = 0
+    private var emptied = 0
     private(set) var eventCount: UInt64 = 0
     private(set) var length: UInt64 = 0
-    /// What was dropped in front of `batches`, to be told before the next of them.
-    private(set) var missed: OrderedDictionary<MissedKey, Missed> = [:]
+    /// What was lost before the first entry, to be told before the next delivery.
+    private var missedInFront = MissedEvents()
+    /// What was lost behind the last entry.
+    private var missedBehind = MissedEvents()
+    /// The entry of each topic, by its number: kept by the policy `latest` alone.
+    private var ordinals: [UInt32: Int] = [:]
+    /// Its place in its user's list of queues that hold something.
+    var place: Int?
 
     init(eventCountMax: UInt32, lengthMax: UInt64) {
         self.eventCountMax = UInt64(eventCountMax)
         self.lengthMax = lengthMax
     }
 
-    var isEmpty: Bool { batches.isEmpty }
-    /// Over one of its bounds. A single batch is never too much: what can't be queued could never be delivered.
-    var isOverfull: Bool { batches.count > 1 && (eventCount > eventCountMax || length > lengthMax) }
-    /// At one of its bounds: the next batch would have to overflow.
-    var isFull: Bool { !batches.isEmpty && (eventCount >= eventCountMax || length >= lengthMax) }
+    /// How many portions wait.
+    var count: Int { entries.count - emptied }
+    var isEmpty: Bool { count == 0 }
+    var first: Portion? { entries.first?.portion }
+    /// Over one of its bounds. A single portion is never too much: what can't be queued could never be delivered.
+    var isOverfull: Bool { count > 1 && (eventCount > eventCountMax || length > lengthMax) }
+    /// At one of its bounds: the next portion would have to overflow.
+    var isFull: Bool { !isEmpty && (eventCount >= eventCountMax || length >= lengthMax) }
     /// Emptied far enough that stalled publishers go on: half, so that they don't stop and go with every batch.
     var isRelaxed: Bool { eventCount <= eventCountMax / 2 && length <= lengthMax / 2 }
+    /// Whether something was lost before whatever is delivered next.
+    var hasMissedInFront: Bool { !missedInFront.isEmpty }
 
-    mutating func append(_ batch: AcceptedBatch) {
-        batches.append(batch)
-        eventCount += UInt64(batch.eventCount)
-        length += UInt64(batch.bytes.count)
+    /// All that waits, in order; for those who check and those who move charges.
+    var portions: some Sequence<Portion> { entries.lazy.compactMap(\.portion) }
+
+    func append(_ portion: Portion) {
+        entries.append(Entry(portion: portion, missed: missedBehind.isEmpty ? nil : missedBehind.take()))
+        count(portion)
     }
 
-    mutating func popFirst() -> AcceptedBatch? {
-        guard let batch = batches.popFirst() else { return nil }
-        eventCount -= UInt64(batch.eventCount)
-        length -= UInt64(batch.bytes.count)
-        return batch
+    /// Puts back what was handed out, before everything that waits. What was lost before the first entry stays in
+    /// front: it is told before the next delivery, whichever that is.
+    func prepend(_ portion: Portion) {
+        entries.prepend(Entry(portion: portion, missed: nil))
+        firstOrdinal -= 1
+        count(portion)
     }
 
-    /// Drops the oldest batch and remembers it as missed.
-    mutating func dropFirst(_ reason: Reason) -> AcceptedBatch? {
-        guard let batch = popFirst() else { return nil }
-        let key = MissedKey(topic: batch.seal.topic.name, reason: reason)
-        if var entry = missed[key] {
-            entry.count += UInt64(batch.eventCount)
-            entry.lastSequence = batch.lastSequence
-            missed[key] = entry
-        } else if missed.count < DeliveryQueue.missedTopicCountMax {
-            missed[key] = Missed(
-                count: UInt64(batch.eventCount), firstSequence: batch.firstSequence, lastSequence: batch.lastSequence)
-        } else {
-            let rest = MissedKey(topic: nil, reason: reason)
-            missed[rest, default: Missed(count: 0, firstSequence: 0, lastSequence: 0)].count += UInt64(batch.eventCount)
+    private func count(_ portion: Portion) {
+        eventCount += portion.eventCount
+        length += portion.length
+    }
+
+    private func discount(_ portion: Portion) {
+        eventCount -= portion.eventCount
+        length -= portion.length
+    }
+
+    func popFirst() -> Portion? {
+        guard let entry = entries.popFirst(), let portion = entry.portion else { return nil }
+        firstOrdinal += 1
+        discount(portion)
+        if !ordinals.isEmpty { ordinals[portion.batch.seal.topic.number] = nil }
+        settleFront()
+        return portion
+    }
+
+    /// Takes the first `count` events of the first portion, or all of it where it has no more.
+    func popFirst(events count: UInt64) -> Portion? {
+        guard var portion = first, portion.eventCount > count else { return popFirst() }
+        let head = portion.split(first: count)
+        entries[entries.startIndex].portion = portion
+        // The batch stays, and its length with it.
+        eventCount -= head.eventCount
+        return head
+    }
+
+    /// Drops the oldest portion and remembers it as missed.
+    func dropFirst(_ reason: Reason) -> Portion? {
+        guard let entry = entries.popFirst(), let portion = entry.portion else { return nil }
+        firstOrdinal += 1
+        discount(portion)
+        if !ordinals.isEmpty { ordinals[portion.batch.seal.topic.number] = nil }
+        missedInFront.note(portion, reason)
+        settleFront()
+        return portion
+    }
+
+    /// Drops the newest portion and remembers it as missed, in its place.
+    func dropLast(_ reason: Reason) -> Portion? {
+        guard let entry = entries.popLast(), let portion = entry.portion else { return nil }
+        discount(portion)
+        if var missed = entry.missed {
+            missed.append(missedBehind.take())
+            missedBehind = missed
         }
-        return batch
+        if entries.isEmpty { settleFront() }
+        refuse(portion, reason)
+        return portion
+    }
+
+    /// Keeps the first entry a portion, and what was lost before it in front.
+    private func settleFront() {
+        while let next = entries.first {
+            if let missed = next.missed {
+                missedInFront.append(missed)
+                entries[entries.startIndex].missed = nil
+            }
+            guard next.portion == nil else { return }
+            entries.removeFirst()
+            firstOrdinal += 1
+            emptied -= 1
+        }
+        if !missedBehind.isEmpty { missedInFront.append(missedBehind.take()) }
+    }
+
+    /// Remembers as missed what isn't queued at all, in its place behind what is.
+    func refuse(_ portion: Portion, _ reason: Reason) {
+        if isEmpty { missedInFront.note(portion, reason) } else { missedBehind.note(portion, reason) }
+    }
+
+    /// Remembers as missed what lies before everything that is queued.
+    func missInFront(_ portion: Portion, _ reason: Reason) { missedInFront.note(portion, reason) }
+
+    /// Takes the entry of the portion's topic out, for a newer one; what was lost before it and it itself are then told
+    /// before the newer one, or in front where nothing else waits.
+    func supersede(topic number: UInt32, _ reason: Reason) -> Portion? {
+        guard let ordinal = ordinals.removeValue(forKey: number) else { return nil }
+        let index = entries.startIndex + ordinal - firstOrdinal
+        guard let portion = entries[index].portion else { return nil }
+        discount(portion)
+        entries[index].portion = nil
+        emptied += 1
+        missedBehind.note(portion, reason)
+        settleFront()
+        if emptied > entries.count / 2 { clearAway() }
+        return portion
+    }
+
+    /// Appends the one entry of its topic.
+    func appendLatest(_ portion: Portion) {
+        append(portion)
+        ordinals[portion.batch.seal.topic.number] = firstOrdinal + entries.count - 1
+    }
+
+    private func clearAway() {
+        var kept: Deque<Entry> = []
+        var carried: MissedEvents?
+        ordinals = [:]
+        firstOrdinal = 0
+        for entry in entries {
+            if let missed = entry.missed {
+                if carried == nil { carried = missed } else { carried?.append(missed) }
+            }
+            guard let portion = entry.portion else { continue }
+            ordinals[portion.batch.seal.topic.number] = kept.count
+            kept.append(Entry(portion: portion, missed: carried))
+            carried = nil
+        }
+        entries = kept
+        emptied = 0
+        if let carried {
+            var behind = carried
+            behind.append(missedBehind.take())
+            missedBehind = behind
+        }
+    }
+
+    /// What is to be told before the next delivery; nothing is left to tell afterwards.
+    func takeMissed() -> MissedEvents { missedInFront.take() }
+
+    /// All that was lost and not told, wherever: for the end.
+    func takeAllMissed() -> MissedEvents {
+        var all = missedInFront.take()
+        for entry in entries { if let missed = entry.missed { all.append(missed) } }
+        all.append(missedBehind.take())
+        return all
     }
 
     /// Forgets everything, and what was missed.
-    mutating func removeAll() {
-        batches = []
-        eventCount = 0
-        length = 0
-        missed = [:]
-    }
-
-    /// What is to be told before the next batch; nothing is left to tell afterwards.
-    mutating func takeMissed() -> [(key: MissedKey, missed: Missed)] {
-        guard !missed.isEmpty else { return [] }
-        let all = missed.map { (key: $0.key, missed: $0.value) }
-        missed = [:]
-        return all
+    func removeAll() {
+        entries = []
+        (firstOrdinal, emptied) = (0, 0)
+        (eventCount, length) = (0, 0)
+        missedInFront = MissedEvents()
+        missedBehind = MissedEvents()
+        ordinals = [:]
     }
 }

@@ -19,6 +19,7 @@ final class Session {
     let id: SessionID
     let peer: PeerIdentity
     let account: Account
+    let connectedAt: Int64
     var name = ""
     var phase = Phase.greeting
 
@@ -42,10 +43,21 @@ final class Session {
     /// Whether there is progress to tell at the end of the round; it stands in the broker's list then.
     var isUnreceipted = false
 
+    /// What is to be published when it is gone without a goodbye.
+    var will: KeptWill?
+
+    // Asking and answering.
+    /// Its requests that wait for an answer, by correlation.
+    var requests: [BusUUID: OpenRequest] = [:]
+    /// What it may answer.
+    var rights = ReplyRights()
+    /// Topics on which it asks nobody for a while, by its own word; only shown.
+    var openCircuits: Set<Topic> = []
+
     // Subscribing.
-    var subscriptions: [UInt32: Subscription] = [:]
-    /// Subscriptions with something to deliver and the credit for it, taken in turns as the connection drains.
-    var waiting: Deque<Subscription> = []
+    var consumers: [UInt32: Consumer] = [:]
+    /// Consumers with something to be delivered and the credit for it, taken in turns as the connection drains.
+    var waiting: Deque<Consumer> = []
     var announced: Set<UInt64> = []
     var granted: Set<GrantKey> = []
 
@@ -57,7 +69,13 @@ final class Session {
     /// Answers handed over while it was blocked.
     var unreadCount = 0
 
-    init(id: SessionID, peer: PeerIdentity, account: Account) {
+    // Being looked at.
+    /// A snapshot it is reading page by page.
+    var snapshot: InspectionSnapshot?
+    var counters = SessionCounters()
+
+    init(id: SessionID, peer: PeerIdentity, account: Account, connectedAt: Int64) {
+        self.connectedAt = connectedAt
         self.id = id
         self.peer = peer
         self.account = account
@@ -74,4 +92,15 @@ struct ParkedPublish {
 struct GrantKey: Hashable {
     let topic: UInt32
     let epoch: UInt32
+}
+
+/// What a session published and was delivered.
+struct SessionCounters {
+    var eventsPublished: UInt64 = 0
+    var bytesPublished: UInt64 = 0
+    var eventsDelivered: UInt64 = 0
+    var bytesDelivered: UInt64 = 0
+    var eventsMissed: UInt64 = 0
+    var publishRate = RateMeter()
+    var deliverRate = RateMeter()
 }

@@ -1,29 +1,37 @@
-// One session's interest in a filter: its credit, its queue, its account of what it missed.
+// What a filter's events are queued for: one session's interest, or a group's. Who gets them is its consumers' affair:
+// a subscription of its own has one, a group has a consumer for each member.
+//
+// A million of them must fit into 400 bytes each with their consumer, so what most don't need is made when they do.
 
 import BusWire
 
+/// A filter with a queue, and those who take from it.
 final class Subscription {
-    let number: UInt32
     let serial: UInt64
     let filter: TopicFilter
+    let group: GroupName?
     let policy: OverflowPolicy
-    /// How long publishers may be stalled, in nanoseconds.
-    let stallTime: UInt64
-    unowned let session: Session
+    let mode: SubscribeMode
+    private let queueEventCountMax: UInt32
+    private let queueLengthMax: UInt64
+    /// How long publishers may be stalled, in milliseconds.
+    let stallMilliseconds: UInt32
+    /// Who pays for what waits: the user of its oldest consumer.
+    var account: Account
 
-    var queue: DeliveryQueue
-    /// Running totals since it subscribed, as the credit's.
-    var sentEvents: UInt64 = 0
-    var sentBytes: UInt64 = 0
-    var creditEvents: UInt64
-    var creditBytes: UInt64
-    /// The number of the last delivery.
-    var lastDelivery: UInt64 = 0
-    var acknowledged: UInt64 = 0
+    /// Those who take from it, oldest first; never empty while it is routed to.
+    var consumers: ConsumerList
+    /// What waits; nil as long as nothing ever did.
+    private(set) var queue: DeliveryQueue?
+    /// Events missed.
     var missedCount: UInt64 = 0
-    /// Whether it stands in its session's list of those that go on when the connection has drained.
-    var isWaiting = false
     var stall = Stall.none
+    /// Whether its queue is to be handed out at the end of the round; of groups only.
+    var isUnsettled = false
+    /// Whether it ended, and a route may still remember it.
+    var isEnded = false
+    /// Where the next handing out begins, so that equals take turns; of groups only.
+    var nextTurn = 0
 
     /// Whether publishers wait for this subscription.
     enum Stall: Equatable {
@@ -35,24 +43,91 @@ final class Subscription {
         case timedOut
     }
 
-    init(_ request: Subscribe, filter: TopicFilter, policy: OverflowPolicy, serial: UInt64, session: Session) {
-        number = request.subscription
+    init(
+        _ request: Subscribe, filter: TopicFilter, group: GroupName?, policy: OverflowPolicy, serial: UInt64,
+        account: Account
+    ) {
         self.serial = serial
         self.filter = filter
+        self.group = group
         self.policy = policy
-        self.session = session
-        stallTime = UInt64(request.stallMilliseconds) * 1_000_000
-        creditEvents = request.creditEvents
-        creditBytes = request.creditBytes
-        queue = DeliveryQueue(
-            eventCountMax: request.queueEventCount == 0 ? Limits.queueEventCountDefault : request.queueEventCount,
-            lengthMax: request.queueLength == 0 ? Limits.queueLengthDefault : request.queueLength)
+        mode = request.mode
+        queueEventCountMax = request.queueEventCount
+        queueLengthMax = request.queueLength
+        stallMilliseconds = request.stallMilliseconds
+        self.account = account
+        consumers = ConsumerList()
     }
 
-    /// Whether the subscriber is ready for another batch. The last one may overdraw.
-    var hasCredit: Bool { sentEvents < creditEvents && sentBytes < creditBytes }
+    var isShared: Bool { group != nil }
+    var isExclusive: Bool { mode.contains(.exclusive) }
+    /// Whether it answers requests.
+    var responds: Bool { mode.contains(.responds) }
+    var hasQueued: Bool { queue.map { !$0.isEmpty } ?? false }
+
+    /// The queue, made now if it must be.
+    func needQueue() -> DeliveryQueue {
+        if let queue { return queue }
+        let made = DeliveryQueue(
+            eventCountMax: queueEventCountMax == 0 ? Limits.queueEventCountDefault : queueEventCountMax,
+            lengthMax: queueLengthMax == 0 ? Limits.queueLengthDefault : queueLengthMax)
+        queue = made
+        return made
+    }
 
     var stallDeadline: Moment.Nanoseconds? {
         if case .until(let deadline) = stall { deadline } else { nil }
+    }
+
+    /// Whether another member may join with these wishes.
+    func agrees(with request: Subscribe) -> Bool {
+        request.overflow == policy.rawValue && request.mode == mode && request.stallMilliseconds == stallMilliseconds
+    }
+}
+
+/// Which group: a name alone is none, since members with another filter want other events.
+struct GroupKey: Hashable {
+    let filter: TopicFilter
+    let name: GroupName
+}
+
+/// The consumers of a subscription: nearly always one, which needs no array.
+struct ConsumerList: Sequence {
+    private(set) var first: Consumer?
+    private var others: [Consumer] = []
+
+    var count: Int { first == nil ? 0 : 1 + others.count }
+    var isEmpty: Bool { first == nil }
+
+    subscript(index: Int) -> Consumer? {
+        if index == 0 { return first }
+        return others.indices.contains(index - 1) ? others[index - 1] : nil
+    }
+
+    mutating func append(_ consumer: Consumer) {
+        if first == nil { first = consumer } else { others.append(consumer) }
+    }
+
+    mutating func remove(_ consumer: Consumer) {
+        if first === consumer {
+            first = others.isEmpty ? nil : others.removeFirst()
+        } else {
+            others.removeAll { $0 === consumer }
+        }
+    }
+
+    func makeIterator() -> Iterator { Iterator(list: self) }
+
+    /// Walks them, oldest first.
+    struct Iterator: IteratorProtocol {
+        fileprivate let list: ConsumerList
+        private var index = 0
+
+        fileprivate init(list: ConsumerList) { self.list = list }
+
+        mutating func next() -> Consumer? {
+            defer { index += 1 }
+            return list[index]
+        }
     }
 }

@@ -1,34 +1,50 @@
-// What the broker knows of one topic: its position, its time, its route.
+// What the broker knows of one topic: its position, its time, its route, its last value.
 
 import BusWire
 
 final class TopicState {
     let name: Topic
-    /// A small stand-in for the name in sets.
+    /// A small stand-in for the name in sets, and the topic's incarnation: never given twice.
     let number: UInt32
     /// Who pays for its existence.
     let account: Account
+    /// Whether every event becomes the last value, by configuration.
+    let retainsAll: Bool
     /// The position of the last event accepted.
     var lastSequence: UInt64 = 0
     /// The time of the last batch accepted: never goes back, whatever the clock does.
     var lastTime: Int64 = .min
     /// The generation of keys. One, until keys rotate.
     let epoch: UInt32 = 1
+    /// The last value.
+    var retained: RetainedValue?
+    /// Seals open on it: as long as there are any, it isn't forgotten.
+    var sealCount = 0
+    /// Since when it has neither publisher nor last value.
+    var idleSince: Moment.Nanoseconds = 0
+    /// Whether it stands in the list of topics that may be forgotten.
+    var isListedIdle = false
+    var eventCount: UInt64 = 0
+    var byteCount: UInt64 = 0
+    var rate = RateMeter()
+    /// Of a reply topic: who may have a seal on it, to be taken back when its requester is gone.
+    var answering: Set<SessionID> = []
 
-    private var route: [Subscription] = []
+    private(set) var route = Route()
     private var routeVersion: UInt64 = .max
 
-    init(name: Topic, number: UInt32, account: Account) {
+    init(name: Topic, number: UInt32, account: Account, retainsAll: Bool) {
         self.name = name
         self.number = number
         self.account = account
+        self.retainsAll = retainsAll
     }
 
     /// Everyone who gets this topic, in the order in which they subscribed; matched anew only after a filter came
     /// or went anywhere.
-    func route(through filters: FilterTrie) -> [Subscription] {
+    func route(through filters: FilterTrie) -> Route {
         if routeVersion != filters.version {
-            route = filters.matches(name)
+            route = Route(filters.matches(name), retains: retainsAll)
             routeVersion = filters.version
         }
         return route
@@ -41,27 +57,50 @@ final class TopicState {
         lastTime = max(lastTime, wall)
         return (first, lastTime)
     }
+
+    /// Whether nobody publishes here and nothing is kept.
+    var isIdle: Bool { sealCount == 0 && retained == nil }
 }
 
-/// One publisher's key for one topic and epoch. Lives as long as a batch of it is queued anywhere.
-final class Seal {
-    let number: UInt64
-    let topic: TopicState
-    let epoch: UInt32
-    let publisher: PeerIdentity
-    let publisherName: String
-    let salt: [UInt8]
-    /// Known once the key was derived, which is before its publisher can use it.
-    var keyCheck: [UInt8] = []
-    /// The counter its next batch must have.
-    var nextCounter: UInt64 = 0
+/// Who gets a topic, and what that asks of its publishers.
+struct Route {
+    private(set) var subscriptions: [Subscription] = []
+    /// How many of them answer requests, groups as one.
+    private(set) var responderCount = 0
+    /// How batches are bounded: short where a group is to share them or where they are kept whole.
+    private(set) var limits = BatchLimits.normal
 
-    init(number: UInt64, topic: TopicState, salt: [UInt8], session: Session) {
-        self.number = number
-        self.topic = topic
-        epoch = topic.epoch
-        self.salt = salt
-        publisher = session.peer
-        publisherName = session.name
+    init() {}
+
+    init(_ subscriptions: [Subscription], retains: Bool) {
+        self.subscriptions = subscriptions
+        responderCount = subscriptions.count { $0.responds }
+        if subscriptions.contains(where: { $0.isShared && !$0.isExclusive }) { limits = limits.bounded(by: .shared) }
+        if retains { limits = limits.bounded(by: .retained) }
     }
+}
+
+/// How long batches of a topic may be.
+struct BatchLimits: Equatable {
+    let length: Int
+    let eventCount: Int
+
+    static let normal = BatchLimits(length: Limits.batchLengthMax, eventCount: Limits.batchEventCountMax)
+    static let shared = BatchLimits(length: Limits.groupBatchLengthMax, eventCount: Limits.groupBatchEventCountMax)
+    static let retained = BatchLimits(length: Limits.retainedBatchLengthMax, eventCount: Limits.batchEventCountMax)
+
+    func bounded(by other: BatchLimits) -> BatchLimits {
+        BatchLimits(length: min(length, other.length), eventCount: min(eventCount, other.eventCount))
+    }
+}
+
+/// A topic's last value.
+struct RetainedValue {
+    let portion: Portion
+    /// Its place in the order in which last values were accepted.
+    let index: UInt64
+    /// Who left it here and pays for it.
+    let account: Account
+
+    var length: Int { Int(portion.length) }
 }

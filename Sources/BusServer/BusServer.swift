@@ -25,6 +25,8 @@ public final class BusServer {
     private var peers: [SessionID: ServerPeer] = [:]
     private var nextID: UInt64 = 1
     var sendBuffers = SendBuffer()
+    /// Keys of the daemon's own topics, by their seals.
+    private var ownSealers: [UInt64: OwnSealer] = [:]
     private var scratch: [UInt8] = []
     private var lastMoment = Moment(monotonic: 0, wall: 0)
     private var deadline: DeadlineTimer?
@@ -74,6 +76,7 @@ public final class BusServer {
         incarnation = BusUUID.random()
         var configuration = BrokerConfiguration()
         configuration.admittedUIDs = [0, geteuid()]
+        configuration.ownIdentity = PeerIdentity(uid: geteuid(), gid: getegid(), pid: getpid())
         configuration.payloadLengthMax = settings.payloadLengthMax
         self.configuration = configuration
         broker = Broker(configuration: configuration, incarnation: incarnation, firstSeal: keys.firstSeal)
@@ -160,6 +163,8 @@ public final class BusServer {
             case .send(let id, let frame): peers[id]?.write(frame)
             case .grant(let id, let topic, let epoch): grant(topic, epoch, to: id)
             case .openSeal(let order): openSeal(order)
+            case .openOwnSeal(let seal, let topic, let epoch): openOwnSeal(seal, topic, epoch)
+            case .advise(let seal, let advisories): advise(seal, advisories)
             case .close(let id, let reason, let message):
                 if let peer = peers[id] { close(peer, reason, message) }
             case .stopped: stop()
@@ -200,6 +205,33 @@ public final class BusServer {
         peers[order.session]?.write(.error(frame))
     }
 
+    // MARK: The daemon as publisher
+
+    private func openOwnSeal(_ seal: UInt64, _ topic: Topic, _ epoch: UInt32) {
+        do {
+            try keys.promise(seal)
+            let salt = SealSalt.random()
+            let material = try keys.secret(of: topic, epoch: epoch).sealGrant(
+                salt: salt, topic: topic.bytes, epoch: epoch)
+            let check = material.keyCheck.bytes
+            ownSealers[seal] = OwnSealer(material, seal: seal)
+            broker.handle(.ownSealOpened(seal: seal, salt: salt.bytes, keyCheck: check), at: moment)
+        } catch {
+            log.error("can't open a seal for \(topic): \(error)")
+            broker.handle(.ownSealFailed(seal: seal), at: moment)
+        }
+    }
+
+    private func advise(_ seal: UInt64, _ advisories: [Advisory]) {
+        guard let sealer = ownSealers[seal] else { return }
+        do {
+            let batch = try sealer.seal(advisories, at: moment.wall)
+            broker.handle(.advised(seal: seal, batch: batch), at: moment)
+        } catch {
+            log.error("can't seal what is to be told of sessions: \(error)")
+        }
+    }
+
     private func fail(_ id: SessionID, _ what: String, _ error: any Error) {
         log.error("\(what): \(error)")
         guard let peer = peers[id] else { return }
@@ -216,7 +248,7 @@ public final class BusServer {
     }
 
     func close(_ peer: ServerPeer, _ reason: Reason, _ message: String) {
-        if reason != .peerClosed, reason != .shuttingDown { sayClosed(peer, reason, message) }
+        if reason != .peerClosed, reason != .goodbye, reason != .shuttingDown { sayClosed(peer, reason, message) }
         peer.close()
     }
 
@@ -277,7 +309,8 @@ extension BusServer: ListenerOwner {
             peers[id] = peer
             peer.attach(connection)
             log.debug("session \(id) connected: uid \(credentials.uid)")
-            happened(.connected(id, PeerIdentity(uid: credentials.uid, gid: credentials.gid)))
+            let identity = PeerIdentity(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
+            happened(.connected(id, identity))
         } catch {
             sendBuffers.forget(SendBuffer.start, of: id)
             log.warning("a peer couldn't be taken: \(error)")

@@ -133,8 +133,8 @@ final class ServerPeer: ConnectionOwner {
             .sealOpened(
                 SealOpened(
                     request: order.request, epoch: order.epoch, seal: order.seal,
-                    batchLengthMax: UInt32(Limits.batchLengthMax),
-                    batchEventCountMax: UInt32(Limits.batchEventCountMax),
+                    batchLengthMax: order.batchLengthMax,
+                    batchEventCountMax: order.batchEventCountMax,
                     grantIncarnation: sealed.position.incarnation, grantCounter: sealed.position.counter,
                     grant: sealed.bytes)))
     }

@@ -17,6 +17,7 @@ extension Model {
             let session = try session(id)
             try expect(session.granted.insert(topic).inserted, "session \(id) is granted \(topic) twice")
         case .close(let id, let reason, let message): try checkClose(try session(id), reason, message)
+        case .openOwnSeal, .advise: throw Violation("the daemon publishes, and was told not to")
         case .stopped:
             stoppedCount += 1
             try expect(isDraining && sessions.isEmpty && stoppedCount == 1, "stopped, and it isn't the end")
@@ -30,7 +31,7 @@ extension Model {
         if session.phase == .greeting, now.monotonic >= session.helloDeadline { allowed.insert(.helloTimeout) }
         if isDraining { allowed.insert(.shuttingDown) }
         try expect(allowed.contains(reason), "session \(session.id) is closed: \(reason), \(message)")
-        if reason == .peerClosed {
+        if reason == .goodbye {
             try expect(session.pending.isEmpty, "session \(session.id) is let go with publishes that wait")
         }
         session.phase = .closed

@@ -73,12 +73,13 @@ struct SimulationKnobs {
     }
 
     private mutating func setLimits(_ chance: inout SplitMix64) {
+        configuration.announcesSessions = false
         configuration.admittedUIDs = [0, 1000, 1001]
         configuration.publishWindow = chance.pick([500, 4000, 100_000])
         configuration.helloTimeout = 50_000_000
         configuration.patientCountMax = chance.pick([1, 3, 16])
         configuration.drainTimeout = 80_000_000
-        configuration.connectionCountMax = chance.pick([2, 100])
+        configuration.quotas.connections = chance.pick([2, 100])
         configuration.subscriptionCountMax = chance.pick([2, 100])
         configuration.sealCountMax = chance.pick([3, 100])
         configuration.roundLengthMax = chance.pick([200, 3000, 100_000])
@@ -87,6 +88,6 @@ struct SimulationKnobs {
         // tell in which order they went. A unit test has that case.
         configuration.unreadCountMax = stallPercent > 0 ? 1000 : chance.pick([1, 5, 1000])
         configuration.announcedCountMax = chance.pick([1, 3, 4096])
-        if isTight { configuration.queuedLengthMax = chance.pick([300, 3000]) }
+        if isTight { configuration.quotas.queuedLength = chance.pick([300, 3000]) }
     }
 }

@@ -86,3 +86,8 @@ public struct EventIDSource: Sendable {
         return id.advanced(by: count - 1) == nil ? reserve(count, milliseconds: milliseconds) : id
     }
 }
+
+extension BusUUID: Comparable {
+    /// As their bytes are, which for ids of one connection is the order in which they were made.
+    public static func < (a: BusUUID, b: BusUUID) -> Bool { (a.high, a.low) < (b.high, b.low) }
+}

@@ -81,5 +81,18 @@ extension Topic {
     /// Whether answers to somebody's requests go here.
     public var isReply: Bool { bytes.starts(with: Topic.replyPrefix) }
 
+    /// Whose requests' answers go here; nil for any other topic.
+    public var replySession: UInt64? {
+        guard isReply else { return nil }
+        let number = UInt64(String(decoding: bytes.dropFirst(Topic.replyPrefix.count), as: UTF8.self))
+        // Only the one spelling that `reply(ofSession:)` gives: `+7` and `007` are somebody's invention.
+        return number.flatMap { Topic.reply(ofSession: $0) == self ? $0 : nil }
+    }
+
     private static let replyPrefix = Array("$reply.".utf8)
+}
+
+extension TopicFilter {
+    /// Whether it names somebody's answers, one or all.
+    public var isReply: Bool { tokens[0].elementsEqual(Array("$reply".utf8)) }
 }

@@ -12,6 +12,17 @@ public enum OverflowPolicy: UInt8, Sendable, CaseIterable {
     case latest = 3
     /// The subscription ends.
     case disconnect = 4
+
+    /// The name in the documents, on the command line and in inspections.
+    public var name: String {
+        switch self {
+        case .dropOldest: "drop-oldest"
+        case .stall: "stall"
+        case .dropNewest: "drop-newest"
+        case .latest: "latest"
+        case .disconnect: "disconnect"
+        }
+    }
 }
 
 /// Asks for all events that match a filter.

@@ -103,6 +103,9 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
     /// A newer event of the topic took its place: the policy `latest`.
     public static let superseded = Reason(rawValue: 55)
 
+    /// It was handed to one member of a group after the other, each of which was gone before it had handled it.
+    public static let attemptsExhausted = Reason(rawValue: 56)
+
     private static let names: [Reason: String] = [
         .malformedFrame: "malformed-frame", .frameTooLong: "frame-too-long",
         .unsupportedVersion: "unsupported-version", .helloTimeout: "hello-timeout",
@@ -120,6 +123,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
         .groupConflict: "group-conflict", .noResponders: "no-responders", .noReplyRight: "no-reply-right",
         .willTooLarge: "will-too-large", .responderGone: "responder-gone",
         .requestCancelled: "request-cancelled", .unknownName: "unknown-name", .superseded: "superseded",
+        .attemptsExhausted: "attempts-exhausted",
         .queueFull: "queue-full", .stallTimedOut: "stall-timed-out", .busRestarted: "bus-restarted",
         .reconnected: "reconnected", .unopenable: "unopenable",
     ]

@@ -1,0 +1,71 @@
+// A batch the broker accepted, and the part of it that is meant for somebody. The batch's bytes are shared by all who
+// get it; a portion says which of its events are still to be handed over, how often that was tried, and no more.
+
+import BusWire
+
+/// A batch accepted by the broker, on its way to its subscriptions.
+struct AcceptedBatch {
+    let seal: Seal
+    var bytes: SharedBytes
+    let firstSequence: UInt64
+    let eventCount: UInt32
+    let time: Int64
+    /// Of answers: whether more of them follow.
+    var hasMore = false
+    /// Of requests: whose they are.
+    var requests: RequestBatch?
+
+    var lastSequence: UInt64 { firstSequence + UInt64(eventCount) - 1 }
+
+    /// The same batch in storage of its own, for what outlives its round.
+    var compacted: AcceptedBatch {
+        var kept = self
+        kept.bytes = bytes.compacted()
+        return kept
+    }
+}
+
+/// Events of one batch that wait to be handed to somebody.
+struct Portion {
+    var batch: AcceptedBatch
+    var selection = Selection.all
+    /// 1 the first time, more when it comes back from somebody who had it.
+    var attempt: UInt16 = 1
+    /// How many events are selected.
+    private(set) var eventCount: UInt64
+
+    init(_ batch: AcceptedBatch, _ selection: Selection = .all, attempt: UInt16 = 1) {
+        self.batch = batch
+        self.selection = selection
+        self.attempt = attempt
+        eventCount = UInt64(selection.count(of: Int(batch.eventCount)))
+    }
+
+    var length: UInt64 { UInt64(batch.bytes.count) }
+
+    /// The positions of its first and last event.
+    var sequences: ClosedRange<UInt64> {
+        let bounds = selection.bounds(of: Int(batch.eventCount))
+        return batch.firstSequence + UInt64(bounds.lowerBound)...batch.firstSequence + UInt64(bounds.upperBound)
+    }
+
+    /// Takes the first `count` events off; the rest stays.
+    ///
+    /// - Precondition: 0 < count < eventCount.
+    mutating func split(first count: UInt64) -> Portion {
+        let total = Int(batch.eventCount)
+        var taken = 0
+        var border = 0
+        while taken < count {
+            if selection.contains(border) { taken += 1 }
+            border += 1
+        }
+        let (all, cut) = (selection, border)
+        guard let head = Selection(of: total, where: { $0 < cut && all.contains($0) }),
+            let tail = Selection(of: total, where: { $0 >= cut && all.contains($0) })
+        else { preconditionFailure("both parts have events: 0 < \(count) < \(eventCount)") }
+        let first = Portion(batch, head, attempt: attempt)
+        self = Portion(batch, tail, attempt: attempt)
+        return first
+    }
+}

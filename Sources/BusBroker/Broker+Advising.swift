@@ -1,0 +1,88 @@
+// What the daemon tells about the bus, as events on topics of its own. It seals them like everybody else; since keys are
+// its runner's affair, that takes two effects: one that opens a seal, and one for each batch.
+
+import BusWire
+
+/// A topic of the daemon's own.
+struct OwnTopic {
+    let seal: Seal
+    /// What is to be said once the seal is there.
+    var waiting: [Advisory] = []
+}
+
+extension Topic {
+    /// Sessions that were opened.
+    static let sessionOpened = own("$bus.session.opened")
+    /// Sessions that are gone.
+    static let sessionClosed = own("$bus.session.closed")
+
+    private static func own(_ name: String) -> Topic {
+        guard let topic = try? Topic(name) else { preconditionFailure("a name written here, by the rules") }
+        return topic
+    }
+}
+
+extension Broker {
+    /// Advisories of one batch. Not tuned.
+    private static let batchCountMax = 1024
+    /// Advisories that may wait for a seal that can't be had, on a full disk say; older ones are given up on.
+    private static let waitingCountMax = 16_384
+
+    func say(_ advisories: [Advisory], on name: Topic) {
+        guard !advisories.isEmpty else { return }
+        var own = ownTopics[name] ?? openOwn(name)
+        own.waiting += advisories
+        if own.waiting.count > Broker.waitingCountMax {
+            own.waiting.removeFirst(own.waiting.count - Broker.waitingCountMax)
+        }
+        ownTopics[name] = own
+        flush(name)
+    }
+
+    private func openOwn(_ name: Topic) -> OwnTopic {
+        let account = account(of: configuration.ownIdentity.uid)
+        let topic = topics[name] ?? makeTopic(name, account)
+        topic.sealCount += 1
+        let seal = Seal(
+            number: nextSeal, topic: topic, salt: [], publisher: configuration.ownIdentity, name: "busd",
+            account: account, limits: .normal)
+        nextSeal += 1
+        emit(.openOwnSeal(seal: seal.number, topic: name, epoch: seal.epoch))
+        return OwnTopic(seal: seal)
+    }
+
+    /// Has what waits sealed, if it can be.
+    private func flush(_ name: Topic) {
+        guard let own = ownTopics[name], own.seal.isDerived, !own.waiting.isEmpty else { return }
+        ownTopics[name]?.waiting = []
+        var rest = own.waiting[...]
+        while !rest.isEmpty {
+            emit(.advise(seal: own.seal.number, Array(rest.prefix(Broker.batchCountMax))))
+            rest = rest.dropFirst(Broker.batchCountMax)
+        }
+    }
+
+    func ownSealOpened(_ number: UInt64, salt: [UInt8], keyCheck: [UInt8]) {
+        guard let (name, own) = ownTopics.first(where: { $0.value.seal.number == number }) else { return }
+        own.seal.derived(keyCheck: keyCheck, salt: salt)
+        flush(name)
+    }
+
+    /// It is asked for again when there is more to say.
+    func ownSealFailed(_ number: UInt64) {
+        guard let (name, own) = ownTopics.first(where: { $0.value.seal.number == number }) else { return }
+        own.seal.topic.sealCount -= 1
+        ownTopics[name] = nil
+        noteIdle(own.seal.topic)
+    }
+
+    /// Publishes a batch of the daemon's own.
+    func advised(_ number: UInt64, _ bytes: SharedBytes) {
+        guard let own = ownTopics.values.first(where: { $0.seal.number == number }) else { return }
+        guard let batch = try? SealedBatch(bytes), batch.header.counter == own.seal.nextCounter else {
+            preconditionFailure("sealed a moment ago by this broker's own runner")
+        }
+        own.seal.nextCounter += 1
+        fanOut(Portion(accepted(batch, own.seal)), to: own.seal.topic.route(through: filters).subscriptions)
+    }
+}

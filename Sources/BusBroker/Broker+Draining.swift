@@ -1,0 +1,45 @@
+// Going down: nothing new is accepted, what is queued is still delivered, for a bounded time.
+
+import BusWire
+
+/// A shutdown under way.
+struct Drain {
+    /// When the rest is given up on.
+    let deadline: Moment.Nanoseconds
+    /// Whether everyone was told goodbye.
+    var isClosing = false
+    /// Whether the end was told.
+    var isStopped = false
+}
+
+extension Broker {
+    func beginDrain() {
+        guard draining == nil else { return }
+        draining = Drain(deadline: now.monotonic + configuration.drainTimeout)
+    }
+
+    /// Says goodbye to everyone as soon as nothing is queued or the time is over.
+    func finishDrain() {
+        guard let drain = draining else { return }
+        if !drain.isClosing { closeAll(drain) }
+        guard draining?.isClosing == true, !drain.isStopped, sessions.isEmpty else { return }
+        draining?.isStopped = true
+        emit(.stopped)
+    }
+
+    private func closeAll(_ drain: Drain) {
+        let isDelivered = sessions.values.allSatisfy { session in
+            session.consumers.values.allSatisfy { !$0.subscription.hasQueued && $0.backlog == nil || !$0.hasCredit }
+        }
+        guard isDelivered || drain.deadline <= now.monotonic else { return }
+        draining?.isClosing = true
+        for session in sessions.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) where session.phase != .closing {
+            tellReceipts(to: session)
+            if session.phase == .open {
+                let message = "the daemon is going down"
+                emit(.send(session.id, .closing(reason: .shuttingDown, message: message)))
+            }
+            end(session, .shuttingDown, "shutdown")
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// Groups: each event goes to one member. What came in a round is handed out at its end, so that it can be shared by
+// what each member has to do; what a member that is gone hadn't acknowledged goes to the others.
+
+import BusWire
+import DequeModule
+
+extension Broker {
+    /// Has a group's queue looked at when the round ends: events came, or a member can take more.
+    func unsettle(_ group: Subscription) {
+        guard !group.isUnsettled, !group.isEnded else { return }
+        group.isUnsettled = true
+        unsettled.append(group)
+    }
+
+    func settleGroups() {
+        while !unsettled.isEmpty {
+            let groups = unsettled
+            unsettled = []
+            for group in groups {
+                group.isUnsettled = false
+                guard !group.isEnded else { continue }
+                settle(group)
+            }
+        }
+    }
+
+    private func settle(_ group: Subscription) {
+        if group.hasQueued { handOut(group) }
+        guard let queue = group.queue else { return }
+        if queue.isEmpty { group.account.delist(group) }
+        if group.stall != .none, queue.isRelaxed { endStall(group) }
+        boundQueue(group)
+        guard group.hasQueued else { return }
+        for consumer in group.consumers where isReady(consumer) { enlist(consumer) }
+    }
+
+    /// Whether a member lacks at most room on its connection. Who takes nothing because its user holds too much goes on
+    /// when that user acknowledges anything.
+    private func isReady(_ consumer: Consumer) -> Bool {
+        let (group, account) = (consumer.subscription, consumer.session.account)
+        guard !group.isExclusive || group.consumers.first === consumer, consumer.hasCredit else { return false }
+        guard account.outstandingEvents >= configuration.quotas.outstandingEvents else { return true }
+        if !account.starved.contains(where: { $0 === group }) { account.starved.append(group) }
+        return false
+    }
+
+    private func handOut(_ group: Subscription) {
+        guard let queue = group.queue else { return }
+        let ready = group.consumers.filter { isReady($0) && canWrite($0.session) }
+        guard !ready.isEmpty else { return }
+        // Equals take turns in being the first.
+        group.nextTurn = (group.nextTurn + 1) % ready.count
+        let turn = Array(ready[group.nextTurn...] + ready[..<group.nextTurn])
+        let members = turn.map { consumer in
+            let left = configuration.quotas.outstandingEvents - Int(consumer.session.account.outstandingEvents)
+            return GroupMember(
+                outstanding: consumer.outstanding, room: min(consumer.creditEvents - consumer.sentEvents, UInt64(left)))
+        }
+        let shares = groupShares(of: queue.eventCount, among: members)
+        for (consumer, share) in zip(turn, shares) where share > 0 { hand(share, of: queue, to: consumer) }
+        // Where bytes or the connection ended before the share did, somebody else may take the rest.
+        if group.hasQueued, group.consumers.contains(where: { isReady($0) && canWrite($0.session) }) {
+            unsettle(group)
+        }
+    }
+
+    /// Hands the next events of a queue to one member, as many as its share, its credit and its connection allow.
+    private func hand(_ share: UInt64, of queue: DeliveryQueue, to consumer: Consumer) {
+        let group = consumer.subscription
+        var rest = share
+        while rest > 0, consumer.hasCredit, canWrite(consumer.session), let first = queue.first {
+            let isWhole = first.eventCount <= rest
+            guard let portion = queue.popFirst(events: rest) else { return }
+            // A batch that is cut stays in the queue with its length until its last event has gone.
+            if isWhole {
+                returnCharge(portion, group)
+            } else {
+                totals.eventsQueued -= portion.eventCount
+            }
+            rest -= portion.eventCount
+            deliver(portion, to: consumer)
+        }
+    }
+
+    // MARK: What members hold
+
+    /// A member has handled everything up to a delivery.
+    func release(_ consumer: Consumer, through delivery: UInt64) {
+        guard let holding = consumer.holding else { return }
+        let account = consumer.session.account
+        account.outstandingEvents -= holding.release(through: delivery)
+        if consumer.subscription.hasQueued { unsettle(consumer.subscription) }
+        guard account.outstandingEvents < configuration.quotas.outstandingEvents, !account.starved.isEmpty else {
+            return
+        }
+        let starved = account.starved
+        account.starved = []
+        for group in starved { unsettle(group) }
+    }
+
+    /// A member left a group that goes on: what it held goes to the others, and the group to the next one's account.
+    func handBack(_ consumer: Consumer) {
+        let group = consumer.subscription
+        moveCharges(of: group)
+        guard let holding = consumer.holding else { return }
+        let queue = group.needQueue()
+        consumer.session.account.outstandingEvents -= holding.eventCount
+        for (_, portion) in holding.releaseAll().reversed() {
+            takeBackRights(portion, from: consumer.session)
+            var again = Portion(portion.batch, portion.selection, attempt: portion.attempt)
+            guard portion.attempt < configuration.attemptCountMax else {
+                lose(portion, of: group) { queue.missInFront(portion, .attemptsExhausted) }
+                continue
+            }
+            again.attempt += 1
+            queue.prepend(again)
+            charge(again, group)
+        }
+        unsettle(group)
+    }
+
+    /// A group's last member left: what it held is nobody's any more.
+    func dropHolding(of consumer: Consumer) {
+        guard let holding = consumer.holding else { return }
+        consumer.session.account.outstandingEvents -= holding.eventCount
+        for (_, portion) in holding.releaseAll() {
+            takeBackRights(portion, from: consumer.session)
+            giveUp(portion, of: consumer.subscription, .responderGone)
+        }
+    }
+
+    /// What waits for a group is charged to its oldest member's user.
+    private func moveCharges(of group: Subscription) {
+        guard let owner = group.consumers.first?.session.account, owner !== group.account else { return }
+        let former = group.account
+        former.delist(group)
+        group.account = owner
+        guard let queue = group.queue else { return }
+        for portion in queue.portions {
+            let (length, uid) = (Int(portion.length), portion.batch.seal.publisher.uid)
+            former.queued.giveBack(length, from: uid)
+            owner.queued.charge(length, from: uid)
+        }
+        if !queue.isEmpty { owner.enlist(group) }
+        forget(former)
+    }
+}

@@ -1,0 +1,137 @@
+// When more is accepted than a subscription takes: what waits is bounded by its queue and by its user's quota, what is
+// beyond is lost by its policy, and every loss is counted and told in its place.
+
+import BusWire
+
+extension Broker {
+    func enqueue(_ portion: Portion, to subscription: Subscription) {
+        let queue = subscription.needQueue()
+        guard makeRoomInQuota(for: portion, subscription) else {
+            return lose(portion, of: subscription) { queue.refuse(portion, .quotaExceeded) }
+        }
+        // What groups are handed at the end of the round never overflows before.
+        if !subscription.isShared, subscription.policy == .dropNewest, queue.isFull {
+            return lose(portion, of: subscription) { queue.refuse(portion, .queueFull) }
+        }
+        if subscription.policy == .latest {
+            appendLatest(portion, queue, subscription)
+        } else {
+            queue.append(portion)
+            charge(portion, subscription)
+        }
+        if subscription.isShared { return unsettle(subscription) }
+        boundQueue(subscription)
+        guard !subscription.isEnded, let consumer = subscription.consumers.first else { return }
+        enlist(consumer)
+    }
+
+    /// Keeps the last event of a batch in the place of what waited of its topic.
+    private func appendLatest(_ portion: Portion, _ queue: DeliveryQueue, _ subscription: Subscription) {
+        if let older = queue.supersede(topic: portion.batch.seal.topic.number, .superseded) {
+            returnCharge(older, subscription)
+            noteLost(older, subscription)
+        }
+        var latest = portion
+        if portion.eventCount > 1 {
+            let others = latest.split(first: portion.eventCount - 1)
+            lose(others, of: subscription) { queue.refuse(others, .superseded) }
+        }
+        queue.appendLatest(latest)
+        charge(latest, subscription)
+    }
+
+    /// Brings a queue within its bounds, as its policy says.
+    func boundQueue(_ subscription: Subscription) {
+        guard let queue = subscription.queue else { return }
+        switch subscription.policy {
+        case .dropOldest, .latest:
+            while queue.isOverfull { dropFirst(of: subscription, .queueFull) }
+        case .dropNewest:
+            while queue.isOverfull { dropLast(of: subscription) }
+        case .stall:
+            if queue.isFull { beginStall(subscription) }
+            if subscription.stall == .timedOut {
+                while queue.isOverfull { dropFirst(of: subscription, .stallTimedOut) }
+            }
+        case .disconnect:
+            if queue.isOverfull { disconnect(subscription) }
+        }
+    }
+
+    private func dropFirst(of subscription: Subscription, _ reason: Reason) {
+        guard let queue = subscription.queue, let dropped = queue.dropFirst(reason) else { return }
+        returnCharge(dropped, subscription)
+        noteLost(dropped, subscription)
+        if queue.isEmpty { subscription.account.delist(subscription) }
+        // What made room for others is room for those who are held back, too.
+        if reason == .quotaExceeded, subscription.stall != .none, queue.isRelaxed { endStall(subscription) }
+    }
+
+    private func dropLast(of subscription: Subscription) {
+        guard let queue = subscription.queue, let dropped = queue.dropLast(.queueFull) else { return }
+        returnCharge(dropped, subscription)
+        noteLost(dropped, subscription)
+    }
+
+    /// A subscription that would rather end than miss something ends, and is told why.
+    private func disconnect(_ subscription: Subscription) {
+        if let queue = subscription.queue {
+            for portion in queue.portions {
+                returnCharge(portion, subscription)
+                noteLost(portion, subscription)
+            }
+            queue.removeAll()
+            subscription.account.delist(subscription)
+        }
+        for consumer in subscription.consumers {
+            let session = consumer.session
+            session.consumers[consumer.number] = nil
+            emit(.send(session.id, .unsubscribed(account(of: consumer, .queueFull))))
+            detach(consumer)
+        }
+    }
+
+    // MARK: The user's quota
+
+    /// Makes room for a portion among what its user's subscriptions may queue, at the cost of the longest queues; false
+    /// where its publisher's user has had its share, or there is nothing to drop.
+    private func makeRoomInQuota(for portion: Portion, _ subscription: Subscription) -> Bool {
+        let (account, length) = (subscription.account, Int(portion.length))
+        let publisher = portion.batch.seal.publisher.uid
+        guard account.queued.admits(length, from: publisher) else { return false }
+        while account.queued.used + length > account.queued.limit {
+            let victim = account.longQueue(or: subscription)
+            guard victim.hasQueued else { return false }
+            dropFirst(of: victim, .quotaExceeded)
+        }
+        return true
+    }
+
+    func charge(_ portion: Portion, _ subscription: Subscription) {
+        subscription.account.queued.charge(Int(portion.length), from: portion.batch.seal.publisher.uid)
+        subscription.account.enlist(subscription)
+        totals.eventsQueued += portion.eventCount
+        totals.bytesQueued += portion.length
+    }
+
+    func returnCharge(_ portion: Portion, _ subscription: Subscription) {
+        subscription.account.queued.giveBack(Int(portion.length), from: portion.batch.seal.publisher.uid)
+        totals.eventsQueued -= portion.eventCount
+        totals.bytesQueued -= portion.length
+    }
+
+    // MARK: Losses
+
+    /// Counts a loss and has it remembered for the subscriber.
+    func lose(_ portion: Portion, of subscription: Subscription, _ remember: () -> Void) {
+        remember()
+        noteLost(portion, subscription)
+    }
+
+    func noteLost(_ portion: Portion, _ subscription: Subscription) {
+        subscription.missedCount += portion.eventCount
+        subscription.consumers.first?.session.counters.eventsMissed += portion.eventCount
+        totals.eventsMissed += portion.eventCount
+        giveUp(portion, of: subscription, .queueFull)
+    }
+}

@@ -1,0 +1,110 @@
+// Seals: a publisher's right to a topic. Opened on request, closed by their publisher or with its session.
+
+import BusWire
+
+extension Broker {
+    func openSeal(_ request: OpenSeal, _ session: Session) {
+        func refuse(_ reason: Reason, _ message: String) {
+            self.refuse(session, .openSeal, request: UInt64(request.request), reason, message)
+        }
+        let name: Topic
+        do throws(NameFault) {
+            name = try Topic(bytes: request.topic)
+            guard !name.isReserved || name.isReply else { throw .reserved }
+        } catch {
+            return refuse(.badTopic, "topic \(error)")
+        }
+        guard !name.isReply || mayAnswer(on: name, session) else {
+            return refuse(.noReplyRight, "nobody has asked for an answer on \(name), or no longer waits for it")
+        }
+        guard session.seals.count < configuration.sealCountMax else {
+            let fault = QuotaFault(
+                quota: "seals of a session", used: session.seals.count, limit: configuration.sealCountMax,
+                uid: session.peer.uid)
+            return refuse(.quotaExceeded, fault.message)
+        }
+        guard salts.insert(request.salt) else {
+            return refuse(.saltReused, "this salt was used before; a seal needs 32 fresh random bytes")
+        }
+        guard let topic = topic(name, for: session.account) else {
+            let fault = QuotaFault(
+                quota: "topics", used: session.account.topicCount, limit: configuration.quotas.topics,
+                uid: session.peer.uid)
+            return refuse(.quotaExceeded, fault.message)
+        }
+        open(request, topic, session)
+    }
+
+    private func open(_ request: OpenSeal, _ topic: TopicState, _ session: Session) {
+        let limits = topic.route(through: filters).limits
+        let seal = Seal(
+            number: nextSeal, topic: topic, salt: request.salt, publisher: session.peer, name: session.name,
+            account: session.account, limits: limits)
+        nextSeal += 1
+        session.seals[seal.number] = seal
+        topic.sealCount += 1
+        if topic.name.isReply { topic.answering.insert(session.id) }
+        emit(
+            .openSeal(
+                SealOrder(
+                    session: session.id, request: request.request, seal: seal.number, topic: topic.name,
+                    epoch: seal.epoch, salt: request.salt, batchLengthMax: UInt32(limits.length),
+                    batchEventCountMax: UInt32(limits.eventCount))))
+    }
+
+    /// The topic's state, made if there is none; nil when its maker may make no more.
+    func topic(_ name: Topic, for account: Account) -> TopicState? {
+        if let known = topics[name] { return known }
+        // Where answers go belongs to who asked, whoever answers first.
+        let payer = name.isReply ? requester(of: name)?.account ?? account : account
+        guard payer.topicCount < configuration.quotas.topics else { return nil }
+        return makeTopic(name, payer)
+    }
+
+    func makeTopic(_ name: Topic, _ payer: Account) -> TopicState {
+        let retains = !name.isReserved && configuration.retainedFilters.contains { $0.matches(name) }
+        let topic = TopicState(name: name, number: nextTopicNumber, account: payer, retainsAll: retains)
+        nextTopicNumber += 1
+        payer.topicCount += 1
+        topics[name] = topic
+        return topic
+    }
+
+    func sealFailed(_ number: UInt64, _ id: SessionID) {
+        guard let session = sessions[id], let seal = session.seals.removeValue(forKey: number) else { return }
+        release(seal, session)
+    }
+
+    func closeSeal(_ number: UInt64, _ session: Session) {
+        guard let seal = session.seals.removeValue(forKey: number) else {
+            return refuse(session, .closeSeal, request: number, .unknownSeal, "seal \(number) isn't open here")
+        }
+        if session.recentSeal === seal { session.recentSeal = nil }
+        release(seal, session)
+    }
+
+    /// A seal isn't open any more. Batches under it may still wait.
+    func release(_ seal: Seal, _ session: Session) {
+        seal.topic.sealCount -= 1
+        if !seal.topic.answering.isEmpty { seal.topic.answering.remove(session.id) }
+        noteIdle(seal.topic)
+    }
+
+    /// A session's seal, once its key is derived: a number that was guessed before it was told is unknown, or its
+    /// batches would be announced without a key check.
+    func seal(_ number: UInt64, of session: Session) -> Seal? {
+        if let recent = session.recentSeal, recent.number == number { return recent }
+        guard let seal = session.seals[number], seal.isDerived else { return nil }
+        session.recentSeal = seal
+        return seal
+    }
+
+    /// Tells a publisher how long its batches may be, where that has changed since it was told.
+    func tellLimits(_ seal: Seal, _ limits: BatchLimits, _ session: Session) {
+        guard seal.toldLimits != limits else { return }
+        seal.toldLimits = limits
+        let changed = SealLimitsChanged(
+            seal: seal.number, batchLengthMax: UInt32(limits.length), batchEventCountMax: UInt32(limits.eventCount))
+        emit(.send(session.id, .sealLimits(changed)))
+    }
+}

@@ -1,0 +1,86 @@
+// A session's end of a subscription: what it was sent, what it is ready for, and, in a group, what it holds.
+
+import BusWire
+import DequeModule
+
+final class Consumer {
+    /// The session's number for the subscription.
+    let number: UInt32
+    unowned let session: Session
+    let subscription: Subscription
+    /// Running totals since it subscribed, as the credit's.
+    var sentEvents: UInt64 = 0
+    var sentBytes: UInt64 = 0
+    var creditEvents: UInt64
+    var creditBytes: UInt64
+    /// The number of the last delivery.
+    var lastDelivery: UInt64 = 0
+    var acknowledged: UInt64 = 0
+    /// Whether it stands in its session's list of those that go on when the connection has drained.
+    var isWaiting = false
+    /// What it was handed and hasn't acknowledged; of a group's members only.
+    var holding: Holding?
+    /// Last values it gets before everything else.
+    var backlog: Backlog?
+
+    init(_ request: Subscribe, _ session: Session, _ subscription: Subscription) {
+        number = request.subscription
+        self.session = session
+        self.subscription = subscription
+        creditEvents = request.creditEvents
+        creditBytes = request.creditBytes
+    }
+
+    /// Whether the subscriber is ready for another batch. The last one may overdraw.
+    var hasCredit: Bool { sentEvents < creditEvents && sentBytes < creditBytes }
+    /// Events handed over and not acknowledged, in a group.
+    var outstanding: UInt64 { holding?.eventCount ?? 0 }
+}
+
+/// What a member of a group was handed and hasn't acknowledged, oldest first.
+final class Holding {
+    private(set) var portions: Deque<(delivery: UInt64, portion: Portion)> = []
+    private(set) var eventCount: UInt64 = 0
+
+    func append(_ portion: Portion, delivery: UInt64) {
+        portions.append((delivery, portion))
+        eventCount += portion.eventCount
+    }
+
+    /// Lets go of everything up to a delivery and says how many events that were.
+    func release(through delivery: UInt64) -> UInt64 {
+        var released: UInt64 = 0
+        while let first = portions.first, first.delivery <= delivery {
+            released += first.portion.eventCount
+            portions.removeFirst()
+        }
+        eventCount -= released
+        return released
+    }
+
+    /// Lets go of everything.
+    func releaseAll() -> Deque<(delivery: UInt64, portion: Portion)> {
+        defer { (portions, eventCount) = ([], 0) }
+        return portions
+    }
+}
+
+/// The last values of all topics that matched when a subscription began, in the order in which they were accepted.
+final class Backlog {
+    var portions: Deque<Portion>
+    /// Charged to the subscriber as queued.
+    var length: Int
+    private(set) var told: UInt64 = 0
+
+    init(_ portions: [Portion]) {
+        self.portions = Deque(portions)
+        length = portions.reduce(0) { $0 + Int($1.length) }
+    }
+
+    func popFirst() -> Portion? {
+        guard let portion = portions.popFirst() else { return nil }
+        length -= Int(portion.length)
+        told += portion.eventCount
+        return portion
+    }
+}

@@ -1,0 +1,64 @@
+// What a subscription has missed and wasn't told yet, by topic and reason.
+
+import BusWire
+import OrderedCollections
+
+/// Events missed on one topic for one reason; without positions when the topic isn't kept.
+struct Missed {
+    var count: UInt64
+    var firstSequence: UInt64
+    var lastSequence: UInt64
+}
+
+/// A record of losses, in the order in which they began.
+struct MissedEvents {
+    struct Key: Hashable {
+        /// Nil for all topics beyond `topicCountMax` together.
+        let topic: Topic?
+        let reason: Reason
+    }
+
+    /// Topics whose losses are told one by one; a subscriber of everything that never reads must not hold an entry
+    /// for each topic there ever was. Not tuned.
+    static let topicCountMax = 1024
+
+    private(set) var entries: OrderedDictionary<Key, Missed> = [:]
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Takes note that a portion was lost.
+    mutating func note(_ portion: Portion, _ reason: Reason) {
+        let sequences = portion.sequences
+        note(
+            Key(topic: portion.batch.seal.topic.name, reason: reason),
+            Missed(
+                count: portion.eventCount, firstSequence: sequences.lowerBound, lastSequence: sequences.upperBound))
+    }
+
+    /// Takes over what another record says; it comes behind this one.
+    mutating func append(_ later: MissedEvents) {
+        if isEmpty { return self = later }
+        for (key, missed) in later.entries { note(key, missed) }
+    }
+
+    private mutating func note(_ key: Key, _ missed: Missed) {
+        if var entry = entries[key] {
+            entry.count += missed.count
+            // What came back from a member and was lost then may lie before what was lost already.
+            entry.firstSequence = min(entry.firstSequence, missed.firstSequence)
+            entry.lastSequence = max(entry.lastSequence, missed.lastSequence)
+            entries[key] = entry
+        } else if key.topic == nil || entries.count < MissedEvents.topicCountMax {
+            entries[key] = missed
+        } else {
+            let rest = Key(topic: nil, reason: key.reason)
+            entries[rest, default: Missed(count: 0, firstSequence: 0, lastSequence: 0)].count += missed.count
+        }
+    }
+
+    /// Everything, which is then no longer here.
+    mutating func take() -> MissedEvents {
+        defer { self = MissedEvents() }
+        return self
+    }
+}

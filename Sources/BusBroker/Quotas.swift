@@ -1,0 +1,40 @@
+// What one user may hold in the daemon, and what is said when it is used up. Defaults are the design's; busd.yaml may
+// say otherwise under `quotas:`.
+
+/// Limits of one uid.
+public struct Quotas: Sendable, Equatable {
+    /// Connections. The descriptor table is larger. Not tuned.
+    public var connections = 16_384
+    /// Subscriptions, groups' members among them: at 400 bytes each some 100 MB. Not tuned.
+    public var subscriptions = 262_144
+    /// Topics it has brought into being and that aren't forgotten yet. Not tuned.
+    public var topics = 262_144
+    /// Bytes that may be queued for its subscriptions in all.
+    public var queuedLength = 256 << 20
+    /// Bytes the kernel may hold for its connections, as send buffers: every connection at its start, and some 180
+    /// fast readers. Not tuned.
+    public var kernelLength = 544 << 20
+    /// Bytes of last values and last wills it has left here. Not tuned.
+    public var retainedLength = 64 << 20
+    /// Events handed to its members of groups and not acknowledged. Not tuned.
+    public var outstandingEvents = 1 << 20
+    /// Requests that wait for an answer. Not tuned.
+    public var requests = 65_536
+    /// Bytes of its publishes that may wait for stalled subscriptions: sixty-four full windows. Not tuned.
+    public var parkedLength = 256 << 20
+    /// Events it may publish in a second, and as many at once after a quiet one; 0 for as many as it can.
+    public var publishRate = 0
+
+    /// The design's defaults.
+    public init() {}
+}
+
+/// A quota that is used up, in words: which, how much of it, whose.
+struct QuotaFault {
+    let quota: String
+    let used: Int
+    let limit: Int
+    let uid: UInt32
+
+    var message: String { "quota \(quota) of uid \(uid) is used up: \(used) of \(limit)" }
+}
