@@ -49,8 +49,11 @@ extension Broker {
                 .willTooLarge, "a will of \(will.batch.count) bytes, at most \(Limits.willLengthMax) are allowed")
         }
         let batch = try SealedBatch(will.batch)
-        guard let seal = seal(batch.header.seal, of: session), !seal.topic.name.isReply else {
+        guard let seal = seal(batch.header.seal, of: session) else {
             throw PublishRefusal(.unknownSeal, "seal \(batch.header.seal) isn't open on this connection")
+        }
+        guard !seal.topic.name.isReply else {
+            throw PublishRefusal(.noReplyRight, "a will is no answer: who asked hears that its responder is gone")
         }
         try checkNext(batch, seal)
         guard batch.header.eventCount == 1 else { throw PublishRefusal(.malformedBatch, "a will is one event") }

@@ -109,7 +109,7 @@ extension Broker {
             takeBackRights(portion, from: consumer.session)
             var again = Portion(portion.batch, portion.selection, attempt: portion.attempt)
             guard portion.attempt < configuration.attemptCountMax else {
-                lose(portion, of: group) { queue.missInFront(portion, .attemptsExhausted) }
+                lose(portion, of: group, .attemptsExhausted) { queue.missInFront(portion, $0) }
                 continue
             }
             again.attempt += 1

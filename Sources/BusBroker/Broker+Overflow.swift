@@ -7,11 +7,13 @@ extension Broker {
     func enqueue(_ portion: Portion, to subscription: Subscription) {
         let queue = subscription.needQueue()
         guard makeRoomInQuota(for: portion, subscription) else {
-            return lose(portion, of: subscription) { queue.refuse(portion, .quotaExceeded) }
+            guard !subscription.isEnded else { return }
+            guard subscription.policy != .disconnect else { return disconnect(subscription, .quotaExceeded) }
+            return lose(portion, of: subscription, .quotaExceeded) { queue.refuse(portion, $0) }
         }
         // What groups are handed at the end of the round never overflows before.
         if !subscription.isShared, subscription.policy == .dropNewest, queue.isFull {
-            return lose(portion, of: subscription) { queue.refuse(portion, .queueFull) }
+            return lose(portion, of: subscription, .queueFull) { queue.refuse(portion, $0) }
         }
         if subscription.policy == .latest {
             appendLatest(portion, queue, subscription)
@@ -29,12 +31,12 @@ extension Broker {
     private func appendLatest(_ portion: Portion, _ queue: DeliveryQueue, _ subscription: Subscription) {
         if let older = queue.supersede(topic: portion.batch.seal.topic.number, .superseded) {
             returnCharge(older, subscription)
-            noteLost(older, subscription)
+            noteLost(older, subscription, .superseded)
         }
         var latest = portion
         if portion.eventCount > 1 {
             let others = latest.split(first: portion.eventCount - 1)
-            lose(others, of: subscription) { queue.refuse(others, .superseded) }
+            lose(others, of: subscription, .superseded) { queue.refuse(others, $0) }
         }
         queue.appendLatest(latest)
         charge(latest, subscription)
@@ -54,14 +56,14 @@ extension Broker {
                 while queue.isOverfull { dropFirst(of: subscription, .stallTimedOut) }
             }
         case .disconnect:
-            if queue.isOverfull { disconnect(subscription) }
+            if queue.isOverfull { disconnect(subscription, .queueFull) }
         }
     }
 
     private func dropFirst(of subscription: Subscription, _ reason: Reason) {
         guard let queue = subscription.queue, let dropped = queue.dropFirst(reason) else { return }
         returnCharge(dropped, subscription)
-        noteLost(dropped, subscription)
+        noteLost(dropped, subscription, reason)
         if queue.isEmpty { subscription.account.delist(subscription) }
         // What made room for others is room for those who are held back, too.
         if reason == .quotaExceeded, subscription.stall != .none, queue.isRelaxed { endStall(subscription) }
@@ -70,15 +72,15 @@ extension Broker {
     private func dropLast(of subscription: Subscription) {
         guard let queue = subscription.queue, let dropped = queue.dropLast(.queueFull) else { return }
         returnCharge(dropped, subscription)
-        noteLost(dropped, subscription)
+        noteLost(dropped, subscription, .queueFull)
     }
 
     /// A subscription that would rather end than miss something ends, and is told why.
-    private func disconnect(_ subscription: Subscription) {
+    private func disconnect(_ subscription: Subscription, _ reason: Reason) {
         if let queue = subscription.queue {
             for portion in queue.portions {
                 returnCharge(portion, subscription)
-                noteLost(portion, subscription)
+                noteLost(portion, subscription, reason)
             }
             queue.removeAll()
             subscription.account.delist(subscription)
@@ -86,7 +88,7 @@ extension Broker {
         for consumer in subscription.consumers {
             let session = consumer.session
             session.consumers[consumer.number] = nil
-            emit(.send(session.id, .unsubscribed(account(of: consumer, .queueFull))))
+            emit(.send(session.id, .unsubscribed(account(of: consumer, reason))))
             detach(consumer)
         }
     }
@@ -102,6 +104,11 @@ extension Broker {
         while account.queued.used + length > account.queued.limit {
             let victim = account.longQueue(or: subscription)
             guard victim.hasQueued else { return false }
+            guard victim.policy != .disconnect else {
+                disconnect(victim, .quotaExceeded)
+                if victim === subscription { return false }
+                continue
+            }
             dropFirst(of: victim, .quotaExceeded)
         }
         return true
@@ -123,15 +130,17 @@ extension Broker {
     // MARK: Losses
 
     /// Counts a loss and has it remembered for the subscriber.
-    func lose(_ portion: Portion, of subscription: Subscription, _ remember: () -> Void) {
-        remember()
-        noteLost(portion, subscription)
+    func lose(
+        _ portion: Portion, of subscription: Subscription, _ reason: Reason, _ remember: (Reason) -> Void
+    ) {
+        remember(reason)
+        noteLost(portion, subscription, reason)
     }
 
-    func noteLost(_ portion: Portion, _ subscription: Subscription) {
+    func noteLost(_ portion: Portion, _ subscription: Subscription, _ reason: Reason) {
         subscription.missedCount += portion.eventCount
         subscription.consumers.first?.session.counters.eventsMissed += portion.eventCount
         totals.eventsMissed += portion.eventCount
-        giveUp(portion, of: subscription, .queueFull)
+        giveUp(portion, of: subscription, reason)
     }
 }

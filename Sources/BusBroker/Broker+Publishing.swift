@@ -99,13 +99,14 @@ extension Broker {
         let (topic, count) = (seal.topic, batch.header.eventCount)
         let route = topic.route(through: filters)
         var acceptance = Acceptance()
+        try checkFlags(publish, topic.name)
         // All that can fail comes before anything is changed.
         guard session.account.publishing.take(count, at: now.monotonic) else {
             let limit = configuration.quotas.publishRate
             throw PublishRefusal(QuotaFault(quota: "publish_rate", used: limit, limit: limit, uid: session.peer.uid))
         }
         if publish.isRequest { acceptance.requests = try checkRequests(batch, route, session) }
-        let retains = (publish.retains || topic.retainsAll) && !topic.name.isReply
+        let retains = (publish.retains || topic.retainsAll) && !publish.isRequest
         if retains { try checkRetention(batch, isTombstone: publish.isTombstone, topic, session.account) }
         if topic.name.isReply { acceptance.selection = try checkAnswers(batch, publish, topic, session) }
         if let requests = acceptance.requests { open(requests, route, session) }
@@ -124,6 +125,14 @@ extension Broker {
         progress(session, isPatient: publish.isPatient)
         tellLimits(seal, route.limits, session)
         fanOut(Portion(accepted, acceptance.selection), to: route.subscriptions)
+    }
+
+    /// A request is over when it is answered, an answer when it is read: neither is a value to be kept.
+    private func checkFlags(_ publish: Publish, _ topic: Topic) throws(PublishRefusal) {
+        guard publish.isRequest || topic.isReply else { return }
+        guard !publish.retains, !(publish.isRequest && (publish.hasMore || topic.isReply)) else {
+            throw PublishRefusal(.malformedBatch, "a request or an answer with flags that contradict each other")
+        }
     }
 
     private func note(_ batch: SealedBatch, _ session: Session) {

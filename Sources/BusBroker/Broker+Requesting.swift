@@ -204,7 +204,12 @@ extension Broker {
             session.openCircuits.remove(topic)
             return
         }
-        guard session.openCircuits.count < Limits.circuitCountMax else { return }
+        guard session.openCircuits.count < Limits.circuitCountMax || session.openCircuits.contains(topic) else {
+            let fault = QuotaFault(
+                quota: "circuits per session", used: session.openCircuits.count, limit: Limits.circuitCountMax,
+                uid: session.peer.uid)
+            return refuse(session, .circuit, request: 0, .quotaExceeded, fault.message)
+        }
         if session.openCircuits.insert(topic).inserted { totals.circuitsOpened += 1 }
     }
 }

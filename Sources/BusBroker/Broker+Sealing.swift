@@ -19,7 +19,7 @@ extension Broker {
         }
         guard session.seals.count < configuration.sealCountMax else {
             let fault = QuotaFault(
-                quota: "seals of a session", used: session.seals.count, limit: configuration.sealCountMax,
+                quota: "seals per session", used: session.seals.count, limit: configuration.sealCountMax,
                 uid: session.peer.uid)
             return refuse(.quotaExceeded, fault.message)
         }

@@ -79,7 +79,7 @@ extension Broker {
         }
         guard !request.group.isEmpty else {
             guard !request.mode.contains(.exclusive) else {
-                throw Refusal(.notSupported, "exclusive among whom? Name a group")
+                throw Refusal(.badGroup, "exclusive among whom? Name a group")
             }
             return nil
         }
@@ -98,7 +98,7 @@ extension Broker {
             throw Refusal(
                 .quotaExceeded,
                 QuotaFault(
-                    quota: "subscriptions of a session", used: session.consumers.count,
+                    quota: "subscriptions per session", used: session.consumers.count,
                     limit: configuration.subscriptionCountMax, uid: session.peer.uid
                 ).message)
         }

@@ -49,8 +49,8 @@ public enum Limits {
     public static let retainedBatchLengthMax = 4 << 10
     /// The batch of a last will, which lies in the daemon as long as its session lives. Not tuned.
     public static let willLengthMax = 64 << 10
-    /// Open circuits a session may tell of; the others aren't shown.
-    public static let circuitCountMax = 64
+    /// Open circuits a session may tell of. Not tuned.
+    public static let circuitCountMax = 1024
     /// Columns of one batch.
     public static let columnsLengthMax = 16 << 10
     /// What a single event's batch may add to its payload: header, columns, tag, event record and all its headers.
