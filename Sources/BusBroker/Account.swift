@@ -20,7 +20,7 @@ final class Account {
     var parkedLength = 0
     /// Bytes of last values and wills it left here.
     var retainedLength = 0
-    /// Bytes the kernel may hold for its connections, as its runner says.
+    /// Bytes the kernel may hold for its connections.
     var kernelLength = 0
     /// Events its members of groups hold.
     var outstandingEvents: UInt64 = 0
@@ -40,7 +40,7 @@ final class Account {
     /// Whether nothing is held any more. Topics and last values outlive those who left them and don't count.
     var isIdle: Bool {
         connectionCount == 0 && subscriptionCount == 0 && queued.used == 0 && parkedLength == 0 && queues.isEmpty
-            && outstandingEvents == 0 && requestCount == 0
+            && outstandingEvents == 0 && requestCount == 0 && kernelLength == 0
     }
 
     /// Whether it may be forgotten.

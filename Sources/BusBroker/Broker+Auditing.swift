@@ -19,10 +19,11 @@ extension Broker {
         return faults
     }
 
-    /// Whether nothing is held for anybody: everyone is gone and every charge was given back. Topics and last values stay.
+    /// Whether nothing is held for anybody: everyone is gone and every charge was given back. Topics and last values
+    /// stay.
     public var isIdle: Bool {
-        sessions.isEmpty && filters.count == 0 && filters.isEmpty && groups.isEmpty && stalling.isEmpty && parked.isEmpty
-            && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted } && greetings.isEmpty
+        sessions.isEmpty && filters.count == 0 && filters.isEmpty && groups.isEmpty && stalling.isEmpty
+            && parked.isEmpty && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted } && greetings.isEmpty
             && accounts.values.allSatisfy(\.isIdle) && totals.eventsQueued == 0 && totals.bytesQueued == 0
     }
 
@@ -56,7 +57,8 @@ extension Broker {
     }
 
     private func audit(_ subscription: Subscription, _ expect: Expect) {
-        let name = "subscription \(subscription.filter) of session \(subscription.consumers.first?.session.id.rawValue ?? 0)"
+        let owner = subscription.consumers.first?.session.id.rawValue ?? 0
+        let name = "subscription \(subscription.filter) of session \(owner)"
         expect(!subscription.isEnded && !subscription.consumers.isEmpty, "\(name): has ended, and somebody has it")
         expect(subscription.consumers.first?.session.account === subscription.account, "\(name): charged to a stranger")
         expect(subscription.isShared || subscription.consumers.count == 1, "\(name): shared, and no group")
@@ -130,6 +132,8 @@ extension Broker {
         expect(account.queued.used == queued + backlogs, "\(name): charged \(account.queued.used), has \(queued)")
         expect(account.queued.used <= account.queued.limit, "\(name): queues more than its quota")
         expect(account.queues.count == queues.count { $0.hasQueued }, "\(name): its queues are listed wrong")
+        let kernel = own.reduce(0) { $0 + $1.kernelLength }
+        expect(account.kernelLength == kernel, "\(name): charged \(account.kernelLength) kernel bytes")
         let parked = own.reduce(0) { $0 + $1.parkedLength }
         expect(account.parkedLength == parked, "\(name): charged \(account.parkedLength) parked bytes, has \(parked)")
         let created = topics.values.count { $0.account === account }

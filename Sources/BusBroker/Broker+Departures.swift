@@ -115,8 +115,8 @@ extension Broker {
         let batch = accepted(will.batch, will.seal)
         will.seal.account.retainedLength -= will.length
         let retains = will.retains || topic.retainsAll
-        let mayRetain = (try? checkRetention(will.batch, isTombstone: will.isTombstone, topic, will.seal.account)) != nil
-        if retains, mayRetain { retain(batch, isTombstone: will.isTombstone, will.seal.account) }
+        let refusal = Result { try checkRetention(will.batch, isTombstone: will.isTombstone, topic, will.seal.account) }
+        if retains, case .success = refusal { retain(batch, isTombstone: will.isTombstone, will.seal.account) }
         will.seal.account.retainedLength += will.length
         fanOut(Portion(batch), to: topic.route(through: filters).subscriptions)
         release(will)

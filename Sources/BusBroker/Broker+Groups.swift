@@ -116,6 +116,7 @@ extension Broker {
             queue.prepend(again)
             charge(again, group)
         }
+        enforceQuota(of: group)
         unsettle(group)
     }
 
@@ -142,6 +143,7 @@ extension Broker {
             owner.queued.charge(length, from: uid)
         }
         if !queue.isEmpty { owner.enlist(group) }
+        enforceQuota(of: group)
         forget(former)
     }
 }

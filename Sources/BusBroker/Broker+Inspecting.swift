@@ -102,7 +102,9 @@ extension Broker {
     private func rows(of things: InspectionSnapshot.Things, _ range: Range<Int>) -> [[InspectedValue]] {
         switch things {
         case .sessions(let ids):
-            ids[range].compactMap { sessions[$0] }.filter { $0.phase == .open || $0.phase == .leaving }.map { row(of: $0) }
+            ids[range].compactMap { sessions[$0] }.filter { $0.phase == .open || $0.phase == .leaving }.map {
+                row(of: $0)
+            }
         case .topics(let names): names[range].compactMap { topics[$0] }.map(row)
         case .consumers(let keys): keys[range].compactMap { sessions[$0.session]?.consumers[$0.number] }.map(row)
         case .users(let uids): uids[range].compactMap { accounts[$0] }.map(row)

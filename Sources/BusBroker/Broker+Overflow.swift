@@ -114,6 +114,19 @@ extension Broker {
         return true
     }
 
+    /// What came back to a group, or came to another user with it, wasn't asked about before: the longest queues pay.
+    func enforceQuota(of group: Subscription) {
+        while group.account.queued.used > group.account.queued.limit {
+            let victim = group.account.longQueue(or: group)
+            guard victim.hasQueued else { return }
+            if victim.policy == .disconnect {
+                disconnect(victim, .quotaExceeded)
+            } else {
+                dropFirst(of: victim, .quotaExceeded)
+            }
+        }
+    }
+
     func charge(_ portion: Portion, _ subscription: Subscription) {
         subscription.account.queued.charge(Int(portion.length), from: portion.batch.seal.publisher.uid)
         subscription.account.enlist(subscription)

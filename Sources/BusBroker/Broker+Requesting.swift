@@ -21,7 +21,8 @@ extension Broker {
                 throw PublishRefusal(.malformedBatch, "requests of this session must ask for answers on \(own)")
             }
             guard let correlation = columns.correlation[index], !correlation.isZero else {
-                throw PublishRefusal(.malformedBatch, "a request needs a correlation, or its answer can't be told apart")
+                throw PublishRefusal(
+                    .malformedBatch, "a request needs a correlation, or its answer can't be told apart")
             }
             correlations.append(correlation)
         }

@@ -62,8 +62,9 @@ extension Broker {
     }
 
     func makeTopic(_ name: Topic, _ payer: Account) -> TopicState {
-        let retains = !name.isReserved && configuration.retainedFilters.contains { $0.matches(name) }
-        let topic = TopicState(name: name, number: nextTopicNumber, account: payer, retainsAll: retains)
+        let declaration = name.isReserved ? nil : TopicDeclaration.of(name, in: configuration.topics)
+        let topic = TopicState(
+            name: name, number: nextTopicNumber, account: payer, retainsAll: declaration?.retains ?? false)
         nextTopicNumber += 1
         payer.topicCount += 1
         topics[name] = topic

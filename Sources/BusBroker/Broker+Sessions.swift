@@ -21,6 +21,12 @@ extension Broker {
                 uid: peer.uid)
             return close(session, .quotaExceeded, fault.message)
         }
+        guard growSendBuffer(of: id, by: configuration.kernelLengthAtStart) else {
+            let fault = QuotaFault(
+                quota: "kernel_bytes", used: account.kernelLength, limit: configuration.quotas.kernelLength,
+                uid: peer.uid)
+            return close(session, .quotaExceeded, fault.message)
+        }
         greetings.append((now.monotonic + configuration.helloTimeout, id))
     }
 
@@ -145,6 +151,7 @@ extension Broker {
         release(session, .peerClosed)
         forgetGreetings()
         session.account.connectionCount -= 1
+        session.account.kernelLength -= session.kernelLength
         forget(session.account)
     }
 

@@ -1,6 +1,6 @@
 // What a broker is told once: limits, and who is admitted.
 
-public import BusWire
+import BusWire
 
 /// A broker's limits. Defaults are the design's; what an administrator may change comes from busd.yaml.
 public struct BrokerConfiguration: Sendable {
@@ -10,8 +10,8 @@ public struct BrokerConfiguration: Sendable {
     public var ownIdentity = PeerIdentity(uid: 0, gid: 0)
     /// What one user may hold.
     public var quotas = Quotas()
-    /// Topics whose every event becomes the last value.
-    public var retainedFilters: [TopicFilter] = []
+    /// What the administrator says of topics; no two tie.
+    public var topics: [TopicDeclaration] = []
     /// Whether sessions that come and go are told on `$bus.session.…`.
     public var announcesSessions = true
     /// The longest payload of one event, in bytes.
@@ -48,6 +48,8 @@ public struct BrokerConfiguration: Sendable {
     public var announcedCountMax = 4096
     /// Salts remembered to refuse their reuse. Uniqueness of keys never rests on it.
     public var saltHistoryCountMax = 65_536
+    /// What the kernel may hold for a new connection, in bytes.
+    public var kernelLengthAtStart = 0
     /// Rows of one page of an inspection.
     public var pageRowCountMax = 512
 

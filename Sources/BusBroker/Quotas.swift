@@ -12,8 +12,8 @@ public struct Quotas: Sendable, Equatable {
     /// Bytes that may be queued for its subscriptions in all.
     public var queuedLength = 256 << 20
     /// Bytes the kernel may hold for its connections, as send buffers: every connection at its start, and some 180
-    /// fast readers. Not tuned.
-    public var kernelLength = 544 << 20
+    /// fast readers, each counted double as the kernel does. Not tuned.
+    public var kernelLength = 1088 << 20
     /// Bytes of last values and last wills it has left here. Not tuned.
     public var retainedLength = 64 << 20
     /// Events handed to its members of groups and not acknowledged. Not tuned.

@@ -69,6 +69,9 @@ final class Session {
     /// Answers handed over while it was blocked.
     var unreadCount = 0
 
+    /// What the kernel may hold for its connection, in bytes.
+    var kernelLength = 0
+
     // Being looked at.
     /// A snapshot it is reading page by page.
     var snapshot: InspectionSnapshot?

@@ -24,7 +24,6 @@ public final class BusServer {
     private var listener: Listener?
     private var peers: [SessionID: ServerPeer] = [:]
     private var nextID: UInt64 = 1
-    var sendBuffers = SendBuffer()
     /// Keys of the daemon's own topics, by their seals.
     private var ownSealers: [UInt64: OwnSealer] = [:]
     private var scratch: [UInt8] = []
@@ -78,6 +77,10 @@ public final class BusServer {
         configuration.admittedUIDs = [0, geteuid()]
         configuration.ownIdentity = PeerIdentity(uid: geteuid(), gid: getegid(), pid: getpid())
         configuration.payloadLengthMax = settings.payloadLengthMax
+        configuration.quotas = settings.quotas
+        configuration.kernelLengthAtStart = SendBuffer.charge(SendBuffer.start)
+        configuration.topics = settings.topics
+        configuration.topicIdleTime = UInt64(settings.topicIdleTime.components.seconds) * 1_000_000_000
         self.configuration = configuration
         broker = Broker(configuration: configuration, incarnation: incarnation, firstSeal: keys.firstSeal)
         deadline = DeadlineTimer(on: reactor) { [weak self] in self?.reactor.requestRound() }
@@ -144,6 +147,11 @@ public final class BusServer {
     func happenedAfterFlush(_ input: Input) {
         broker.handle(input, at: moment)
         if broker.needsRound { reactor.requestRound() }
+    }
+
+    /// Whether a peer's send buffer may grow from one size to another.
+    func mayGrow(_ id: SessionID, from size: Int, to larger: Int) -> Bool {
+        broker.growSendBuffer(of: id, by: SendBuffer.charge(larger) - SendBuffer.charge(size))
     }
 
     /// Both clocks, read once a round.
@@ -304,7 +312,6 @@ extension BusServer: ListenerOwner {
         do throws(TransportError) {
             let credentials = try PeerCredentials(of: descriptor.borrowed)
             let peer = ServerPeer(id: id, server: self)
-            sendBuffers.note(id, uid: credentials.uid)
             let connection = try Connection(adopting: descriptor, on: reactor, owner: peer)
             peers[id] = peer
             peer.attach(connection)
@@ -312,7 +319,6 @@ extension BusServer: ListenerOwner {
             let identity = PeerIdentity(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
             happened(.connected(id, identity))
         } catch {
-            sendBuffers.forget(SendBuffer.start, of: id)
             log.warning("a peer couldn't be taken: \(error)")
         }
     }

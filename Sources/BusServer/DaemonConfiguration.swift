@@ -1,10 +1,10 @@
 // What an administrator may say: busd.yaml, read strictly. Unknown keys are refused with the nearest known one,
 // wrong values with file and line.
 
-public import Logging
+public import BusBroker
 import BusWire
 import Glibc
-import Yams
+public import Logging
 
 /// The daemon's configuration, each value with its default.
 public struct DaemonConfiguration: Sendable, Equatable {
@@ -18,6 +18,12 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var payloadLengthMax = Limits.payloadLengthMax
     /// What this bus is called in logs and `bus status`.
     public var busName: String?
+    /// What one user may hold.
+    public var quotas = Quotas()
+    /// What is said of topics, by filter; of two files that name one filter the later holds.
+    public var topics: [TopicDeclaration] = []
+    /// How long an idle topic is remembered.
+    public var topicIdleTime = Duration.seconds(600)
 
     /// The defaults.
     public init() {}
@@ -32,30 +38,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     /// Takes what `text` says over what was said before; `file` is named in errors.
     public mutating func read(yaml text: String, from file: String) throws(ServerError) {
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: text)
-        } catch {
-            throw .configuration("\(file): \(error)")
-        }
-        guard let root, root.null == nil else { return }
-        guard let mapping = root.mapping else {
-            throw .configuration("\(file):\(root.mark?.line ?? 1): expected `key: value` lines")
-        }
-        for (key, value) in mapping {
-            let place = "\(file):\(key.mark?.line ?? 1)"
-            guard let name = key.scalar?.string else { throw .configuration("\(place): a key must be a name") }
-            guard let setting = Setting(rawValue: name) else {
-                throw .configuration("\(place): unknown key `\(name)`; did you mean `\(Setting.nearest(to: name))`?")
-            }
-            guard !value.tag.description.hasPrefix("!") else {
-                throw .configuration("\(place): `\(name)` has a tag: write the value alone")
-            }
-            guard let scalar = value.scalar?.string, !scalar.isEmpty, value.null == nil else {
-                throw .configuration("\(place): `\(name)` needs one value")
-            }
-            try set(setting, scalar, place)
-        }
+        guard let root = try ConfigurationNode.root(yaml: text, file: file) else { return }
+        for (key, value) in try root.entries() { try set(try value.known(key, as: Setting.self), value) }
     }
 
     private enum Setting: String, CaseIterable {
@@ -64,68 +48,41 @@ public struct DaemonConfiguration: Sendable, Equatable {
         case logLevel = "log_level"
         case payloadMax = "payload_max"
         case busName = "bus_name"
-
-        static func nearest(to name: String) -> String {
-            let ranked = allCases.map { ($0.rawValue, editDistance($0.rawValue, name)) }
-            return ranked.min { $0.1 < $1.1 }?.0 ?? ""
-        }
+        case quotas
+        case topics
+        case topicIdleTime = "topic_idle_time"
     }
 
-    private mutating func set(_ setting: Setting, _ value: String, _ place: String) throws(ServerError) {
+    private mutating func set(_ setting: Setting, _ value: ConfigurationNode) throws(ServerError) {
         switch setting {
         case .socket:
-            socket = try absolute(value, setting, place)
-            guard value.utf8.count <= 107 else {
-                let length = value.utf8.count
-                throw .configuration("\(place): socket path is \(length) bytes, at most 107 fit: choose a shorter one")
+            let path = try absolute(value)
+            guard path.utf8.count <= 107 else {
+                let length = path.utf8.count
+                throw value.refused("socket path is \(length) bytes, at most 107 fit: choose a shorter one")
             }
-        case .state: state = try absolute(value, setting, place)
-        case .busName: busName = value
+            socket = path
+        case .state: state = try absolute(value)
+        case .busName: busName = try value.scalar()
         case .logLevel:
-            guard let level = Logger.Level(rawValue: value) else {
+            let name = try value.scalar()
+            guard let level = Logger.Level(rawValue: name) else {
                 let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-                throw .configuration("\(place): log_level `\(value)` is none of \(known)")
+                throw value.refused("log_level `\(name)` is none of \(known)")
             }
             logLevel = level
-        case .payloadMax:
-            guard let length = parseByteCount(value), length >= 1, length <= Limits.payloadLengthCeiling else {
-                let most = Limits.payloadLengthCeiling >> 20
-                throw .configuration(
-                    "\(place): payload_max `\(value)` is not a size from 1 to \(most)MiB, such as 4MiB")
-            }
-            payloadLengthMax = length
+        case .payloadMax: payloadLengthMax = try value.byteCount(1...Limits.payloadLengthCeiling, example: "4MiB")
+        case .quotas: try readQuotas(value)
+        case .topics: try readTopics(value)
+        case .topicIdleTime: topicIdleTime = .seconds(try value.seconds(1...(30 * 86_400)))
         }
     }
 
-    private func absolute(_ value: String, _ setting: Setting, _ place: String) throws(ServerError) -> String {
-        guard value.hasPrefix("/") else {
-            throw .configuration("\(place): \(setting.rawValue) `\(value)` must be an absolute path")
+    private func absolute(_ value: ConfigurationNode) throws(ServerError) -> String {
+        let path = try value.scalar()
+        guard path.hasPrefix("/") else {
+            throw value.refused("\(value.name) `\(path)` must be an absolute path")
         }
-        return value
+        return path
     }
-}
-
-/// A number of bytes with an optional KiB or MiB.
-func parseByteCount(_ text: String) -> Int? {
-    for (unit, shift) in [("KiB", 10), ("MiB", 20)] where text.hasSuffix(unit) {
-        guard let number = Int(text.dropLast(unit.count)), number >= 0, number < 1 << 40 else { return nil }
-        return number << shift
-    }
-    return Int(text)
-}
-
-/// How many single-character changes turn one name into the other; for suggestions only, names are short.
-private func editDistance(_ a: String, _ b: String) -> Int {
-    let (a, b) = (Array(a.utf8), Array(b.utf8.prefix(64)))
-    var row = Array(0...b.count)
-    for i in a.indices {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for j in b.indices {
-            let substituted = diagonal + (a[i] == b[j] ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(row[j] + 1, row[j + 1] + 1, substituted)
-        }
-    }
-    return row[b.count]
 }

@@ -44,9 +44,12 @@ final class OwnSealer {
 
     private func sealed(_ head: [UInt8], _ body: [UInt8]) throws(CryptoError) -> SharedBytes {
         let storage = ByteStorage(capacity: head.count + body.count + Sealer.overhead)
-        head.withUnsafeBytes { if let base = $0.baseAddress { storage.base.copyMemory(from: base, byteCount: $0.count) } }
+        head.withUnsafeBytes { bytes in
+            if let base = bytes.baseAddress { storage.base.copyMemory(from: base, byteCount: bytes.count) }
+        }
         let authenticated = UnsafeRawBufferPointer(start: storage.base, count: head.count)
-        let output = UnsafeMutableRawBufferPointer(start: storage.base + head.count, count: body.count + Sealer.overhead)
+        let output = UnsafeMutableRawBufferPointer(
+            start: storage.base + head.count, count: body.count + Sealer.overhead)
         var outcome: Result<Void, CryptoError> = .success(())
         body.withUnsafeBytes { plaintext in
             do throws(CryptoError) {

@@ -142,9 +142,9 @@ final class ServerPeer: ConnectionOwner {
     func connectionBlocked(_ connection: Connection) { server.happenedAfterFlush(.blocked(id)) }
 
     func connectionDrained(_ connection: Connection, afterBlocking: Bool) {
-        if afterBlocking, let larger = server.sendBuffers.raise(sendBuffer, of: id) {
-            sendBuffer = larger
-            connection.setSendBuffer(larger)
+        if afterBlocking, sendBuffer < SendBuffer.large, server.mayGrow(id, from: sendBuffer, to: SendBuffer.large) {
+            sendBuffer = SendBuffer.large
+            connection.setSendBuffer(sendBuffer)
         }
         server.happenedAfterFlush(.drained(id))
     }
@@ -163,7 +163,6 @@ final class ServerPeer: ConnectionOwner {
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         self.connection = nil
         phase = .closing
-        server.sendBuffers.forget(sendBuffer, of: id)
         server.ended(self, reason)
     }
 }

@@ -1,0 +1,136 @@
+// A piece of a configuration file and where it stands, read strictly: nothing is guessed, and what is refused is told
+// with file, line and the nearest thing that would be right.
+
+import Yams
+
+/// One value of a file, with its place.
+struct ConfigurationNode {
+    private let node: Node
+    let file: String
+    /// What it is called, for what is said about it.
+    let name: String
+    /// The line of its key, or its own.
+    private let line: Int
+
+    /// A file's text as a whole; nil for an empty one.
+    static func root(yaml text: String, file: String) throws(ServerError) -> ConfigurationNode? {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            throw .configuration("\(file): \(error)")
+        }
+        guard let root, root.null == nil else { return nil }
+        return ConfigurationNode(node: root, file: file, name: "", line: root.mark?.line ?? 1)
+    }
+
+    /// Where it stands: `busd.yaml:7`.
+    var place: String { "\(file):\(line)" }
+
+    /// What is said against it.
+    func refused(_ why: String) -> ServerError { .configuration("\(place): \(why)") }
+
+    /// The `key: value` lines of a mapping.
+    func entries() throws(ServerError) -> [(key: String, value: ConfigurationNode)] {
+        guard let mapping = node.mapping else {
+            throw refused(name.isEmpty ? "expected `key: value` lines" : "`\(name)` needs `key: value` lines")
+        }
+        var entries: [(key: String, value: ConfigurationNode)] = []
+        for (key, value) in mapping {
+            let line = key.mark?.line ?? line
+            guard let text = key.scalar?.string else {
+                throw .configuration("\(file):\(line): a key must be a name")
+            }
+            entries.append((text, ConfigurationNode(node: value, file: file, name: text, line: line)))
+        }
+        return entries
+    }
+
+    /// The one value that stands here.
+    func scalar() throws(ServerError) -> String {
+        guard !node.tag.description.hasPrefix("!") else { throw refused("`\(name)` has a tag: write the value alone") }
+        guard let text = node.scalar?.string, !text.isEmpty, node.null == nil else {
+            throw refused("`\(name)` needs one value")
+        }
+        return text
+    }
+
+    /// `true` or `false`, and no other spelling of them.
+    func flag() throws(ServerError) -> Bool {
+        switch try scalar() {
+        case "true": return true
+        case "false": return false
+        case let other: throw refused("\(name) `\(other)` is neither true nor false")
+        }
+    }
+
+    /// A whole number within bounds.
+    func number(_ range: ClosedRange<Int>) throws(ServerError) -> Int {
+        let text = try scalar()
+        guard let number = Int(text), range.contains(number) else {
+            throw refused("\(name) `\(text)` is not a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// A number of bytes, or one with KiB, MiB or GiB, within bounds.
+    func byteCount(_ range: ClosedRange<Int>, example: String) throws(ServerError) -> Int {
+        let text = try scalar()
+        guard let length = parseByteCount(text), range.contains(length) else {
+            let most = range.upperBound >> 20
+            throw refused("\(name) `\(text)` is not a size from \(range.lowerBound) to \(most)MiB, such as \(example)")
+        }
+        return length
+    }
+
+    /// One of the keys that are known here, or what to write instead.
+    func known<Key: RawRepresentable & CaseIterable>(_ key: String, as type: Key.Type) throws(ServerError) -> Key
+    where Key.RawValue == String {
+        guard let known = Key(rawValue: key) else {
+            let nearest = Key.allCases.map { ($0.rawValue, editDistance($0.rawValue, key)) }.min { $0.1 < $1.1 }
+            throw refused("unknown key `\(key)`; did you mean `\(nearest?.0 ?? "")`?")
+        }
+        return known
+    }
+}
+
+/// A number of bytes with an optional KiB, MiB or GiB.
+func parseByteCount(_ text: String) -> Int? {
+    for (unit, shift) in [("KiB", 10), ("MiB", 20), ("GiB", 30)] where text.hasSuffix(unit) {
+        guard let number = Int(text.dropLast(unit.count)), number >= 0, number < 1 << 30 else { return nil }
+        return number << shift
+    }
+    return Int(text)
+}
+
+/// How many single-character changes turn one name into the other; for suggestions only, names are short.
+private func editDistance(_ a: String, _ b: String) -> Int {
+    let (a, b) = (Array(a.utf8), Array(b.utf8.prefix(64)))
+    var row = Array(0...b.count)
+    for i in a.indices {
+        var diagonal = row[0]
+        row[0] = i + 1
+        for j in b.indices {
+            let substituted = diagonal + (a[i] == b[j] ? 0 : 1)
+            diagonal = row[j + 1]
+            row[j + 1] = min(row[j] + 1, row[j + 1] + 1, substituted)
+        }
+    }
+    return row[b.count]
+}
+
+extension ConfigurationNode {
+    /// A span of time as whole seconds: a number with s, m, h or d.
+    func seconds(_ range: ClosedRange<Int>) throws(ServerError) -> Int {
+        let text = try scalar()
+        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let last = text.last, let unit = units[last], let number = Int(text.dropLast()), number >= 0,
+            number <= range.upperBound / unit, range.contains(number * unit)
+        else {
+            throw refused(
+                "\(name) `\(text)` is not a time from \(range.lowerBound)s to \(range.upperBound / 86_400)d, such as 10m"
+            )
+        }
+        return number * unit
+    }
+}
