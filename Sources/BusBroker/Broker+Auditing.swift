@@ -23,7 +23,8 @@ extension Broker {
     /// stay.
     public var isIdle: Bool {
         sessions.isEmpty && filters.count == 0 && filters.isEmpty && groups.isEmpty && stalling.isEmpty
-            && parked.isEmpty && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted } && greetings.isEmpty
+            && parked.isEmpty && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted }
+            && greetings.isEmpty
             && accounts.values.allSatisfy(\.isIdle) && totals.eventsQueued == 0 && totals.bytesQueued == 0
     }
 
