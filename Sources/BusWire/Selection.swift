@@ -53,6 +53,9 @@ public struct Selection: Sendable, Equatable {
         guard selected > 0, selected == self.bytes.reduce(0, { $0 + $1.nonzeroBitCount }) else {
             throw .invalid(frame: .deliver, what: "a selection of no event, or of one that isn't there")
         }
+        // One form for each set of events, however long it was written.
+        if selected == count { self = .all }
+        while self.bytes.last == 0 { self.bytes.removeLast() }
     }
 
     /// Whether all events are meant.

@@ -45,6 +45,16 @@ struct FieldTests {
         ) { try read.bytes(.topic, lengthMax: 255) }
     }
 
+    @Test("of numbers are read, the first of two, and absent ones aren't there")
+    func numbers() throws {
+        let read = try fields(.field(0x800a, [4, 3, 2, 1]) + .field(10, [9, 9, 9, 9]), of: .subscribe)
+        #expect(try read.integer(.mode, as: UInt32.self) == 0x0102_0304)
+        #expect(try read.integer(.after, as: UInt64.self) == nil)
+        var bytes: [UInt8] = []
+        bytes.putField(.after, required: true, number: UInt64(7))
+        #expect(bytes == .field(0x800d, .little(UInt64(7))))
+    }
+
     @Test("of text show what isn't UTF-8 as such")
     func invalidText() throws {
         #expect(try fields(.field(1, [0x61, 0xff]), of: .announce).text(.name, lengthMax: 255) == "a\u{fffd}")

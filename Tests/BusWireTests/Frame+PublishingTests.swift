@@ -11,6 +11,23 @@ struct FramePublishingTests {
         #expect(bytes[0][5] == 1 && bytes[1][5] == 0)
     }
 
+    @Test("keep their flags apart")
+    func flags() throws {
+        for flags in 0..<64 as Range<UInt8> {
+            let bytes = [UInt8].frame(type: 0x13, flags: flags, fixed: .little(UInt64(1)))
+            guard case .frame(.publish(let publish), _) = try decode(bytes, from: .client) else {
+                Issue.record("no publish")
+                return
+            }
+            let read = [
+                publish.wantsReceipt, publish.isPatient, publish.retains, publish.isTombstone, publish.isRequest,
+                publish.hasMore,
+            ]
+            #expect(read == (0..<6).map { flags & (1 << $0) != 0 })
+            #expect(Frame.publish(publish).encoded == bytes)
+        }
+    }
+
     @Test("know what they count against the window", arguments: [0, 1, 1000])
     func frameLength(_ count: Int) {
         let publish = Publish(number: 1, wantsReceipt: true, batch: SharedBytes(run(0, count)))

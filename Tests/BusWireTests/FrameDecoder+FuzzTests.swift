@@ -81,6 +81,8 @@ struct FrameDecoderFuzzTests {
             case .frame(let frame, let length):
                 if length > bytes.count || length < 8 { Issue.record("\(length) of \(bytes)") }
                 if !frame.tail.isEmpty { checkBatch(frame.tail) }
+                checkNames(frame)
+                checkSelection(frame)
             case .skipped(let length):
                 if length > bytes.count || length < 8 { Issue.record("skips \(length) of \(bytes)") }
             case .incomplete(let needed):
@@ -88,6 +90,31 @@ struct FrameDecoderFuzzTests {
                     Issue.record("needs \(needed) for \(bytes)")
                 }
             }
+        }
+    }
+
+    /// Names are checked by whoever uses them, whatever bytes they are.
+    private func checkNames(_ frame: Frame) {
+        switch frame {
+        case .subscribe(let subscribe):
+            _ = try? TopicFilter(bytes: subscribe.filter)
+            guard let group = try? GroupName(bytes: subscribe.group) else { return }
+            if group.bytes != subscribe.group || group.bytes.count > 64 { Issue.record("group \(group)") }
+        case .requestCancelled(let cancelled): _ = try? Topic(bytes: cancelled.replyTopic).isReply
+        case .circuit(let circuit): _ = try? Topic(bytes: circuit.topic).tokens
+        default: break
+        }
+    }
+
+    /// A selection that passes its check means some events of its batch, and no other.
+    private func checkSelection(_ frame: Frame) {
+        guard case .deliver(let deliver) = frame else { return }
+        for count in [1, 2, 9, 64, Int(Limits.batchEventCountMax)] {
+            guard let selection = try? Selection(deliver.selection, of: count) else { continue }
+            let meant = (0..<count).filter(selection.contains)
+            let isSound =
+                selection.count(of: count) == meant.count && selection.bounds(of: count).upperBound == meant.last
+            if meant.isEmpty || !isSound { Issue.record("\(selection) of \(count)") }
         }
     }
 

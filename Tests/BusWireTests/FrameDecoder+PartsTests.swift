@@ -75,6 +75,73 @@ struct FrameDecoderPartsTests {
         }
     }
 
+    @Test(
+        "refuses a field of a number that is too short for it, and skips what is longer",
+        arguments: [(0x20, 40, 4, 10, 4), (0x28, 68, 3, 11, 8), (0x30, 8, 12, 13, 8), (0x31, 8, 6, 13, 8)]
+            as [(UInt8, Int, UInt16, UInt16, Int)])
+    func numberFields(_ type: UInt8, _ fixed: Int, _ needed: UInt16, _ tag: UInt16, _ length: Int) throws {
+        func bytes(_ value: [UInt8]) -> [UInt8] {
+            .frame(
+                type: type, fixed: [UInt8](repeating: 0, count: fixed),
+                rest: .field(needed, []) + .field(tag | 0x8000, value))
+        }
+        let sender: Role = type == 0x20 || type == 0x30 ? .client : .server
+        for short in 0..<length {
+            let error = #expect(throws: WireError.self) { try decode(bytes(run(1, short)), from: sender) }
+            #expect(error?.reason == .malformedFrame)
+        }
+        guard case .frame(let exact, _) = try decode(bytes(run(1, length)), from: sender),
+            case .frame(let longer, _) = try decode(bytes(run(1, length) + [9, 9]), from: sender)
+        else {
+            Issue.record("no frame")
+            return
+        }
+        #expect(exact == longer)
+    }
+
+    @Test("reads a group's name up to 1,024 bytes, so that it can be refused by name, and an empty one as none")
+    func groupField() throws {
+        func subscribe(_ group: [UInt8]) throws(WireError) -> Subscribe? {
+            let fixed = [UInt8](repeating: 0, count: 40)
+            let bytes = [UInt8].frame(type: 0x20, fixed: fixed, rest: .field(4, [0x61]) + .field(0x8009, group))
+            guard case .frame(.subscribe(let subscribe), _) = try decode(bytes, from: .client) else { return nil }
+            return subscribe
+        }
+        #expect(try subscribe([])?.group == [])
+        #expect(try subscribe(run(0, 1024))?.group.count == 1024)
+        #expect(throws: WireError.invalid(frame: .subscribe, what: "group has 1025 bytes, at most 1024 are allowed")) {
+            try subscribe(run(0, 1025))
+        }
+    }
+
+    @Test("refuses a group and a mode where no frame has them")
+    func fieldsElsewhere() {
+        for tag in [9, 10, 11, 12, 13] as [UInt16] {
+            #expect(throws: WireError.unknownRequiredField(frame: .subscribed, tag: tag)) {
+                try decode(
+                    .frame(type: 0x21, fixed: .little(UInt32(9)), rest: .field(tag | 0x8000, [1])), from: .server)
+            }
+        }
+    }
+
+    @Test("refuses positions that could not be counted on from", arguments: [0x2a, 0x2b, 0x14] as [UInt8])
+    func sequenceOutOfRange(_ type: UInt8) {
+        var fixed = [UInt8](repeating: 0, count: type == 0x2a ? 36 : type == 0x2b ? 32 : 16)
+        var rest: [UInt8] = []
+        let beyond = [UInt8].little(Limits.sequenceMax + 1)
+        if type == 0x14 {
+            fixed[8] = 1
+            fixed[12] = 32
+            rest = .little(UInt64(1)) + beyond + [UInt8](repeating: 0, count: 16)
+        } else {
+            fixed.replaceSubrange(16..<24, with: beyond)
+        }
+        let error = #expect(throws: WireError.self) {
+            try decode(.frame(type: type, fixed: fixed, rest: rest), from: .server)
+        }
+        #expect(error?.description.hasSuffix("first sequence is out of range") == true)
+    }
+
     @Test("windows the batch instead of copying it")
     func batchIsShared() throws {
         let bytes = SharedBytes(Frame.publish(Publish(number: 1, wantsReceipt: false, batch: SharedBytes([1]))).encoded)

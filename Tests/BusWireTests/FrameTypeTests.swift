@@ -9,10 +9,11 @@ struct FrameTypeTests {
         let numbers = FrameType.allCases.map { "\($0.name) \(String($0.rawValue, radix: 16))" }
         #expect(
             numbers == [
-                "hello 1", "welcome 2", "error 3", "goodbye 4", "closing 5", "openSeal 10", "sealOpened 11",
-                "closeSeal 12", "publish 13", "receipts 14", "sync 15", "subscribe 20", "subscribed 21",
-                "unsubscribe 22", "unsubscribed 23", "credit 24", "acknowledge 25", "announce 28", "grant 29",
-                "deliver 2a", "gap 2b",
+                "hello 1", "welcome 2", "error 3", "goodbye 4", "closing 5", "done 6",
+                "openSeal 10", "sealOpened 11", "closeSeal 12", "publish 13", "receipts 14", "sync 15", "will 16",
+                "cancelRequest 17", "circuit 18", "sealLimits 1a", "unanswered 1b",
+                "subscribe 20", "subscribed 21", "unsubscribe 22", "unsubscribed 23", "credit 24", "acknowledge 25",
+                "announce 28", "grant 29", "deliver 2a", "gap 2b", "caughtUp 2c", "requestCancelled 2d",
                 "inspect 30", "inspected 31",
             ])
     }
@@ -28,8 +29,8 @@ struct FrameTypeTests {
         let client = FrameType.allCases.filter(\.isFromClient)
         #expect(
             client == [
-                .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .subscribe, .unsubscribe, .credit,
-                .acknowledge, .inspect,
+                .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .subscribe,
+                .unsubscribe, .credit, .acknowledge, .inspect,
             ])
     }
 }

@@ -9,12 +9,15 @@ struct ReasonTests {
             Reason.known.map { "\($0.rawValue) \($0.name)" } == [
                 "1 malformed-frame", "2 frame-too-long", "3 unsupported-version", "4 hello-timeout",
                 "5 unexpected-frame", "6 denied", "7 unknown-required-field", "8 weak-key", "9 window-exceeded",
-                "10 not-reading", "11 shutting-down", "12 descriptors-exhausted", "13 peer-closed", "20 bad-topic",
-                "21 bad-filter", "22 payload-too-large", "23 malformed-batch", "24 unknown-seal", "25 stale-epoch",
+                "10 not-reading", "11 shutting-down", "12 descriptors-exhausted", "13 peer-closed", "14 goodbye",
+                "20 bad-topic", "21 bad-filter", "22 payload-too-large", "23 malformed-batch", "24 unknown-seal",
+                "25 stale-epoch",
                 "26 counter-out-of-order", "27 salt-reused", "28 quota-exceeded", "29 unknown-subscription",
                 "30 subscription-exists", "31 invalid-credit", "32 acknowledged-unsent", "33 not-supported",
-                "34 unsubscribed", "50 queue-full", "51 stall-timed-out", "52 bus-restarted", "53 reconnected",
-                "54 unopenable",
+                "34 unsubscribed", "35 bad-group", "36 group-conflict", "37 no-responders", "38 no-reply-right",
+                "39 will-too-large", "40 responder-gone", "41 request-cancelled", "42 unknown-name", "50 queue-full",
+                "51 stall-timed-out", "52 bus-restarted", "53 reconnected",
+                "54 unopenable", "55 superseded",
             ])
         #expect(Set(Reason.known.map(\.name)).count == Reason.known.count)
     }
