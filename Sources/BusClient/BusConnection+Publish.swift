@@ -29,8 +29,6 @@ extension BusConnection {
         try await waitForRoom()
         let publisher = core.publishing.topic(topic)
         if events.count > 1 { try checkFitsOneBatch(events, publisher) }
-        // Several events are atomic: they begin a batch, so that they can't be split over two.
-        if events.count > 1 { core.publishing.close(publisher) }
         let number = core.publishing.makeWaiterNumber()
         return try await receipt(events, on: publisher, number)
     }
@@ -43,24 +41,29 @@ extension BusConnection {
         let topic = try checkedTopic(topic)
         try core.check(payloadLength: event.payload.count, event.headers)
         try await waitForRoom()
-        let batch = gather(event, core.publishing.topic(topic), wantsReceipt: false)
+        let batch = core.publishing.gather(
+            event, on: core.publishing.topic(topic), EventMarks(event, wantsReceipt: false))
         return batch.id(at: batch.eventCount - 1)
     }
 
     /// A publisher that gives up to `window` events away before it waits for receipts. Use it inside `run`.
+    ///
+    /// - Parameter retains: whether each event becomes its topic's last value.
     public func publisher(
-        for topic: String, window: Int = 65_536, receipts: Bool = true
+        for topic: String, window: Int = 65_536, receipts: Bool = true, retains: Bool = false
     ) throws(BusError) -> WindowedPublisher {
-        WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), wantsReceipts: receipts)
+        var traits: BatchTraits = receipts ? .wantsReceipt : []
+        if retains { traits.insert(.retains) }
+        return WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), traits)
     }
 
-    private func waitForRoom() async throws(BusError) {
+    func waitForRoom() async throws(BusError) {
         await core.publishing.waitForRoom()
         if let failure = core.failure { throw failure }
         if Task.isCancelled { throw .cancelled }
     }
 
-    private func checkedTopic(_ name: String) throws(BusError) -> Topic {
+    func checkedTopic(_ name: String) throws(BusError) -> Topic {
         do throws(NameFault) {
             let topic = try Topic(name)
             guard !topic.isReserved else { throw .reserved }
@@ -89,22 +92,15 @@ extension BusConnection {
         }
     }
 
-    private func gather(_ event: OutgoingEvent, _ topic: TopicPublisher, wantsReceipt: Bool) -> OutgoingBatch {
-        event.payload.withUnsafeBytes {
-            core.publishing.gather(
-                $0, on: topic, headers: event.headers, id: event.id, correlation: event.correlation,
-                causation: event.causation, wantsReceipt: wantsReceipt)
-        }
-    }
-
     private func receipt(
         _ events: [OutgoingEvent], on topic: TopicPublisher, _ number: UInt64
     ) async throws(BusError) -> PublishReceipt {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                var last: OutgoingBatch?
-                for event in events { last = gather(event, topic, wantsReceipt: true) }
-                guard let batch = last else { return }
+                let batch =
+                    events.count > 1
+                    ? core.publishing.gatherTogether(events, on: topic)
+                    : core.publishing.gather(events[0], on: topic, EventMarks(events[0], wantsReceipt: true))
                 batch.waiters.append(
                     OutgoingBatch.Waiter(
                         number: number, firstIndex: batch.eventCount - events.count, count: events.count,

@@ -6,11 +6,11 @@ extension BusConnection {
     /// Subscribes and waits until the daemon has confirmed: what is accepted from then on arrives.
     ///
     /// The daemon sends as much as the application takes; see `SubscribeOptions` for what happens beyond.
-    /// - Throws: `BusError.badName`, `.refused`.
+    /// - Throws: `BusError.badName`, `.refused`, `.invalid` for options that exclude one another.
     public func subscribe(
         _ filter: String, _ options: SubscribeOptions = SubscribeOptions()
     ) async throws(BusError) -> Subscription {
-        Subscription(self, try await add(filter, options, nil))
+        Subscription(self, try await add(filter, options, .iterator))
     }
 
     /// Subscribes with a handler that is called on the connection's executor for every batch, without any change of
@@ -19,16 +19,18 @@ extension BusConnection {
         _ filter: String, _ options: SubscribeOptions = SubscribeOptions(),
         handler: @escaping @Sendable (BatchArrival) -> Void
     ) async throws(BusError) -> HandledSubscription {
-        HandledSubscription(self, try await add(filter, options, handler))
+        HandledSubscription(self, try await add(filter, options, .handler(handler)))
     }
 
-    private func add(
-        _ pattern: String, _ options: SubscribeOptions, _ handler: (@Sendable (BatchArrival) -> Void)?
+    func add(
+        _ pattern: String, _ options: SubscribeOptions, _ taker: sending SubscriptionState.Taker,
+        began: (SubscriptionState) -> Void = { _ in }
     ) async throws(BusError) -> SubscriptionState {
         let filter: TopicFilter
         do throws(NameFault) { filter = try TopicFilter(pattern) } catch { throw .badName(pattern, error) }
         if let failure = core.failure { throw failure }
-        let state = SubscriptionState(core, filter: filter, options: options, handler: handler)
+        let state = try SubscriptionState(core, filter: filter, options: options, taker: taker)
+        began(state)
         core.subscribing.add(state)
         let confirmed = await withTaskCancellationHandler {
             _ = self
@@ -51,6 +53,8 @@ extension BusConnection {
     }
 
     func cancel(_ state: SubscriptionState) { state.cancel() }
+
+    func acknowledge(_ state: SubscriptionState) { state.acknowledgeHandedOut() }
 }
 
 /// A subscription whose events go to a handler.

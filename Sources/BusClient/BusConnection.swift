@@ -55,7 +55,15 @@ public actor BusConnection {
         }
     }
 
-    private func open() async throws(BusError) { try await core.open() }
+    private func open() async throws(BusError) {
+        let will = try core.options.will.map { (will) throws(BusError) in try checked(will) }
+        try await core.open()
+        guard let will else { return }
+        do throws(BusError) { try await set(will) } catch {
+            core.end(error)
+            throw error
+        }
+    }
 
     /// Runs `body` on the connection's executor, where publishing and iterating are plain calls.
     public func run<R: Sendable>(_ body: @Sendable (isolated BusConnection) async throws -> R) async rethrows -> R {
@@ -70,7 +78,17 @@ public actor BusConnection {
 
     /// What the daemon tells about itself: named values, as `bus status` shows them.
     public func status() async throws(BusError) -> [InspectedValue] {
-        try await core.inspect(.status).first ?? []
+        try await core.inspecting.ask(.status).first ?? []
+    }
+
+    /// What the daemon knows of sessions, topics, subscriptions or users: a row for each, of named values.
+    ///
+    /// - Parameters:
+    ///   - kind: of what.
+    ///   - key: one of them, in more detail; empty for all.
+    /// - Throws: `BusError.refused` with `unknown-name` when there is none of this key.
+    public func inspect(_ kind: InspectionKind, key: String = "") async throws(BusError) -> [[InspectedValue]] {
+        try await core.inspecting.ask(kind, key: key)
     }
 
     /// The daemon's name and version; empty before the welcome.

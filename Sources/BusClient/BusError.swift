@@ -23,6 +23,18 @@ public enum BusError: Error, Sendable {
     case tooLarge(String)
     /// The daemon broke the protocol; the text says how.
     case protocolViolation(String)
+    /// Something was asked for that can't be; the text says what.
+    case invalid(String)
+    /// Nobody is there to answer requests on this topic.
+    case noResponders(Topic)
+    /// Who had the request is gone without an answer, or in the middle of one.
+    case responderGone(Topic)
+    /// No answer came in time, or a streamed one stopped; the text says which.
+    case timedOut(String)
+    /// The requests before got no answer: none is made on this topic until then.
+    case circuitOpen(Topic, until: ContinuousClock.Instant)
+    /// The responder answered that it failed; the text is its own.
+    case replyFailed(String)
     /// This process forked; the connection belongs to its parent.
     case forked
     /// Something that should not happen, in the crypto room or the system.
@@ -42,6 +54,13 @@ extension BusError: CustomStringConvertible {
         case .badName(let name, let fault): "the topic or filter “\(name)” \(fault)"
         case .tooLarge(let what): what
         case .protocolViolation(let what): "the daemon broke the protocol: \(what)"
+        case .invalid(let what): what
+        case .noResponders(let topic): "nobody answers on \(topic)"
+        case .responderGone(let topic): "who had the request on \(topic) is gone without an answer"
+        case .timedOut(let what): what
+        case .circuitOpen(let topic, let until):
+            "the last requests on \(topic) got no answer: the next is made in \(ContinuousClock.now.duration(to: until))"
+        case .replyFailed(let what): what
         case .forked: "this process forked: connect anew in the child"
         case .internalFailure(let what): what
         }

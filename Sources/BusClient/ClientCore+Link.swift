@@ -106,6 +106,8 @@ extension ClientCore: ConnectionOwner {
         }
         let resent = publishing.connectionRestored()
         subscribing.connectionRestored(sameDaemon: sameDaemon)
+        requesting.connectionRestored()
+        willing.connectionRestored()
         options.onNotice?(.restored(sameDaemon: sameDaemon, resentEvents: resent))
     }
 
@@ -168,9 +170,11 @@ extension ClientCore: ConnectionOwner {
         if reason == .reactorStopped { return end(.disconnected(why)) }
         guard opening == nil, options.reconnects else { return end(.disconnected(why)) }
         if wasOpen {
-            publishing.connectionLost()
+            publishing.connectionLost(why)
+            requesting.connectionLost(why)
+            responding.connectionLost()
             subscribing.connectionLost()
-            failInspections(.disconnected(why))
+            inspecting.fail(.disconnected(why))
             options.onNotice?(.lost(why))
         }
         retryLater()

@@ -52,15 +52,18 @@ final class ClientCore: @unchecked Sendable {
     private(set) var failure: BusError?
     var opening: CheckedContinuation<Result<Void, BusError>, Never>?
     var ending: [CheckedContinuation<Void, Never>] = []
-    private var inspections: [UInt32: CheckedContinuation<Result<[[InspectedValue]], BusError>, Never>] = [:]
-    private var nextInspection: UInt32 = 1
     private var scratch: [UInt8] = []
-    private(set) var hasCreditDue = false
+    /// Subscriptions with credit or an acknowledgement to tell at the round's end.
+    private var creditDue: [SubscriptionState] = []
     private var isFlushRequested = false
     private var roundWaiters: [CheckedContinuation<Void, Never>] = []
 
     private(set) lazy var publishing = Publishing(self)
     private(set) lazy var subscribing = Subscribing(self)
+    private(set) lazy var requesting = Requesting(self)
+    private(set) lazy var responding = Responding(self)
+    private(set) lazy var willing = Willing(self)
+    private(set) lazy var inspecting = Inspecting(self)
 
     init(_ options: ConnectOptions) throws(BusError) {
         self.options = options
@@ -118,8 +121,9 @@ final class ClientCore: @unchecked Sendable {
         reactor.requestRound()
     }
 
-    func noteCreditDue() {
-        hasCreditDue = true
+    /// The subscription is asked for its frames at the round's end; once, so that it notes that it is due.
+    func noteCreditDue(_ state: SubscriptionState) {
+        creditDue.append(state)
         requestFlush()
     }
 
@@ -145,8 +149,12 @@ final class ClientCore: @unchecked Sendable {
         case .sealOpened(let opened): try take(opened)
         case .subscribed(let number): subscribing.subscribed(number)
         case .unsubscribed(let end): subscribing.unsubscribed(end)
-        case .inspected(let inspected):
-            inspections.removeValue(forKey: inspected.request)?.resume(returning: .success(inspected.rows))
+        case .caughtUp(let caughtUp): subscribing.caughtUp(caughtUp)
+        case .sealLimits(let limits): publishing.take(limits)
+        case .unanswered(let unanswered): requesting.take(unanswered)
+        case .requestCancelled(let cancelled): try responding.take(cancelled)
+        case .done(let type, let request): if type == FrameType.will.rawValue { willing.done(request) }
+        case .inspected(let inspected): try inspecting.take(inspected)
         case .error(let error): take(error)
         case .closing(_, let message): parting = message
         default: throw .protocolViolation("a \(frame.type.name) frame where none belongs")
@@ -188,49 +196,13 @@ final class ClientCore: @unchecked Sendable {
             }
             return
         }
-        publishing.take(error)
-        subscribing.take(error)
-        if error.inReplyTo == FrameType.inspect.rawValue {
-            inspections.removeValue(forKey: UInt32(truncatingIfNeeded: error.request))?
-                .resume(returning: .failure(.refused(error.reason, error.message)))
+        switch FrameType(rawValue: error.inReplyTo) {
+        case .publish, .openSeal: publishing.take(error)
+        case .subscribe: subscribing.take(error)
+        case .inspect: inspecting.take(error)
+        case .will: willing.take(error)
+        default: break
         }
-    }
-
-    // MARK: Asking
-
-    /// Asks the daemon about itself.
-    func inspect(
-        _ kind: InspectionKind, isolation: isolated (any Actor)? = #isolation
-    ) async throws(BusError) -> [[InspectedValue]] {
-        let request = nextInspection
-        nextInspection &+= 1
-        let reactor = reactor
-        return try await withTaskCancellationHandler {
-            // Captured, so that the closure is isolated like its caller.
-            _ = isolation
-            return await withCheckedContinuation {
-                (continuation: CheckedContinuation<Result<[[InspectedValue]], BusError>, Never>) in
-                guard isOpen else {
-                    let cause: BusError = failure ?? .disconnected("there is no connection at the moment")
-                    return continuation.resume(returning: Result<[[InspectedValue]], BusError>.failure(cause))
-                }
-                inspections[request] = continuation
-                write(.inspect(Inspect(request: request, kind: kind)))
-                if Task.isCancelled { giveUpInspection(request) }
-            }
-        } onCancel: {
-            Task(executorPreference: reactor) { self.giveUpInspection(request) }
-        }.get()
-    }
-
-    private func giveUpInspection(_ request: UInt32) {
-        inspections.removeValue(forKey: request)?.resume(returning: .failure(.cancelled))
-    }
-
-    func failInspections(_ error: BusError) {
-        let waiting = inspections
-        inspections = [:]
-        for continuation in waiting.values { continuation.resume(returning: .failure(error)) }
     }
 
     // MARK: The end
@@ -246,8 +218,11 @@ final class ClientCore: @unchecked Sendable {
         connection?.close(flushing: false)
         reactor.removeObserver(self)
         publishing.fail(error)
+        willing.fail(error)
+        requesting.fail(error)
+        responding.fail(error)
         subscribing.fail(error)
-        failInspections(error)
+        inspecting.fail(error)
         opening?.resume(returning: .failure(error))
         opening = nil
         resumeRoundWaiters()
@@ -272,10 +247,8 @@ extension ClientCore: RoundObserver {
         isFlushRequested = false
         defer { resumeRoundWaiters() }
         publishing.roundWillEnd()
-        guard phase == .open else { return }
-        if hasCreditDue {
-            hasCreditDue = false
-            subscribing.tellCredit()
-        }
+        guard !creditDue.isEmpty else { return }
+        for state in creditDue { state.tellCredit() }
+        creditDue.removeAll(keepingCapacity: true)
     }
 }

@@ -23,6 +23,8 @@ public struct ConnectOptions: Sendable {
     public var backoffMax = Duration.seconds(2)
     /// How long the daemon may take for its welcome; it gives a client's hello as long.
     var welcomeTime = Duration.seconds(Limits.helloSeconds)
+    /// What the daemon publishes when this session is gone in any way but `close`; it has it before `connect` returns.
+    public var will: LastWill?
     /// Bytes of events that may wait for being sent before publishing suspends.
     public var bufferLengthMax = 8 << 20
 
@@ -30,6 +32,20 @@ public struct ConnectOptions: Sendable {
     public init(address: BusAddress = .standard(), name: String = "") {
         self.address = address
         self.name = name
+    }
+}
+
+/// An event to publish for a session that can't do it any more, and where.
+public struct LastWill: Sendable {
+    /// Its topic.
+    public var topic: String
+    /// The event; with `retains` it becomes the topic's last value.
+    public var event: OutgoingEvent
+
+    /// A will of these parts.
+    public init(_ event: OutgoingEvent, on topic: String) {
+        self.event = event
+        self.topic = topic
     }
 }
 
@@ -41,6 +57,10 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
     case restored(sameDaemon: Bool, resentEvents: Int)
     /// Events that were published without anybody waiting for a receipt were refused, or never sent.
     case refused(topic: Topic, events: Int, BusError)
+    /// A subscription whose events go to a handler, or a responder, was ended by the daemon.
+    case subscriptionEnded(filter: TopicFilter, BusError)
+    /// A responder missed requests, or events on its topics.
+    case missed(filter: TopicFilter, Missed)
     /// It won't come back.
     case ended(String)
 
@@ -53,6 +73,9 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
             return resent == 0 ? daemon : "\(daemon); sending \(resent) events without receipt again"
         case .refused(let topic, let events, let error):
             return "\(events) events on \(topic) were not published: \(error)"
+        case .subscriptionEnded(let filter, let error): return "the subscription to \(filter) ended: \(error)"
+        case .missed(let filter, let missed):
+            return "the responder on \(filter) missed \(missed.count.map(String.init) ?? "some") events: \(missed.reason)"
         case .ended(let why): return "connection ended: \(why)"
         }
     }
@@ -69,9 +92,26 @@ public struct SubscribeOptions: Sendable {
     /// Bytes the daemon queues beyond the credit; 0 for its default.
     public var queueLength: UInt64 = 0
     /// Events this process is ready to hold before the application has taken them.
-    public var creditEvents: UInt64 = 65_536
+    /// A group's and a responder's default is 256, so that work is spread as it is done; otherwise it is 65,536.
+    public var creditEvents: UInt64 {
+        get { chosenCreditEvents ?? (group == nil ? 65_536 : SubscribeOptions.sharedCreditEvents) }
+        set { chosenCreditEvents = newValue }
+    }
     /// Bytes this process is ready to hold before the application has taken them.
     public var creditBytes: UInt64 = 4 << 20
+    /// Shares the events with all who subscribe to this filter in the group of this name: each goes to one of them.
+    /// One token of a topic, at most 64 bytes. What a member that is gone hadn't handled goes to another.
+    public var group: String?
+    /// Of a group: one member gets everything, the others stand by.
+    public var isExclusive = false
+    /// Begins with the last value of every matching topic, then `caughtUp`, then what is new.
+    public var beginsWithLast = false
+    /// Of a responder: how many requests are handled at a time.
+    public var parallel = 16
+
+    var chosenCreditEvents: UInt64?
+    /// Not tuned.
+    static let sharedCreditEvents: UInt64 = 256
 
     /// The defaults: drop the oldest and say so.
     public init() {}

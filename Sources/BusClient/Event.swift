@@ -21,7 +21,11 @@ public struct Event: Sendable {
     /// Its topic.
     public var topic: Topic { batch.topic }
     /// Its position in its topic.
-    public var sequence: UInt64 { batch.firstSequence + UInt64(index) }
+    public var sequence: UInt64 { batch.baseSequence + UInt64(index) }
+    /// Whether it was kept for whoever asks later, rather than published now.
+    public var isStored: Bool { batch.isStored }
+    /// Of requests: where answers go.
+    public var replyTo: Topic? { batch.columns.replyTo[index].flatMap { try? Topic(bytes: $0) } }
     /// The conversation it belongs to: its own id unless its publisher said otherwise.
     public var correlation: BusUUID {
         let named = batch.columns.correlation[index] ?? .zero

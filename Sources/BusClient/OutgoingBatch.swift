@@ -7,7 +7,7 @@ import BusWire
 /// Events that will be sealed together.
 final class OutgoingBatch {
     let topic: TopicPublisher
-    let wantsReceipt: Bool
+    let traits: BatchTraits
     private(set) var body: [UInt8]
     private(set) var eventCount = 0
     private(set) var firstID = BusUUID.zero
@@ -21,6 +21,10 @@ final class OutgoingBatch {
     var waiters: [Waiter] = []
     /// The windowed publishers that have events in it, each with how many.
     var shares: [(publisher: WindowedPublisher.Link, count: Int)] = []
+    /// Of requests: those who asked, in the order of the events.
+    var attempts: [Conversation.Attempt] = []
+    /// Whether the last event is empty: where it would become the last value, it clears it.
+    private(set) var isTombstone = false
     /// How often it was refused for a reason that a new seal mends.
     var resealCount = 0
 
@@ -33,10 +37,10 @@ final class OutgoingBatch {
     }
 
     /// - Parameter reserved: the first of as many ids as a batch can have events.
-    init(topic: TopicPublisher, wantsReceipt: Bool, reserved: BusUUID, body: [UInt8]) {
+    init(topic: TopicPublisher, traits: BatchTraits, reserved: BusUUID, body: [UInt8]) {
         self.reserved = reserved
         self.topic = topic
-        self.wantsReceipt = wantsReceipt
+        self.traits = traits
         self.body = body
     }
 
@@ -53,8 +57,13 @@ final class OutgoingBatch {
         BatchHeader.length + columnsBound + body.count + BatchHeader.tagLength
     }
 
+    /// A reply topic's name and its length: `$reply.` and a number of 20 digits.
+    private static let replyToLengthMax = 28
+
+    private var replyToBound: Int { traits.contains(.isRequest) ? OutgoingBatch.replyToLengthMax : 0 }
+
     private var columnsBound: Int {
-        4 + (idsCountUp ? 0 : 16 * ids.count) + 16 * correlations.count + 16 * causations.count
+        4 + replyToBound + (idsCountUp ? 0 : 16 * ids.count) + 16 * correlations.count + 16 * causations.count
     }
 
     /// Whether another event keeps the batch within its bounds.
@@ -65,11 +74,20 @@ final class OutgoingBatch {
     func hasRoom(for length: Int, isPlain: Bool) -> Bool {
         guard eventCount > 0 else { return true }
         guard eventCount < topic.batchEventCountMax else { return false }
-        if isPlain, isPlainSoFar { return sealedLength + length <= topic.batchLengthMax }
+        if isPlain, isPlainSoFar { return sealedLength + length <= lengthMax }
         // One event with a column of its own may make all others carry that column.
-        let columns = 4 + 3 * 16 * (eventCount + 1)
+        let columns = 4 + replyToBound + 3 * 16 * (eventCount + 1)
         let whole = BatchHeader.length + columns + body.count + length + BatchHeader.tagLength
-        return columns <= Limits.columnsLengthMax && whole <= topic.batchLengthMax
+        return columns <= Limits.columnsLengthMax && whole <= lengthMax
+    }
+
+    /// Whether it is within its topic's bounds, which may have changed since it began.
+    var isWithinBounds: Bool {
+        eventCount <= 1 || eventCount < topic.batchEventCountMax && sealedLength < lengthMax
+    }
+
+    private var lengthMax: Int {
+        traits.contains(.retains) ? min(topic.batchLengthMax, Limits.retainedBatchLengthMax) : topic.batchLengthMax
     }
 
     private var isPlainSoFar: Bool {
@@ -77,16 +95,16 @@ final class OutgoingBatch {
     }
 
     func append(
-        payload: UnsafeRawBufferPointer, headers: [EventHeader], id own: BusUUID?, correlation: BusUUID?,
-        causation: BusUUID?, time: Int64
+        payload: UnsafeRawBufferPointer, headers: [EventHeader], marks: EventMarks, time: Int64
     ) {
-        let id = own ?? reserved.advanced(by: UInt64(eventCount)) ?? .zero
+        let id = marks.id ?? reserved.advanced(by: UInt64(eventCount)) ?? .zero
         if eventCount == 0 { firstID = id }
         note(id: id)
-        note(correlation, in: &correlations)
-        note(causation, in: &causations)
+        note(marks.correlation, in: &correlations)
+        note(marks.causation, in: &causations)
         EventRecord.append(time: time, headers: headers, payload: payload, to: &body)
         eventCount += 1
+        isTombstone = payload.isEmpty
     }
 
     /// Notes that the last event is this publisher's.
@@ -120,8 +138,13 @@ final class OutgoingBatch {
     }
 
     /// The batch under `sealer`'s next counter, in storage of its own.
-    func seal(_ sealer: inout Sealer, seal number: UInt64, scratch: inout [UInt8]) throws(CryptoError) -> SharedBytes {
+    ///
+    /// - Parameter replyTo: of requests: where answers go, which is another topic on each connection.
+    func seal(
+        _ sealer: inout Sealer, seal number: UInt64, replyTo: [UInt8] = [], scratch: inout [UInt8]
+    ) throws(CryptoError) -> SharedBytes {
         var columns = BatchColumns()
+        if !replyTo.isEmpty { columns.replyTo = .all(replyTo) }
         if !idsCountUp { columns.id = .each(ids) }
         if !correlations.isEmpty { columns.correlation = .shortest(correlations, absent: .zero) }
         if !causations.isEmpty { columns.causation = .shortest(causations, absent: .zero) }

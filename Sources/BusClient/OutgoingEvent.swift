@@ -14,6 +14,9 @@ public struct OutgoingEvent: Sendable {
     public var correlation: BusUUID?
     /// The event that caused it.
     public var causation: BusUUID?
+    /// Whether it becomes its topic's last value, which `SubscribeOptions.beginsWithLast` begins with. With an empty
+    /// payload it clears that. Of events published together the last one's word counts.
+    public var retains = false
 
     /// An event with these bytes.
     public init(_ payload: [UInt8], headers: [EventHeader] = []) {

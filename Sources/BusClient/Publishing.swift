@@ -1,11 +1,13 @@
-// Publishing, from the application's call to the receipt.
+// Publishing, from the application's call to the receipt: what gathers, who waits, and what a lost connection means.
+// Sending is in Publishing+Sending.swift, the daemon's answers in Publishing+Answers.swift.
 //
 // The batching rule: at the end of a round all open batches are sealed and leave in one `sendmsg` if fewer than four
 // are under way, or the daemon acknowledged anything in this round; otherwise they gather events until it does, or
 // until they are full. A quiet bus adds no delay, a busy one batches by itself; there is no timer.
 //
 // Order: batches leave in the order in which they were closed, and what has no receipt when a connection is lost is
-// sent again before anything else, sealed anew with the same ids.
+// sent again before anything else, sealed anew with the same ids. Requests and answers are not: who asks decides
+// whether to ask again, and the right to an answer ends with the connection.
 
 import BusCrypto
 import BusWire
@@ -13,42 +15,47 @@ import DequeModule
 
 /// The publishing side of a connection. Confined to its reactor.
 final class Publishing {
-    private unowned let core: ClientCore
+    unowned let core: ClientCore
     private var topics: [Topic: TopicPublisher] = [:]
     /// Topics with an open batch, in the order in which these began.
-    private var gathering: [TopicPublisher] = []
+    var gathering: [TopicPublisher] = []
     /// Closed batches that wait for their seal or for the window.
-    private var outgoing: Deque<OutgoingBatch> = []
+    var outgoing: Deque<OutgoingBatch> = []
     /// Sent, without receipt: publish numbers up to `lastNumber`.
-    private var inFlight: Deque<OutgoingBatch> = []
-    private var lastNumber: UInt64 = 0
-    private var inFlightLength = 0
+    var inFlight: Deque<OutgoingBatch> = []
+    var lastNumber: UInt64 = 0
+    var inFlightLength = 0
     /// Refusals that came before the progress that covers them.
-    private var refusals: [UInt64: (Reason, String)] = [:]
-    private var sealRequests: [UInt32: TopicPublisher] = [:]
-    private var nextSealRequest: UInt32 = 1
+    var refusals: [UInt64: (Reason, String)] = [:]
+    var sealRequests: [UInt32: TopicPublisher] = [:]
+    var nextSealRequest: UInt32 = 1
+    /// By the seals' numbers.
+    var openSeals: [UInt64: TopicPublisher] = [:]
+    private var replyTopics = RecentTopics(countMax: Publishing.replySealsMax)
     private var ids = EventIDSource()
-    private var scratch: [UInt8] = []
+    var scratch: [UInt8] = []
     private var spareBodies: [[UInt8]] = []
     /// Whether the daemon acknowledged something since the last round's end.
-    private var hasProgress = false
+    var hasProgress = false
     /// Batches that were full and closed since the last round's end.
-    private(set) var closedInRound = 0
+    var closedInRound = 0
     /// Plaintext bytes held: gathered, closed and in flight.
     private(set) var heldLength = 0
-    private let roomWaiters: Waiters
-    private let drainWaiters: Waiters
+    let roomWaiters: Waiters
+    let drainWaiters: Waiters
     private var nextWaiter: UInt64 = 1
     /// The last publish sent whose progress the daemon was asked to tell at once.
-    private var lastAsked: UInt64 = 0
+    var lastAsked: UInt64 = 0
 
     /// So many batches leave at once although the daemon hasn't acknowledged the ones before; the last of them asks it
     /// to. Telling progress wakes the publisher: on a quiet bus one time in four is enough.
     static let eagerCount = 4
     /// Up to this length a batch counts as one of a quiet bus. Not tuned.
-    private static let eagerLengthMax = 16 << 10
+    static let eagerLengthMax = 16 << 10
     /// A seal is mended by a new one so often, then its batch is given up.
-    private static let resealsMax = 3
+    static let resealsMax = 3
+    /// Requesters whose reply topics' seals are kept open. Not tuned.
+    static let replySealsMax = 256
     /// Plaintext buffers kept for the next batch. Not tuned.
     private static let spareBodiesMax = 8
 
@@ -63,23 +70,19 @@ final class Publishing {
 
     // MARK: Gathering
 
-    /// Adds an event to its topic's batch and returns its id and the batch it is in.
+    /// Adds an event to its topic's batch and returns the batch it is in.
     func gather(
-        _ payload: UnsafeRawBufferPointer, on topic: TopicPublisher, headers: [EventHeader] = [], id: BusUUID? = nil,
-        correlation: BusUUID? = nil, causation: BusUUID? = nil, wantsReceipt: Bool = true,
-        for publisher: WindowedPublisher.Link? = nil
+        _ payload: UnsafeRawBufferPointer, on topic: TopicPublisher, headers: [EventHeader] = [],
+        marks: EventMarks = EventMarks(), for publisher: WindowedPublisher.Link? = nil
     ) -> OutgoingBatch {
         let time = core.wallClock
-        let headerLength = headers.reduce(0) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
-        let length = EventRecord.lengthMin + headerLength + payload.count
-        let isPlain = id == nil && correlation == nil && causation == nil
+        let length = Publishing.recordLength(payload.count, headers)
         if let open = topic.open {
-            let fits = open.hasRoom(for: length, isPlain: isPlain)
-            if open.wantsReceipt != wantsReceipt || !fits { close(topic) }
+            let fits = open.hasRoom(for: length, isPlain: marks.isPlain)
+            if open.traits != marks.traits || !fits { close(topic) }
         }
-        let batch = topic.open ?? begin(topic, wantsReceipt: wantsReceipt, time: time)
-        batch.append(
-            payload: payload, headers: headers, id: id, correlation: correlation, causation: causation, time: time)
+        let batch = topic.open ?? begin(topic, marks.traits, time: time)
+        batch.append(payload: payload, headers: headers, marks: marks, time: time)
         if let publisher { batch.note(publisher) }
         heldLength += length
         if batch.eventCount >= topic.batchEventCountMax { close(topic) }
@@ -87,15 +90,47 @@ final class Publishing {
         return batch
     }
 
-    private func begin(_ topic: TopicPublisher, wantsReceipt: Bool, time: Int64) -> OutgoingBatch {
-        let first = ids.reserve(UInt64(Limits.batchEventCountMax), milliseconds: UInt64(max(0, time / 1000)))
-        let batch = OutgoingBatch(
-            topic: topic, wantsReceipt: wantsReceipt, reserved: first, body: spareBodies.popLast() ?? [])
+    func gather(_ event: OutgoingEvent, on topic: TopicPublisher, _ marks: EventMarks) -> OutgoingBatch {
+        event.payload.withUnsafeBytes { gather($0, on: topic, headers: event.headers, marks: marks) }
+    }
+
+    /// Several events as one batch, which they begin, so that none is split off: they were found to fit into one.
+    func gatherTogether(_ events: [OutgoingEvent], on topic: TopicPublisher) -> OutgoingBatch {
+        close(topic)
+        let time = core.wallClock
+        let traits = EventMarks(events[events.count - 1], wantsReceipt: true).traits
+        let batch = begin(topic, traits, time: time)
+        for event in events {
+            heldLength += Publishing.recordLength(event.payload.count, event.headers)
+            event.payload.withUnsafeBytes {
+                batch.append(
+                    payload: $0, headers: event.headers, marks: EventMarks(event, wantsReceipt: true), time: time)
+            }
+        }
+        if batch.eventCount >= topic.batchEventCountMax { close(topic) }
+        core.requestFlush()
+        return batch
+    }
+
+    private static func recordLength(_ payloadLength: Int, _ headers: [EventHeader]) -> Int {
+        headers.reduce(EventRecord.lengthMin + payloadLength) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
+    }
+
+    private func begin(_ topic: TopicPublisher, _ traits: BatchTraits, time: Int64) -> OutgoingBatch {
+        let batch = makeBatch(topic, traits, time: time)
         topic.open = batch
         gathering.append(topic)
         requestSeal(topic)
         return batch
     }
+
+    private func makeBatch(_ topic: TopicPublisher, _ traits: BatchTraits, time: Int64) -> OutgoingBatch {
+        let first = ids.reserve(UInt64(Limits.batchEventCountMax), milliseconds: UInt64(max(0, time / 1000)))
+        return OutgoingBatch(topic: topic, traits: traits, reserved: first, body: spareBodies.popLast() ?? [])
+    }
+
+    /// An id given to nobody else.
+    func makeID() -> BusUUID { ids.make(milliseconds: UInt64(max(0, core.wallClock / 1000))) }
 
     /// Ends a topic's open batch: it leaves at the end of the round, if it may. Not at once: it could fail before its
     /// publisher has noted that it waits.
@@ -107,12 +142,45 @@ final class Publishing {
         closedInRound += 1
     }
 
+    /// A last will goes the way of all batches, since its counter is one of its seal's.
+    func gatherWill(_ event: OutgoingEvent, on name: Topic) {
+        let topic = topic(name)
+        let batch = makeBatch(topic, event.retains ? [.isWill, .retains] : .isWill, time: core.wallClock)
+        heldLength += Publishing.recordLength(event.payload.count, event.headers)
+        event.payload.withUnsafeBytes {
+            batch.append(
+                payload: $0, headers: event.headers, marks: EventMarks(event, wantsReceipt: false),
+                time: core.wallClock)
+        }
+        outgoing.append(batch)
+        requestSeal(topic)
+        core.requestFlush()
+    }
+
     /// The state of a topic, asked for its seal at first use.
     func topic(_ name: Topic) -> TopicPublisher {
         if let known = topics[name] { return known }
         let topic = TopicPublisher(name)
         topics[name] = topic
         return topic
+    }
+
+    /// The state of a requester's reply topic, its seal asked for; the ones used least recently make room.
+    func replyTopic(_ name: Topic) -> TopicPublisher {
+        for old in replyTopics.use(name, mayLeave: { self.mayForget($0) }) {
+            guard let topic = topics.removeValue(forKey: old), let number = topic.sealNumber else { continue }
+            core.write(.closeSeal(seal: number))
+            openSeals[number] = nil
+        }
+        let topic = topic(name)
+        requestSeal(topic)
+        return topic
+    }
+
+    /// Whether nothing more is to be sealed for a topic as things stand.
+    private func mayForget(_ name: Topic) -> Bool {
+        guard let topic = topics[name] else { return true }
+        return topic.open == nil && !topic.seal.isOpening && !outgoing.contains { $0.topic === topic }
     }
 
     func makeWaiterNumber() -> UInt64 {
@@ -130,210 +198,12 @@ final class Publishing {
         return nil
     }
 
-    // MARK: Sending
-
-    /// The round's end: open batches leave if the daemon is not busy with earlier ones.
-    func roundWillEnd() {
-        closedInRound = 0
-        guard core.isOpen else { return }
-        if hasProgress || inFlight.count < Publishing.eagerCount, !gathering.isEmpty {
-            let topics = gathering
-            gathering.removeAll(keepingCapacity: true)
-            for topic in topics {
-                guard let batch = topic.open else { continue }
-                topic.open = nil
-                outgoing.append(batch)
-            }
-        }
-        hasProgress = false
-        push()
-    }
-
-    /// Seals and sends closed batches, in order, as far as their seals and the window allow.
-    private func push() {
-        guard core.isOpen else { return }
-        while let batch = outgoing.first {
-            let length = batch.sealedLength + Publish.frameOverhead
-            // One publish may always be under way alone, however long.
-            guard inFlight.isEmpty || inFlightLength + length <= core.publishWindow else { return }
-            switch send(batch) {
-            case .sent: outgoing.removeFirst()
-            case .waits: return
-            case .failed(let error):
-                outgoing.removeFirst()
-                finish(batch, .failure(error))
-            }
-        }
-    }
-
-    private enum Sending {
-        case sent
-        case waits
-        case failed(BusError)
-    }
-
-    private func send(_ batch: OutgoingBatch) -> Sending {
-        let topic = batch.topic
-        var state = TopicPublisher.SealState.none
-        swap(&state, &topic.seal)
-        switch consume state {
-        case .open(let number, var sealer):
-            if sealer.shouldBeRenewed {
-                core.write(.closeSeal(seal: number))
-                requestSeal(topic)
-                return .waits
-            }
-            do throws(CryptoError) {
-                let sealed = try batch.seal(&sealer, seal: number, scratch: &scratch)
-                topic.seal = .open(number: number, sealer)
-                lastNumber += 1
-                let isPatient = isPatient(batch)
-                if !isPatient { lastAsked = lastNumber }
-                let publish = Publish(
-                    number: lastNumber, wantsReceipt: batch.wantsReceipt, isPatient: isPatient, batch: sealed)
-                inFlight.append(batch)
-                inFlightLength += batch.sealedLength + Publish.frameOverhead
-                core.write(.publish(publish))
-                return .sent
-            } catch {
-                return .failed(error == .forked ? .forked : .internalFailure("can't seal: \(error)"))
-            }
-        case .refused(let reason, let message):
-            // A later publish asks again: what was refused may be allowed then.
-            return .failed(.refused(reason, message))
-        case .opening(let salt):
-            topic.seal = .opening(salt)
-            return .waits
-        case .none:
-            requestSeal(topic)
-            return .waits
-        }
-    }
-
-    /// Whether nobody waits for this batch's progress: neither for its receipt, nor for room, nor events for the
-    /// next batch.
-    private func isPatient(_ batch: OutgoingBatch) -> Bool {
-        inFlight.count + 1 < Publishing.eagerCount && batch.waiters.isEmpty && drainWaiters.isEmpty
-            && roomWaiters.isEmpty && outgoing.count == 1 && gathering.isEmpty
-            && batch.sealedLength <= Publishing.eagerLengthMax
-            && batch.shares.allSatisfy { $0.publisher.isPatient && $0.publisher.waiters.isEmpty }
-    }
-
-    /// Somebody begins to wait: the daemon tells what it hasn't told yet.
-    func askForProgress() {
-        guard lastAsked < lastNumber else { return }
-        lastAsked = lastNumber
-        core.write(.sync)
-    }
-
-    // MARK: Seals
-
-    private func requestSeal(_ topic: TopicPublisher) {
-        guard core.isOpen, topic.seal.isNone else { return }
-        let salt = SealSalt.random()
-        let request = nextSealRequest
-        nextSealRequest &+= 1
-        sealRequests[request] = topic
-        topic.seal = .opening(salt)
-        core.write(.openSeal(OpenSeal(request: request, salt: salt.bytes, topic: topic.topic.bytes)))
-    }
-
-    func sealOpened(_ opened: SealOpened, _ grant: consuming SealGrant) {
-        guard let topic = sealRequests.removeValue(forKey: opened.request) else { return }
-        topic.batchLengthMax = min(Int(opened.batchLengthMax), Limits.batchLengthMax)
-        topic.batchEventCountMax = min(Int(opened.batchEventCountMax), Limits.batchEventCountMax)
-        topic.seal = .open(number: opened.seal, Sealer(grant))
-        push()
-    }
-
-    /// The topic a seal was asked for.
-    func topic(ofRequest request: UInt32) -> Topic? { sealRequests[request]?.topic }
-
-    // MARK: Answers
-
-    func take(_ receipts: Receipts) throws(BusError) {
-        let first = lastNumber - UInt64(inFlight.count) + 1
-        guard receipts.progress <= lastNumber else {
-            throw .protocolViolation("progress \(receipts.progress) beyond the last publish \(lastNumber)")
-        }
-        hasProgress = true
-        var next = receipts.receipts.makeIterator()
-        var receipt = next.next()
-        var number = first
-        var resealed: [OutgoingBatch] = []
-        while number <= receipts.progress, let batch = inFlight.popFirst() {
-            inFlightLength -= batch.sealedLength + Publish.frameOverhead
-            while let candidate = receipt, candidate.number < number { receipt = next.next() }
-            if let refusal = refusals.removeValue(forKey: number) {
-                if refused(batch, refusal.0, refusal.1) { resealed.append(batch) }
-            } else if let found = receipt, found.number == number, Int(found.eventCount) == batch.eventCount {
-                finish(batch, .success(found))
-            } else if batch.wantsReceipt {
-                finish(batch, .failure(.protocolViolation("publish \(number) was passed over without its receipt")))
-            } else {
-                finish(batch, .success(nil))
-            }
-            number += 1
-        }
-        outgoing.prepend(contentsOf: resealed)
-        core.requestFlush()
-    }
-
-    func take(_ error: ErrorFrame) {
-        if error.inReplyTo == FrameType.publish.rawValue {
-            refusals[error.request] = (error.reason, error.message)
-        } else if error.inReplyTo == FrameType.openSeal.rawValue,
-            let topic = sealRequests.removeValue(forKey: UInt32(truncatingIfNeeded: error.request))
-        {
-            topic.seal = .refused(error.reason, error.message)
-            core.requestFlush()
-        }
-    }
-
-    /// A batch was refused: true where sealing it anew can help, else its publishers hear of it.
-    private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) -> Bool {
-        let isMendable = reason == .staleEpoch || reason == .unknownSeal || reason == .counterOutOfOrder
-        guard isMendable, batch.resealCount < Publishing.resealsMax else {
-            finish(batch, .failure(.refused(reason, message)))
-            return false
-        }
-        batch.resealCount += 1
-        if batch.topic.seal.isOpen { batch.topic.seal = .none }
-        return true
-    }
-
-    private func finish(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
+    /// A batch is done with: its bytes no longer count, its buffer serves another.
+    func release(_ batch: OutgoingBatch) {
         heldLength -= batch.body.count
-        // Nothing is lost in silence: where nobody waits, the connection says so.
-        if case .failure(let error) = result, batch.waiters.isEmpty, batch.shares.isEmpty {
-            core.options.onNotice?(.refused(topic: batch.topic.topic, events: batch.eventCount, error))
-        }
-        for share in batch.shares { share.publisher.finished(share.count, result) }
-        batch.shares = []
-        for waiter in batch.waiters { waiter.continuation.resume(returning: answer(waiter, batch, result)) }
-        batch.waiters = []
         let body = batch.takeBody()
         if spareBodies.count < Publishing.spareBodiesMax, body.capacity <= 2 * Limits.batchLengthMax {
             spareBodies.append(body)
-        }
-        roomWaiters.resume { hasRoom }
-        if isIdle { drainWaiters.resumeAll() }
-    }
-
-    private func answer(
-        _ waiter: OutgoingBatch.Waiter, _ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>
-    ) -> Result<PublishReceipt, BusError> {
-        switch result {
-        case .failure(let error): return .failure(error)
-        case .success(nil): return .failure(.protocolViolation("a publish was passed over without a receipt"))
-        case .success(.some(let receipt)):
-            let first = receipt.firstSequence + UInt64(waiter.firstIndex)
-            return .success(
-                PublishReceipt(
-                    id: batch.id(at: waiter.firstIndex), firstSequence: first,
-                    lastSequence: first + UInt64(waiter.count - 1), liveMatches: Int(receipt.liveMatches),
-                    durableMatches: Int(receipt.durableMatches), isDurable: receipt.isDurable,
-                    isDuplicate: receipt.isDuplicate))
         }
     }
 
@@ -359,14 +229,40 @@ final class Publishing {
     // MARK: Connections come and go
 
     /// The connection is gone: its seals are over, what has no receipt stands first in line again.
-    func connectionLost() {
-        for topic in topics.values { topic.seal = .none }
+    func connectionLost(_ why: String) {
+        for topic in topics.values {
+            topic.seal = .none
+            topic.sealNumber = nil
+        }
         sealRequests = [:]
+        openSeals = [:]
         refusals = [:]
-        while let batch = inFlight.popLast() { outgoing.prepend(batch) }
+        for name in replyTopics.removeAll() { if let topic = topics.removeValue(forKey: name) { close(topic) } }
+        var lost: [OutgoingBatch] = []
+        var kept: Deque<OutgoingBatch> = []
+        for batch in inFlight {
+            if batch.traits.contains(.isRequest) || batch.topic.topic.isReply {
+                lost.append(batch)
+            } else {
+                kept.append(batch)
+            }
+        }
+        for batch in outgoing {
+            // The will is left again by whoever keeps it.
+            if batch.traits.contains(.isWill) {
+                release(batch)
+            } else if batch.topic.topic.isReply {
+                lost.append(batch)
+            } else {
+                kept.append(batch)
+            }
+        }
+        inFlight = []
+        outgoing = kept
         inFlightLength = 0
         lastNumber = 0
         lastAsked = 0
+        for batch in lost { finish(batch, .failure(.disconnected(why))) }
     }
 
     /// The connection is back. Returns how many events are sent again.

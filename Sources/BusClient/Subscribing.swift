@@ -43,6 +43,12 @@ final class Subscribing {
         core.write(.subscribe(state.request))
     }
 
+    /// Ends one without a word, whose number nobody is to answer to.
+    func forget(_ state: SubscriptionState) {
+        guard subscriptions[state.number] === state else { return }
+        subscriptions[state.number] = nil
+    }
+
     func remove(_ state: SubscriptionState) {
         guard subscriptions[state.number] === state else { return }
         if core.isOpen {
@@ -57,11 +63,16 @@ final class Subscribing {
 
     func unsubscribed(_ end: Unsubscribed) {
         guard let state = subscriptions.removeValue(forKey: end.subscription) else { return }
-        state.end(end.reason == .unsubscribed ? nil : .refused(end.reason, "the daemon ended the subscription"))
+        let account = "after \(end.deliveredCount) events delivered and \(end.missedCount) missed"
+        switch end.reason {
+        case .unsubscribed: state.end(nil)
+        case .queueFull:
+            state.end(.refused(.queueFull, "its queue was full, and it asked to be ended then, \(account)"))
+        default: state.end(.refused(end.reason, "the daemon ended the subscription \(account)"))
+        }
     }
 
     func take(_ error: ErrorFrame) {
-        guard error.inReplyTo == FrameType.subscribe.rawValue else { return }
         let number = UInt32(truncatingIfNeeded: error.request)
         subscriptions.removeValue(forKey: number)?.end(.refused(error.reason, error.message))
     }
@@ -94,22 +105,36 @@ final class Subscribing {
             throw .protocolViolation("a delivery of seal \(sealed.header.seal), which wasn't announced")
         }
         recent = seal
-        let count = UInt64(sealed.header.eventCount)
-        state.noteSequences(topic: seal.topic, first: deliver.firstSequence, count: count)
+        let placeCount = Int(sealed.header.eventCount)
+        let selection: Selection
+        do throws(WireError) { selection = try Selection(deliver.selection, of: placeCount) } catch {
+            throw .protocolViolation("\(error)")
+        }
+        let bounds = selection.bounds(of: placeCount)
+        let first = deliver.firstSequence + UInt64(bounds.lowerBound)
+        let last = deliver.firstSequence + UInt64(bounds.upperBound)
+        let count = UInt64(selection.count(of: placeCount))
+        let length = UInt64(deliver.batch.count)
         state.noteDelivery(deliver)
-        if let batch = open(sealed, deliver, seal) {
-            state.deliver(batch, length: UInt64(deliver.batch.count))
+        let isNew = state.noteSequences(
+            topic: seal.topic, incarnation: seal.announcement.topicIncarnation, first: first, last: last,
+            isStored: deliver.isStored)
+        guard isNew else { return state.skip(events: count, length: length) }
+        if let batch = open(sealed, deliver, selection, seal) {
+            state.deliver(.batch(batch), events: count, length: length)
         } else {
-            state.consumed(events: count, bytes: UInt64(deliver.batch.count))
-            state.miss(
-                Missed(
-                    count: count, topic: seal.topic, firstSequence: deliver.firstSequence,
-                    lastSequence: deliver.firstSequence + count - 1, reason: .unopenable))
+            let missed = Missed(
+                count: count, topic: seal.topic, firstSequence: first, lastSequence: last, reason: .unopenable)
+            state.deliver(.missed(missed), events: count, length: length)
         }
     }
 
+    func caughtUp(_ caughtUp: CaughtUp) { subscriptions[caughtUp.subscription]?.caughtUp(caughtUp.count) }
+
     /// The batch in plain, or nil if it doesn't open or isn't sound inside.
-    private func open(_ sealed: SealedBatch, _ deliver: Deliver, _ seal: Announced) -> EventBatch? {
+    private func open(
+        _ sealed: SealedBatch, _ deliver: Deliver, _ selection: Selection, _ seal: Announced
+    ) -> EventBatch? {
         let body = ByteStorage(capacity: Int(sealed.header.bodyLength) - BatchHeader.tagLength)
         do {
             let opener = try opener(of: seal)
@@ -121,7 +146,8 @@ final class Subscribing {
                 }
             }
             let plain = SharedBytes(storage: body, offset: 0, count: body.capacity)
-            return try EventBatch(deliver, sealed, body: plain, topic: seal.topic, publisher: seal.publisher)
+            return try EventBatch(
+                deliver, sealed, selection, body: plain, topic: seal.topic, publisher: seal.publisher)
         } catch {
             return nil
         }
@@ -178,12 +204,4 @@ final class Subscribing {
         for state in all { state.end(error) }
     }
 
-    /// Credit that became due in this round.
-    func tellCredit() {
-        for state in subscriptions.values {
-            guard let (credit, acknowledge) = state.takeCreditDue() else { continue }
-            if let acknowledge { core.write(acknowledge) }
-            core.write(credit)
-        }
-    }
 }

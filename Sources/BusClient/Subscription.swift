@@ -1,11 +1,13 @@
 // A subscription as an asynchronous sequence. Cancelling the task that iterates ends the wait, not the subscription.
 
-/// An event, or word of events that were missed, in its place.
+/// An event, or word of what else happened, in its place.
 public enum Arrival: Sendable {
     /// An event.
     case event(Event)
     /// Events missed.
     case missed(Missed)
+    /// So many stored events have come; what follows is new.
+    case caughtUp(UInt64)
 }
 
 /// A subscription: iterate it for events, or its `batches` for the least work an event. One task at a time iterates.
@@ -24,7 +26,14 @@ public struct Subscription: AsyncSequence, Sendable {
     }
 
     /// Ends the subscription and the sequence.
+    ///
+    /// Of a group: what was handed out and not followed by another is given to another member, unless it was
+    /// acknowledged before.
     public func cancel() async { await connection.cancel(state) }
+
+    /// Of a group: says that everything handed out so far is handled. Asking for the next batch (for the event behind
+    /// a batch's last, too) says the same of what came before it; this is for who stops there.
+    public func acknowledge() async { await connection.acknowledge(state) }
 
     /// The same arrivals by batch.
     public var batches: Batches { Batches(connection: connection, state: state) }
@@ -46,6 +55,7 @@ public struct Subscription: AsyncSequence, Sendable {
             switch try await batches.next() {
             case nil: return nil
             case .missed(let missed): return .missed(missed)
+            case .caughtUp(let count): return .caughtUp(count)
             case .batch(let batch):
                 var iterator = batch.makeIterator()
                 let first = iterator.next()

@@ -1,24 +1,36 @@
-// One subscription inside a connection: its credit, what waits for the application, and where it was.
+// One subscription inside a connection: what waits for the application, its credit, and what it has handled.
 
 import BusTransport
 import BusWire
 import DequeModule
 
-/// What a subscription hands to the application: a batch, or word of what it missed.
+/// What a subscription hands to the application: a batch, or word of what else happened.
 public enum BatchArrival: Sendable {
     /// Events.
     case batch(EventBatch)
     /// Word of events missed, in its place.
     case missed(Missed)
+    /// So many stored events have come; what follows is new.
+    case caughtUp(UInt64)
 }
 
 /// Confined to its connection's reactor; `Sendable` so that the sequences over it are.
 final class SubscriptionState: @unchecked Sendable {
+    /// Who takes what arrives.
+    enum Taker {
+        /// Somebody who asks for the next.
+        case iterator
+        /// Called for each on the reactor; has handled it when it returns.
+        case handler((BatchArrival) -> Void)
+        /// Called for each on the reactor; says itself what it has handled, by `consumed` and `handled`.
+        case responder((BatchArrival, _ delivery: UInt64, _ length: UInt64) -> Void)
+    }
+
     private unowned let core: ClientCore
     let filter: TopicFilter
     private let options: SubscribeOptions
-    /// Called for each arrival on the reactor; nil for those who iterate.
-    private let handler: ((BatchArrival) -> Void)?
+    private let group: [UInt8]
+    private let taker: Taker
     var number: UInt32 = 0
     private(set) var isEnding = false
     private var isConfirmed = false
@@ -29,60 +41,63 @@ final class SubscriptionState: @unchecked Sendable {
     private var next: CheckedContinuation<Result<BatchArrival?, BusError>, Never>?
     private var nextCount: UInt64 = 0
     private var ending: Result<Void, BusError>?
+    /// Called once when it ends, with the reason unless it was the application's own wish.
+    var onEnd: ((BusError?) -> Void)?
 
     /// An arrival, and the credit that is free again when the application has taken it.
     private struct Waiting {
         let arrival: BatchArrival
         var events: UInt64 = 0
         var bytes: UInt64 = 0
-        /// Its number on this connection; 0 for a gap, and for what came over an earlier connection.
+        /// Its number on this connection; 0 for what is no batch, and for what came over an earlier connection.
         var delivery: UInt64 = 0
     }
 
-    // Credit, as totals since it subscribed on this connection.
-    private var consumedEvents: UInt64 = 0
-    private var consumedBytes: UInt64 = 0
-    private var grantedEvents: UInt64 = 0
-    private var grantedBytes: UInt64 = 0
-    /// What waited for the application when this connection began: it has its place in the window until it is taken.
-    private var heldEvents: UInt64 = 0
-    private var heldBytes: UInt64 = 0
+    private var credit: SubscriptionCredit
+    private var isDue = false
     private var lastDelivery: UInt64 = 0
+    /// The last delivery the application was given.
+    private var handedOut: UInt64 = 0
+    /// The last delivery the application has handled.
+    private var handled: UInt64 = 0
     private var acknowledged: UInt64 = 0
 
-    /// The last position seen of each topic, to know after a reconnect what was missed.
-    private var positions: [Topic: UInt64] = [:]
-    private var recentTopic: Topic?
-    private var recentPosition: UInt64 = 0
-    /// Positions from before a reconnect to the same daemon, of topics that haven't been heard of since.
-    private var untold: [Topic: UInt64] = [:]
-    /// More than any process holds, and far enough from where totals end.
-    private static let creditMax: UInt64 = 1 << 48
-    /// Topics remembered; of others it is said that it can't be known. Not tuned.
-    private static let positionsMax = 65_536
+    private var positions = TopicPositions()
+    /// Stored events that were left out since they had been seen over an earlier connection.
+    private var skippedCount: UInt64 = 0
 
+    /// - Throws: `BusError.badName` for a group against the rules, `.invalid` for options that exclude one another.
     init(
-        _ core: ClientCore, filter: TopicFilter, options: SubscribeOptions, handler: ((BatchArrival) -> Void)?
-    ) {
+        _ core: ClientCore, filter: TopicFilter, options: SubscribeOptions, taker: Taker
+    ) throws(BusError) {
         self.core = core
         self.filter = filter
-        // "As much as you like" must leave room to count on.
-        var bounded = options
-        bounded.creditEvents = min(options.creditEvents, SubscriptionState.creditMax)
-        bounded.creditBytes = min(options.creditBytes, SubscriptionState.creditMax)
-        self.options = bounded
-        self.handler = handler
-        grantedEvents = bounded.creditEvents
-        grantedBytes = bounded.creditBytes
+        self.options = options
+        self.taker = taker
+        if let name = options.group {
+            do throws(NameFault) { group = try GroupName(name).bytes } catch { throw .badName(name, error) }
+        } else {
+            group = []
+            guard !options.isExclusive else { throw .invalid("only a group's subscription can be exclusive") }
+        }
+        credit = SubscriptionCredit(events: options.creditEvents, bytes: options.creditBytes)
     }
+
+    private var responds: Bool { if case .responder = taker { true } else { false } }
+    /// Others wait for what this one doesn't handle: they must know in time.
+    private var acknowledgesPromptly: Bool { !group.isEmpty || responds }
 
     var request: Subscribe {
         let (seconds, fraction) = options.stallTime.components
-        let milliseconds = seconds.clampedMilliseconds(fraction)
+        var mode: SubscribeMode = []
+        if options.isExclusive { mode.insert(.exclusive) }
+        if options.beginsWithLast { mode.insert(.last) }
+        if responds { mode.insert(.responds) }
         return Subscribe(
             subscription: number, filter: filter.bytes, overflow: options.overflow,
-            stallMilliseconds: milliseconds, queueEventCount: options.queueEventCount,
-            queueLength: options.queueLength, creditEvents: grantedEvents, creditBytes: grantedBytes)
+            stallMilliseconds: seconds.clampedMilliseconds(fraction), queueEventCount: options.queueEventCount,
+            queueLength: options.queueLength, creditEvents: credit.grantedEvents, creditBytes: credit.grantedBytes,
+            group: group, mode: mode)
     }
 
     // MARK: Beginning and end
@@ -118,8 +133,16 @@ final class SubscriptionState: @unchecked Sendable {
         guard ending == nil else { return }
         let result: Result<Void, BusError> = error.map { .failure($0) } ?? .success(())
         ending = result
+        // Who iterates is told there; a handler can't be.
+        if let error, isConfirmed, core.failure == nil {
+            if case .iterator = taker {} else {
+                core.options.onNotice?(.subscriptionEnded(filter: filter, error))
+            }
+        }
         confirmation?.resume(returning: result)
         confirmation = nil
+        onEnd?(error)
+        onEnd = nil
         if arrivals.isEmpty, let waiting = next {
             next = nil
             waiting.resume(returning: result.map { nil })
@@ -129,6 +152,7 @@ final class SubscriptionState: @unchecked Sendable {
     /// The application wants no more.
     func cancel() {
         guard !isEnding, ending == nil else { return }
+        tellHandled(at: .leaving)
         isEnding = true
         arrivals = []
         if let waiting = next {
@@ -140,36 +164,58 @@ final class SubscriptionState: @unchecked Sendable {
 
     // MARK: Arrivals
 
-    func deliver(_ batch: EventBatch, length: UInt64) {
-        guard !isEnding else { return consumed(events: UInt64(batch.count), bytes: length) }
-        if let handler {
-            handler(.batch(batch))
-            consumed(events: UInt64(batch.count), bytes: length)
-        } else if let waiting = next {
-            next = nil
-            consumed(events: UInt64(batch.count), bytes: length)
-            waiting.resume(returning: .success(.batch(batch)))
-        } else {
-            let events = UInt64(batch.count)
-            arrivals.append(
-                Waiting(arrival: .batch(batch), events: events, bytes: length, delivery: lastDelivery))
+    /// A delivery: its batch, or word that it can't be opened.
+    func deliver(_ arrival: BatchArrival, events: UInt64, length: UInt64) {
+        guard !isEnding else { return consumed(events: events, bytes: length) }
+        switch taker {
+        case .responder(let take): take(arrival, lastDelivery, length)
+        case .handler(let take):
+            let delivery = lastDelivery
+            take(arrival)
+            handled(through: delivery)
+            consumed(events: events, bytes: length)
+        case .iterator: offer(Waiting(arrival: arrival, events: events, bytes: length, delivery: lastDelivery))
         }
     }
 
-    func miss(_ missed: Missed) {
+    /// Stored events that were seen over an earlier connection.
+    func skip(events: UInt64, length: UInt64) {
+        skippedCount += events
+        consumed(events: events, bytes: length)
+    }
+
+    func miss(_ missed: Missed) { tell(.missed(missed)) }
+
+    func caughtUp(_ count: UInt64) {
+        tell(.caughtUp(count > skippedCount ? count - skippedCount : 0))
+        skippedCount = 0
+    }
+
+    /// Word that came in no delivery.
+    private func tell(_ arrival: BatchArrival) {
         guard !isEnding else { return }
-        if let handler {
-            handler(.missed(missed))
-        } else if let waiting = next {
-            next = nil
-            waiting.resume(returning: .success(.missed(missed)))
-        } else {
-            arrivals.append(Waiting(arrival: .missed(missed)))
+        switch taker {
+        case .handler(let take): take(arrival)
+        case .responder(let take): take(arrival, 0, 0)
+        case .iterator: offer(Waiting(arrival: arrival))
         }
+    }
+
+    private func offer(_ waiting: Waiting) {
+        guard let next else { return arrivals.append(waiting) }
+        self.next = nil
+        next.resume(returning: .success(handOut(waiting)))
+    }
+
+    private func handOut(_ waiting: Waiting) -> BatchArrival {
+        if waiting.delivery > 0 { handedOut = waiting.delivery }
+        consumed(events: waiting.events, bytes: waiting.bytes)
+        return waiting.arrival
     }
 
     /// The next arrival; nil at the end.
     func nextArrival(isolation: isolated (any Actor)? = #isolation) async throws(BusError) -> BatchArrival? {
+        acknowledgeHandedOut()
         if let result = takeNext() { return try result.get() }
         nextCount += 1
         let number = nextCount
@@ -192,10 +238,7 @@ final class SubscriptionState: @unchecked Sendable {
 
     /// What there is without waiting: an arrival, or the end.
     private func takeNext() -> Result<BatchArrival?, BusError>? {
-        if let waiting = arrivals.popFirst() {
-            consumed(events: waiting.events, bytes: waiting.bytes)
-            return .success(waiting.arrival)
-        }
+        if let waiting = arrivals.popFirst() { return .success(handOut(waiting)) }
         if let ending { return ending.map { nil } }
         return isEnding ? .success(nil) : nil
     }
@@ -207,106 +250,82 @@ final class SubscriptionState: @unchecked Sendable {
         waiting.resume(returning: .success(nil))
     }
 
-    // MARK: Credit
+    // MARK: Credit and acknowledgement
 
     func noteDelivery(_ deliver: Deliver) { lastDelivery = deliver.delivery }
 
-    /// The application has taken this much: the daemon may send as much more. Told when a quarter of the window is
-    /// free, so that credit costs a frame a quarter window and not one a batch.
+    /// The application has taken this much: the daemon may send as much more.
     func consumed(events: UInt64, bytes: UInt64) {
-        consumedEvents += events
-        consumedBytes += bytes
-        let freeEvents = window(consumedEvents, options.creditEvents, heldEvents) - grantedEvents
-        let freeBytes = window(consumedBytes, options.creditBytes, heldBytes) - grantedBytes
-        if freeEvents * 4 >= options.creditEvents || freeBytes * 4 >= options.creditBytes { core.noteCreditDue() }
+        if credit.consume(events: events, bytes: bytes) { noteDue() }
     }
 
-    /// The running total that may be credited. Never below what was granted at the beginning of this connection,
-    /// which is the same with nothing consumed.
-    private func window(_ consumed: UInt64, _ credit: UInt64, _ held: UInt64) -> UInt64 {
-        consumed + credit > held ? consumed + credit - held : 0
+    /// The application has handled all deliveries up to this one.
+    func handled(through delivery: UInt64) {
+        guard delivery > handled else { return }
+        handled = delivery
+        if acknowledgesPromptly { noteDue() }
     }
 
-    /// The frames that tell the daemon; nil when there is nothing worth telling.
-    func takeCreditDue() -> (Frame, Frame?)? {
-        let events = window(consumedEvents, options.creditEvents, heldEvents)
-        let bytes = window(consumedBytes, options.creditBytes, heldBytes)
-        guard
-            events - grantedEvents >= (options.creditEvents + 3) / 4
-                || bytes - grantedBytes >= (options.creditBytes + 3) / 4
-        else { return nil }
-        grantedEvents = events
-        grantedBytes = bytes
-        let credit = Frame.credit(Credit(subscription: number, events: events, bytes: bytes))
-        // What still waits for the application was delivered last.
-        let handled = arrivals.first { $0.delivery > 0 }.map { $0.delivery - 1 } ?? lastDelivery
-        guard handled > acknowledged else { return (credit, nil) }
+    /// What was handed out is handled.
+    func acknowledgeHandedOut() { handled(through: handedOut) }
+
+    private func noteDue() {
+        guard !isDue else { return }
+        isDue = true
+        core.noteCreditDue(self)
+    }
+
+    private enum Moment { case roundEnd, leaving }
+
+    /// At the round's end: what became due in it.
+    func tellCredit() {
+        isDue = false
+        guard core.isOpen, !isEnding, ending == nil else { return }
+        let due = credit.takeDue()
+        if due != nil || acknowledgesPromptly { tellHandled(at: .roundEnd) }
+        if let due { core.write(.credit(Credit(subscription: number, events: due.events, bytes: due.bytes))) }
+    }
+
+    private func tellHandled(at moment: Moment) {
+        // Who leaves owes an account only where others get what it didn't handle.
+        guard handled > acknowledged, moment == .roundEnd || acknowledgesPromptly, core.isOpen else { return }
         acknowledged = handled
-        return (credit, .acknowledge(Acknowledge(subscription: number, delivery: handled)))
+        core.write(.acknowledge(Acknowledge(subscription: number, delivery: handled)))
     }
 
     // MARK: Positions
 
-    /// Takes note of where a topic is, and after a reconnect tells what was missed of it.
-    func noteSequences(topic: Topic, first: UInt64, count: UInt64) {
-        if !untold.isEmpty { tellGap(topic, before: first) }
-        notePosition(topic, first + count - 1)
+    /// Takes note of where a topic is, and after a reconnect tells what was missed of it. False for a stored event that
+    /// was seen before.
+    func noteSequences(topic: Topic, incarnation: UInt64, first: UInt64, last: UInt64, isStored: Bool) -> Bool {
+        // A group's other members get what this one doesn't: nothing is missed.
+        guard group.isEmpty else { return true }
+        if isStored { return positions.noteStored(topic, incarnation: incarnation, sequence: last) }
+        if let missed = positions.note(topic, incarnation: incarnation, first: first, last: last) { miss(missed) }
+        return true
     }
 
     func noteGap(topic: Topic, first: UInt64, last: UInt64) {
-        if !untold.isEmpty { tellGap(topic, before: first) }
-        notePosition(topic, last)
-    }
-
-    private func notePosition(_ topic: Topic, _ position: UInt64) {
-        if recentTopic != topic {
-            rememberRecent()
-            recentTopic = topic
-        }
-        recentPosition = position
-    }
-
-    private func rememberRecent() {
-        guard let topic = recentTopic else { return }
-        if positions.count < SubscriptionState.positionsMax || positions[topic] != nil {
-            positions[topic] = recentPosition
-        }
-        recentTopic = nil
-    }
-
-    /// The first word of a topic after the same daemon was reached again.
-    private func tellGap(_ topic: Topic, before first: UInt64) {
-        guard let known = untold.removeValue(forKey: topic), first > known + 1 else { return }
-        miss(
-            Missed(
-                count: first - known - 1, topic: topic, firstSequence: known + 1, lastSequence: first - 1,
-                reason: .reconnected))
+        guard group.isEmpty, let missed = positions.noteGap(topic, first: first, last: last) else { return }
+        miss(missed)
     }
 
     // MARK: Connections come and go
 
     func connectionLost() {
-        rememberRecent()
-        consumedEvents = 0
-        consumedBytes = 0
         lastDelivery = 0
+        handedOut = 0
+        handled = 0
         acknowledged = 0
         for index in arrivals.indices { arrivals[index].delivery = 0 }
-        // It still fills the window, or every reconnect would let another window's worth in.
-        heldEvents = arrivals.reduce(0) { $0 + $1.events }
-        heldBytes = arrivals.reduce(0) { $0 + $1.bytes }
-        grantedEvents = window(0, options.creditEvents, heldEvents)
-        grantedBytes = window(0, options.creditBytes, heldBytes)
+        credit.restart(
+            heldEvents: arrivals.reduce(0) { $0 + $1.events }, heldBytes: arrivals.reduce(0) { $0 + $1.bytes })
     }
 
     /// Says what can't be known. With the same daemon, topics heard of before will tell exactly, with their next event.
     func connectionRestored(sameDaemon: Bool) {
-        if sameDaemon {
-            untold.merge(positions) { _, newer in newer }
-        } else {
-            positions = [:]
-            untold = [:]
-        }
+        skippedCount = 0
+        positions.connectionRestored(sameDaemon: sameDaemon)
         let reason: Reason = sameDaemon ? .reconnected : .busRestarted
         miss(Missed(count: nil, topic: nil, firstSequence: 0, lastSequence: 0, reason: reason))
     }

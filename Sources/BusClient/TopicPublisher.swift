@@ -6,7 +6,9 @@ import BusWire
 final class TopicPublisher {
     let topic: Topic
     var seal = SealState.none
-    /// The batch that gathers events with receipt, and the one for those without.
+    /// The number of the seal while it is open.
+    var sealNumber: UInt64?
+    /// The batch that gathers events.
     var open: OutgoingBatch?
     var batchLengthMax = Limits.batchLengthMax
     var batchEventCountMax = Limits.batchEventCountMax
@@ -26,6 +28,14 @@ final class TopicPublisher {
         var isNone: Bool {
             switch self {
             case .none: true
+            default: false
+            }
+        }
+
+        /// Whether it was asked for and not answered.
+        var isOpening: Bool {
+            switch self {
+            case .opening: true
             default: false
             }
         }

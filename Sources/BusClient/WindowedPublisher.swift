@@ -64,13 +64,13 @@ public final class WindowedPublisher: @unchecked Sendable {
     private let core: ClientCore
     private let link: Link
     private let window: Int
-    private let wantsReceipts: Bool
+    private let traits: BatchTraits
 
-    init(_ core: ClientCore, topic: Topic, window: Int, wantsReceipts: Bool) {
+    init(_ core: ClientCore, topic: Topic, window: Int, _ traits: BatchTraits) {
         self.core = core
         link = Link(topic: core.publishing.topic(topic), on: core.reactor)
         self.window = window
-        self.wantsReceipts = wantsReceipts
+        self.traits = traits
     }
 
     /// Totals so far.
@@ -93,7 +93,7 @@ public final class WindowedPublisher: @unchecked Sendable {
         try core.check(payloadLength: payload.count, headers)
         link.outstanding += 1
         _ = core.publishing.gather(
-            payload, on: link.topic, headers: headers, correlation: correlation, wantsReceipt: wantsReceipts,
+            payload, on: link.topic, headers: headers, marks: EventMarks(correlation: correlation, traits: traits),
             for: link)
     }
 

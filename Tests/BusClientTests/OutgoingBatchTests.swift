@@ -9,7 +9,7 @@ import Testing
 
     private func batch(_ name: String = "a.b") throws -> OutgoingBatch {
         OutgoingBatch(
-            topic: TopicPublisher(try Topic(name)), wantsReceipt: true, reserved: OutgoingBatchTests.first, body: [])
+            topic: TopicPublisher(try Topic(name)), traits: .wantsReceipt, reserved: OutgoingBatchTests.first, body: [])
     }
 
     private func add(
@@ -18,7 +18,8 @@ import Testing
     ) {
         Array(text.utf8).withUnsafeBytes {
             batch.append(
-                payload: $0, headers: headers, id: id, correlation: correlation, causation: causation, time: 7)
+                payload: $0, headers: headers,
+                marks: EventMarks(id: id, correlation: correlation, causation: causation), time: 7)
         }
     }
 
@@ -45,7 +46,7 @@ import Testing
         }
         let deliver = Deliver(subscription: 1, delivery: 1, firstSequence: 100, time: 9, batch: bytes)
         let opened = try EventBatch(
-            deliver, sealed, body: SharedBytes(storage: body, offset: 0, count: body.capacity),
+            deliver, sealed, .all, body: SharedBytes(storage: body, offset: 0, count: body.capacity),
             topic: batch.topic.topic, publisher: Publisher(uid: 0, gid: 0, name: ""))
         return (sealed, Array(opened))
     }

@@ -8,6 +8,7 @@ import Testing
 struct Account: Sendable {
     var texts: [String] = []
     var missed: [Missed] = []
+    var caughtUp: [UInt64] = []
 
     var missedCount: UInt64 { missed.reduce(0) { $0 + ($1.count ?? 0) } }
 
@@ -15,6 +16,7 @@ struct Account: Sendable {
         switch arrival {
         case .event(let event): texts.append(event.text)
         case .missed(let missed): self.missed.append(missed)
+        case .caughtUp(let count): caughtUp.append(count)
         }
     }
 }

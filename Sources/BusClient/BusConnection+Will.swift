@@ -1,0 +1,32 @@
+// Last wills: what is to be said of this session when it can't say it itself.
+
+import BusWire
+
+extension BusConnection {
+    /// Leaves an event with the daemon, which publishes it when this session is gone in any way but `close`: the
+    /// process died, or the connection broke. It replaces the one before, and is left again after a reconnect.
+    ///
+    /// A will is published by a daemon that sees the session end, so not when the daemon itself goes down.
+    /// - Throws: `BusError.badName`, `.tooLarge` (64 KiB), `.refused`.
+    public func setWill(_ event: OutgoingEvent, on topic: String) async throws(BusError) {
+        try await set(try checked(LastWill(event, on: topic)))
+    }
+
+    /// Takes the will back.
+    public func clearWill() async throws(BusError) { try await set(nil) }
+
+    func set(_ will: CheckedWill?) async throws(BusError) { try await core.willing.set(will) }
+
+    func checked(_ will: LastWill) throws(BusError) -> CheckedWill {
+        let topic = try checkedTopic(will.topic)
+        try core.check(payloadLength: will.event.payload.count, will.event.headers)
+        let headers = will.event.headers.reduce(0) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
+        // With every column: its own id, correlation, causation.
+        let around = BatchHeader.length + 4 + 3 * 16 + EventRecord.lengthMin + BatchHeader.tagLength
+        let length = around + headers + will.event.payload.count
+        guard length <= Limits.willLengthMax else {
+            throw .tooLarge("a last will of \(length) bytes, at most \(Limits.willLengthMax) are allowed")
+        }
+        return CheckedWill(topic: topic, event: will.event)
+    }
+}

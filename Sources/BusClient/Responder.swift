@@ -1,0 +1,15 @@
+// A responder as its application holds it.
+
+/// Answers requests until it is cancelled or its connection ends.
+public struct Responder: Sendable {
+    let connection: BusConnection
+    let state: ResponderState
+
+    /// Ends it at once: handlers under way are cancelled, and the requesters are told that nobody will answer; in a
+    /// group another member gets the requests.
+    public func cancel() async { await connection.cancel(state) }
+
+    /// Ends it when the handlers under way have answered. Requests that none was called for yet are given back, as by
+    /// `cancel`.
+    public func finish() async { await connection.finish(state) }
+}

@@ -1,0 +1,100 @@
+// Where a subscription is on each of its topics: to know after a reconnect to the same daemon what was missed, and
+// which last value was seen already. Pure.
+//
+// A position counts within one life of its topic: one that was forgotten and begins anew counts from 1 again.
+
+import BusWire
+
+/// The positions of one subscription.
+struct TopicPositions {
+    private struct Place {
+        /// Which life of the topic; 0 when it wasn't told.
+        var incarnation: UInt64
+        var sequence: UInt64
+
+        func isOfSameLife(as other: UInt64) -> Bool {
+            incarnation == other || incarnation == 0 || other == 0
+        }
+    }
+
+    /// Where a topic was before a reconnect, and how many stored events of it came since.
+    private struct Untold {
+        let place: Place
+        var storedCount: UInt64 = 0
+    }
+
+    private var known: [Topic: Place] = [:]
+    /// The topic heard of last, which is mostly the next one, too.
+    private var recentTopic: Topic?
+    private var recent = Place(incarnation: 0, sequence: 0)
+    /// Topics that haven't been heard of since the reconnect.
+    private var untold: [Topic: Untold] = [:]
+
+    /// Topics remembered; of others it is said that it can't be known. Not tuned.
+    private static let topicsMax = 65_536
+
+    /// A topic is at `last`. Returns what was missed of it before `first` since a reconnect, if this is the first word
+    /// of it.
+    mutating func note(_ topic: Topic, incarnation: UInt64, first: UInt64, last: UInt64) -> Missed? {
+        defer { move(topic, Place(incarnation: incarnation, sequence: last)) }
+        guard !untold.isEmpty, let before = untold.removeValue(forKey: topic) else { return nil }
+        let place = before.place
+        guard place.isOfSameLife(as: incarnation), first > place.sequence + 1 + before.storedCount else { return nil }
+        return Missed(
+            count: first - place.sequence - 1 - before.storedCount, topic: topic, firstSequence: place.sequence + 1,
+            lastSequence: first - 1, reason: .reconnected)
+    }
+
+    /// A gap was told up to `last`: of which life is not said.
+    mutating func noteGap(_ topic: Topic, first: UInt64, last: UInt64) -> Missed? {
+        note(topic, incarnation: place(of: topic)?.incarnation ?? 0, first: first, last: last)
+    }
+
+    /// A stored event came. False if it, or a later one, was seen already.
+    mutating func noteStored(_ topic: Topic, incarnation: UInt64, sequence: UInt64) -> Bool {
+        if let place = place(of: topic), place.isOfSameLife(as: incarnation), place.sequence >= sequence {
+            return false
+        }
+        if let before = untold[topic] {
+            // What lies between is told with the next event, when it is known how much that is.
+            untold[topic]?.storedCount += 1
+            if !before.place.isOfSameLife(as: incarnation) { untold[topic] = nil }
+        }
+        move(topic, Place(incarnation: incarnation, sequence: sequence))
+        return true
+    }
+
+    private func place(of topic: Topic) -> Place? { recentTopic == topic ? recent : known[topic] }
+
+    private mutating func move(_ topic: Topic, _ place: Place) {
+        if recentTopic != topic {
+            rememberRecent()
+            recentTopic = topic
+            recent = place
+        } else if recent.isOfSameLife(as: place.incarnation) {
+            // Redelivery goes back; what was seen stays seen.
+            recent = Place(incarnation: place.incarnation, sequence: max(recent.sequence, place.sequence))
+        } else {
+            recent = place
+        }
+    }
+
+    private mutating func rememberRecent() {
+        guard let topic = recentTopic else { return }
+        if known.count < TopicPositions.topicsMax || known[topic] != nil { known[topic] = recent }
+        recentTopic = nil
+    }
+
+    /// After the same daemon was reached again topics heard of before tell what was missed with their next event;
+    /// another daemon counts anew.
+    mutating func connectionRestored(sameDaemon: Bool) {
+        rememberRecent()
+        guard sameDaemon else {
+            known = [:]
+            untold = [:]
+            return
+        }
+        // What wasn't told after the reconnect before this one is still to be.
+        untold.merge(known.mapValues { Untold(place: $0) }) { earlier, _ in earlier }
+    }
+}
