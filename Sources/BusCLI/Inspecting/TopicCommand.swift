@@ -1,0 +1,108 @@
+// bus topic: what is published, as a list or as a tree.
+
+import ArgumentParser
+import BusClient
+
+struct TopicCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "topic", abstract: "Show what is published.",
+        subcommands: [TopicList.self, TopicShow.self], defaultSubcommand: TopicList.self, aliases: ["topics"])
+}
+
+struct TopicList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the topics, or show them as a tree.",
+        discussion: """
+            PUB/S is events a second, SUBS how many subscriptions match, PUBS how many connections publish there, \
+            LAST the size of the last value where it is kept, IDLE how long nothing was published.
+
+              bus topics
+              bus topics --tree
+              bus topics 'orders.>' --json
+            """)
+
+    @Argument(help: "Only topics that match one of these filters.")
+    var filters: [String] = []
+
+    @Flag(help: "Show a tree with the totals of each branch.")
+    var tree = false
+
+    @OptionGroup var options: InspectOptions
+
+    func validate() throws {
+        guard !(tree && options.json) else {
+            throw ValidationError("--tree is for people; --json lists each topic with its exact numbers")
+        }
+    }
+
+    func run() async throws {
+        let wanted = try filters.map { try checkedFilter($0) }
+        let rows = try await options.rows(.topics).filter { row in
+            guard !wanted.isEmpty else { return true }
+            guard let topic = row.topic else { return false }
+            return wanted.contains { $0.matches(topic) }
+        }.sorted { $0.text("topic").utf8.lexicographicallyPrecedes($1.text("topic").utf8) }
+        let ifNone = wanted.isEmpty ? "no topics" : "no topic matches \(filters.joined(separator: ", "))"
+        options.show(rows, tree ? TopicTree(rows).table : Table(TopicList.columns, rows), ifNone: ifNone)
+    }
+
+    private static let columns: [InspectedColumn] = [
+        .name("TOPIC") { $0.text("topic") },
+        .count("EVENTS", "events"),
+        .rate("PUB/S", "publish_rate"),
+        .amount("BYTES") { Units.bytes($0.number("bytes")) },
+        .count("SUBS", "subscriptions"),
+        .count("PUBS", "publishers"),
+        .amount("LAST") { $0.isSet("retained") ? Units.bytes($0.number("retained_bytes")) : "" },
+        .amount("IDLE") { row in row.optionalNumber("idle_ms").map { Units.duration(milliseconds: $0) } ?? "" },
+        .words("USER") { userName($0.number("uid")) },
+    ]
+}
+
+struct TopicShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one topic and the subscriptions that match it.")
+
+    @Argument(help: "Its name.")
+    var topic: String
+
+    @OptionGroup var options: InspectOptions
+
+    func run() async throws {
+        let name: Topic
+        do { name = try Topic(topic) } catch { throw Failure(.usage, "the topic “\(topic)” \(error)") }
+        let (row, subscriptions) = try await options.with { connection in
+            let row = try await options.row(.topics, topic, "topic", hint: "`bus topics`", connection)
+            let matching = try await options.subscriptions(connection) { row in
+                (try? TopicFilter(row.text("filter")))?.matches(name) ?? false
+            }
+            return (row, matching)
+        }
+        options.show(row, "topic \(topic)", details(row), subscriptions)
+    }
+
+    private func details(_ row: InspectedRow) -> Details {
+        var details = Details(row)
+        details.addFlow("published", events: "events", bytes: "bytes", rate: "publish_rate")
+        details.add("last sequence", ["sequence"]) { Text.grouped($0.number("sequence")) }
+        details.add("idle", ["idle_ms"]) { Units.duration(milliseconds: $0.number("idle_ms"), parts: 2) }
+        details.add("last value", ["retained", "retained_bytes"]) { row in
+            row.isSet("retained") ? "kept, \(Units.bytes(row.number("retained_bytes")))" : "not kept"
+        }
+        details.add("publishers", ["publishers"]) { Text.grouped($0.number("publishers")) }
+        details.add("subscriptions", ["subscriptions"]) { Text.grouped($0.number("subscriptions")) }
+        details.add("made by", ["uid"]) { "\(userName($0.number("uid"))) (uid \($0.number("uid")))" }
+        details.add("", ["topic"]) { _ in "" }
+        return details
+    }
+}
+
+extension InspectedRow {
+    /// The topic the row is about.
+    fileprivate var topic: Topic? { try? Topic(text("topic")) }
+}
+
+/// A filter of the command line.
+func checkedFilter(_ pattern: String) throws -> TopicFilter {
+    do { return try TopicFilter(pattern) } catch { throw Failure(.usage, "the filter “\(pattern)” \(error)") }
+}
