@@ -13,13 +13,20 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-let client = Target.Dependency.product(name: "BusClient", package: "bus")
+func program(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: [.product(name: "BusClient", package: "bus")], swiftSettings: settings)
+}
 
 let package = Package(
     name: "examples",
     dependencies: [.package(name: "bus", path: "..")],
     targets: [
-        .executableTarget(name: "HostMetrics", dependencies: [client], swiftSettings: settings),
-        .executableTarget(name: "LogShipper", dependencies: [client], swiftSettings: settings),
+        program("ConfigWatcher"),
+        program("HostMetrics"),
+        program("LogShipper"),
+        program("OrderFlow"),
+        program("PresenceBoard"),
+        program("WorkerGroup"),
     ]
 )

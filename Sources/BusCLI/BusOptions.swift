@@ -33,11 +33,13 @@ struct BusOptions: ParsableArguments {
 
     /// Connects; a failure names the bus.
     func connect(
-        _ name: String, reconnects: Bool = true, onNotice: (@Sendable (ConnectionNotice) -> Void)? = nil
+        _ name: String, reconnects: Bool = true, reactor: Reactor? = nil, will: LastWill? = nil,
+        onNotice: (@Sendable (ConnectionNotice) -> Void)? = nil
     ) async throws -> BusConnection {
-        var options = connectOptions(name)
+        var options = connectOptions(name, reactor: reactor)
         options.reconnects = reconnects
         options.onNotice = onNotice
+        options.will = will
         do throws(BusError) {
             return try await BusConnection.connect(options)
         } catch {

@@ -4,7 +4,10 @@ import BusClient
 
 enum EventText {
     /// An event as a JSON object, without line end.
-    static func json(_ event: Event) -> String {
+    static func json(_ event: Event) -> String { object(event).closed }
+
+    /// An event as a JSON object, to which more can be added.
+    static func object(_ event: Event) -> JSONObject {
         var publisher = JSONObject()
         publisher.add("uid", event.publisher.uid)
         publisher.add("gid", event.publisher.gid)
@@ -19,14 +22,28 @@ enum EventText {
         object.add("publisher", publisher)
         object.add("correlation", event.correlation.description)
         if let causation = event.causation { object.add("causation", causation.description) }
+        if let replyTo = event.replyTo { object.add("reply_to", replyTo.description) }
         object.add("attempt", event.attempt)
+        if event.isStored { object.add("stored", true) }
         object.add("headers", headers)
         if let text = event.payload.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) {
             object.add("data", text)
         } else {
             object.add("data_base64", base64(event.payload))
         }
+        return object
+    }
+
+    /// That all last values have come, as a JSON object, without line end.
+    static func json(caughtUp count: UInt64) -> String {
+        var object = JSONObject()
+        object.add("caught_up", count)
         return object.closed
+    }
+
+    /// `up to date: 3 last values`.
+    static func sentence(caughtUp count: UInt64) -> String {
+        "up to date: \(count == 0 ? "no last values" : count == 1 ? "1 last value" : "\(count) last values")"
     }
 
     /// A gap as a JSON object, without line end.

@@ -1,11 +1,10 @@
-// bus sub --exec: a command for each event, its payload on standard input, what else is known in the environment.
+// bus sub --exec: a command for each event.
 //
-// One thread a slot waits for its command, so that `--parallel N` runs N at a time; the subscription is taken from as
-// slots become free, and its credit follows.
+// The subscription is taken from as slots become free, and its credit follows. Of a group each slot is a member of
+// its own: what a member acknowledges it acknowledges in order, so that only its own command may be under way.
 
 import BusClient
-import Dispatch
-import Glibc
+import BusTransport
 
 struct ExecSubscriber {
     private let command: SubCommand
@@ -13,16 +12,21 @@ struct ExecSubscriber {
     init(_ command: SubCommand) { self.command = command }
 
     func run() async throws {
-        let connection = try await command.bus.connect(
-            "bus sub --exec", onNotice: { Standard.error("bus: \($0)\n") })
+        CommandGroups.endWithUs()
+        let reactor = try Reactor.started("bus sub --exec")
+        let connection = try await command.connect("bus sub --exec", reactor: reactor)
         var subscriptions: [Subscription] = []
+        let members = command.group == nil ? 1 : command.parallel
         for filter in command.filters {
-            subscriptions.append(try await connection.subscribe(filter, command.subscribeOptions))
+            for _ in 0..<members {
+                subscriptions.append(try await connection.subscribe(filter, command.subscribeOptions))
+            }
         }
+        let exec = EventCommand(command.command, limit: command.execTimeout?.duration, on: reactor)
         let slots = Slots(count: command.parallel, limit: command.count)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for subscription in subscriptions { group.addTask { try await follow(subscription, slots) } }
+                for subscription in subscriptions { group.addTask { try await follow(subscription, exec, slots) } }
                 if let timeout = command.timeout { group.addTask { try await expire(timeout.duration, slots) } }
                 // Whoever ends first ends all: the count is reached, the time is over, or the connection is.
                 try await group.next()
@@ -36,25 +40,35 @@ struct ExecSubscriber {
         await connection.close()
     }
 
-    private func follow(_ subscription: Subscription, _ slots: Slots) async throws {
+    private func follow(_ subscription: Subscription, _ exec: EventCommand, _ slots: Slots) async throws {
         for try await arrival in subscription {
             guard !Task.isCancelled else { return }
             switch arrival {
             case .missed(let missed): Standard.error("bus: \(EventText.sentence(missed))\n")
+            case .caughtUp(let count): Standard.error("bus: \(EventText.sentence(caughtUp: count))\n")
             case .event(let event):
                 guard await slots.take() else { return }
-                start(event, slots)
+                // Not cancelled with this one: a command that has begun is finished.
+                let run = Task { await execute(exec, event, slots) }
+                if command.group != nil { await run.value }
                 if await slots.isExhausted { return }
             }
         }
     }
 
-    private func start(_ event: Event, _ slots: Slots) {
-        let (argv, limit) = (command.command, command.execTimeout?.duration)
-        DispatchQueue.global().async {
-            ExecSubscriber.execute(argv, event, limit)
-            Task { await slots.giveBack() }
+    private func execute(_ exec: EventCommand, _ event: Event, _ slots: Slots) async {
+        do {
+            let outcome = try await exec.run(event)
+            let name = command.command[0]
+            if outcome.cause == .timeLimit {
+                Standard.error("bus: \(name) was ended after its time for event \(event.id)\n")
+            } else if outcome.status != 0 {
+                Standard.error("bus: \(name) ended with status \(outcome.status) for event \(event.id)\n")
+            }
+        } catch {
+            Standard.error("bus: \((error as? Failure)?.message ?? "\(error)")\n")
         }
+        await slots.giveBack()
     }
 
     private func expire(_ duration: Duration, _ slots: Slots) async throws {
@@ -62,41 +76,6 @@ struct ExecSubscriber {
         // Commands under way are left to finish by themselves; nobody waits for them.
         await slots.close()
         throw Failure(.temporary, "timeout")
-    }
-
-    /// Runs one command to its end; past its time it gets SIGTERM, and SIGKILL two seconds later.
-    private static func execute(_ argv: [String], _ event: Event, _ limit: Duration?) {
-        do {
-            let child = try ChildProcess(argv, environment: environment(of: event), input: event.payload.array)
-            let status = limit.map { wait(child, $0) } ?? child.wait()
-            if status != 0 { Standard.error("bus: \(argv[0]) ended with status \(status) for event \(event.id)\n") }
-        } catch {
-            Standard.error("bus: \((error as? Failure)?.message ?? "\(error)")\n")
-        }
-    }
-
-    private static func wait(_ child: ChildProcess, _ limit: Duration) -> Int32 {
-        let clock = ContinuousClock()
-        let deadline = clock.now + limit
-        var signals: [(Int32, ContinuousClock.Instant)] = [(SIGTERM, deadline), (SIGKILL, deadline + .seconds(2))]
-        while true {
-            if let status = child.poll() { return status }
-            if let next = signals.first, clock.now >= next.1 {
-                child.signal(next.0)
-                signals.removeFirst()
-            }
-            // A pidfd would wait without waking; here a command is running anyway.
-            var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
-            nanosleep(&pause, nil)
-        }
-    }
-
-    private static func environment(of event: Event) -> [String: String] {
-        [
-            "LOCALBUS_TOPIC": event.topic.description, "LOCALBUS_ID": event.id.description,
-            "LOCALBUS_SEQUENCE": "\(event.sequence)", "LOCALBUS_CORRELATION": event.correlation.description,
-            "LOCALBUS_ATTEMPT": "\(event.attempt)",
-        ]
     }
 }
 

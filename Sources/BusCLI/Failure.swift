@@ -34,7 +34,12 @@ struct Failure: Error {
         case .refused(let reason, _): self.init(Failure.status(of: reason), "\(error)")
         case .badName: self.init(.usage, "\(error)")
         case .tooLarge: self.init(.badData, "\(error)")
-        case .disconnected: self.init(.unavailable, "\(error)")
+        case .disconnected, .responderGone: self.init(.unavailable, "\(error)")
+        case .noResponders(let topic):
+            self.init(.unavailable, "nobody answers on \(topic): `bus reply '\(topic)' --exec -- COMMAND` would")
+        case .timedOut, .circuitOpen: self.init(.temporary, "\(error)")
+        case .replyFailed(let text): self.init(.other, text)
+        case .invalid: self.init(.usage, "\(error)")
         default: self.init(.other, "\(error)")
         }
     }
@@ -42,9 +47,11 @@ struct Failure: Error {
     private static func status(of reason: Reason) -> Status {
         switch reason {
         case .denied: .denied
-        case .badTopic, .badFilter: .usage
-        case .payloadTooLarge, .malformedBatch: .badData
-        case .quotaExceeded, .descriptorsExhausted, .shuttingDown: .temporary
+        case .badTopic, .badFilter, .badGroup, .groupConflict: .usage
+        case .payloadTooLarge, .malformedBatch, .willTooLarge: .badData
+        case .quotaExceeded, .descriptorsExhausted, .shuttingDown, .queueFull: .temporary
+        case .noResponders, .responderGone: .unavailable
+        case .unknownName: .unknownName
         case .notSupported: .usage
         default: .other
         }

@@ -11,7 +11,7 @@ struct LinePublisher {
 
     func run() async throws {
         let connection = try await command.bus.connect(
-            "bus pub --lines", onNotice: { Standard.error("bus: \($0)\n") })
+            "bus pub --lines", will: command.wills.lastWill, onNotice: { Standard.error("bus: \($0)\n") })
         let progress = Progress()
         do {
             let publisher = try await connection.publisher(for: command.topic, receipts: !command.noReceipt)
@@ -36,8 +36,8 @@ struct LinePublisher {
     private func publish(
         _ piece: LineReader.Piece, _ connection: BusConnection, _ publisher: WindowedPublisher
     ) async throws {
-        let headers = command.headers.map(\.header)
-        let correlation = command.correlation?.uuid
+        let headers = command.payload.headers.map(\.header)
+        let correlation = command.payload.correlation?.uuid
         try await connection.run { _ in
             for range in piece.lines {
                 if !publisher.hasRoom { try await publisher.waitForRoom() }

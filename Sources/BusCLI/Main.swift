@@ -18,9 +18,9 @@ struct Bus: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            PubCommand.self, SubCommand.self, StatusCommand.self, SessionList.self, SessionCommand.self,
-            TopicCommand.self, SubscriptionCommand.self, UserCommand.self, RunCommand.self, DemoCommand.self,
-            BenchCommand.self,
+            PubCommand.self, SubCommand.self, ReqCommand.self, ReplyCommand.self, StatusCommand.self, SessionList.self,
+            SessionCommand.self, TopicCommand.self, SubscriptionCommand.self, UserCommand.self, RunCommand.self,
+            DemoCommand.self, BenchCommand.self,
         ])
 }
 

@@ -13,7 +13,7 @@ actor Printer {
 
     /// Subscribes and prints until the count is reached, the time is over, or the connection has ended.
     static func run(_ command: SubCommand) async throws {
-        let connection = try await command.bus.connect("bus sub", onNotice: { Standard.error("bus: \($0)\n") })
+        let connection = try await command.connect("bus sub")
         let printer = Printer(command)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -59,6 +59,7 @@ actor Printer {
                 printed += 1
             }
         case .missed(let missed): show(missed)
+        case .caughtUp(let count): showCaughtUp(count)
         }
         return printed == command.count
     }
@@ -80,6 +81,15 @@ actor Printer {
             // In its place also where both streams go to one terminal.
             output.flush()
             Standard.error("bus: \(EventText.sentence(missed))\n")
+        }
+    }
+
+    private func showCaughtUp(_ count: UInt64) {
+        if command.json {
+            output.append(EventText.json(caughtUp: count) + "\n")
+        } else {
+            output.flush()
+            Standard.error("bus: \(EventText.sentence(caughtUp: count))\n")
         }
     }
 }

@@ -14,6 +14,7 @@ struct PubCommand: AsyncParsableCommand {
 
               bus pub sensors.kitchen.temperature 21.5
               bus pub photos.new --file cat.jpg --header content-type=image/jpeg
+              bus pub config.interval 30 --retain
               tail -f /var/log/syslog | bus pub logs.syslog --lines
             """,
         aliases: ["publish"])
@@ -24,20 +25,11 @@ struct PubCommand: AsyncParsableCommand {
     @Argument(help: "The payload.")
     var data: String?
 
-    @Option(help: ArgumentHelp("The payload is this file's content; - is standard input.", valueName: "file"))
-    var file: String?
-
     @Flag(help: "Each line of standard input is an event.")
     var lines = false
 
-    @Option(name: .customLong("header"), help: ArgumentHelp("Add a header; may be repeated.", valueName: "name=value"))
-    var headers: [HeaderArgument] = []
-
-    @Option(help: ArgumentHelp("The event's id.", valueName: "uuid"))
-    var id: Identifier?
-
-    @Option(help: ArgumentHelp("The conversation it belongs to.", valueName: "uuid"))
-    var correlation: Identifier?
+    @Flag(help: "Keep it as the topic's last value; with '' as payload, clear the last value.")
+    var retain = false
 
     @Flag(help: "Don't ask for a receipt.")
     var noReceipt = false
@@ -45,21 +37,25 @@ struct PubCommand: AsyncParsableCommand {
     @Flag(help: "Print the receipt as a JSON object.")
     var json = false
 
+    @OptionGroup var payload: PayloadOptions
+    @OptionGroup var wills: WillOptions
     @OptionGroup var bus: BusOptions
 
     func validate() throws {
-        let sources = [data != nil, file != nil, lines].count { $0 }
+        let sources = [data != nil, payload.file != nil, lines].count { $0 }
         guard sources == 1 else {
             throw ValidationError("give the payload as one of: DATA ('' for none), --file FILE, --lines")
         }
-        guard id == nil || !lines else { throw ValidationError("--id names one event; --lines publishes many") }
+        guard payload.id == nil || !lines else { throw ValidationError("--id names one event; --lines publishes many") }
+        guard wills.will == nil || lines else {
+            throw ValidationError("--will is for who stays connected: with --lines, or on `bus sub` and `bus reply`")
+        }
     }
 
     func run() async throws {
         if lines { return try await LinePublisher(self).run() }
-        var event = OutgoingEvent(try payload(), headers: headers.map(\.header))
-        event.id = id?.uuid
-        event.correlation = correlation?.uuid
+        var event = try payload.event(data)
+        event.retains = retain
         let finished = event
         let refusal = Mutex<BusError?>(nil)
         let connection = try await bus.connect("bus pub") { notice in
@@ -75,7 +71,7 @@ struct PubCommand: AsyncParsableCommand {
                 await connection.drain()
                 if let error = refusal.withLock({ $0 }) { throw error }
             } else {
-                show(try await connection.publish(finished, to: topic))
+                show(try await connection.publish(finished, to: topic), cleared: finished.payload.isEmpty)
             }
         } catch {
             await connection.close()
@@ -84,17 +80,12 @@ struct PubCommand: AsyncParsableCommand {
         await connection.close()
     }
 
-    private func payload() throws -> [UInt8] {
-        if let data { return Array(data.utf8) }
-        guard let file else { return [] }
-        return try readWhole(file)
-    }
-
-    private func show(_ receipt: PublishReceipt) {
+    private func show(_ receipt: PublishReceipt, cleared: Bool) {
         guard json else {
             let matches = receipt.liveMatches + receipt.durableMatches
             let plural = matches == 1 ? "subscription" : "subscriptions"
-            return Standard.output("\(receipt.id) \(topic) #\(receipt.firstSequence) for \(matches) \(plural)\n")
+            let kept = retain ? (cleared ? ", last value cleared" : ", kept as last value") : ""
+            return Standard.output("\(receipt.id) \(topic) #\(receipt.firstSequence) for \(matches) \(plural)\(kept)\n")
         }
         var object = JSONObject()
         object.add("id", receipt.id.description)
@@ -105,25 +96,5 @@ struct PubCommand: AsyncParsableCommand {
         object.add("durable", receipt.isDurable)
         object.add("duplicate", receipt.isDuplicate)
         Standard.output(object.closed + "\n")
-    }
-}
-
-/// A file's bytes, or standard input's, as far as any bus takes them.
-private func readWhole(_ path: String) throws -> [UInt8] {
-    let descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Failure(.badData, "\(path): \(String(cString: strerror(errno)))") }
-    defer { if descriptor > 0 { close(descriptor) } }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 64 << 10)
-    while true {
-        let n = read(descriptor, &chunk, chunk.count)
-        if n < 0, errno == EINTR { continue }
-        guard n >= 0 else { throw Failure(.badData, "\(path): \(String(cString: strerror(errno)))") }
-        if n == 0 { return bytes }
-        bytes.append(contentsOf: chunk[..<n])
-        guard bytes.count <= Limits.payloadLengthCeiling else {
-            let limit = Limits.payloadLengthCeiling
-            throw Failure(.badData, "\(path) has more than \(limit) bytes, which no bus takes as one event")
-        }
     }
 }

@@ -22,37 +22,70 @@ struct StatusCommand: AsyncParsableCommand {
             var object = JSONObject()
             object.add("bus", address.path)
             object.add("server", server)
-            for value in values { add(value, to: &object) }
+            for value in values { object.add(value) }
             return Standard.output(object.closed + "\n")
         }
-        let width = values.map(\.name.count).max() ?? 0
-        var text = "\(server) on \(address)\n"
-        for value in values {
-            let name = value.name.replacing("_", with: " ")
-            text += "  \(name)" + String(repeating: " ", count: width - name.count + 2) + describe(value.value) + "\n"
-        }
-        Standard.output(text)
+        let text = StatusText(values)
+        Standard.output((["\(server) on \(address)", ""] + text.lines).map { $0 + "\n" }.joined())
+    }
+}
+
+/// The daemon's values in groups: what there is, what flowed and waits, and all that this version has no place for.
+private struct StatusText {
+    private let values: [InspectedValue]
+
+    init(_ values: [InspectedValue]) { self.values = values }
+
+    var lines: [String] {
+        let groups = [listed { StatusText.things.contains($0.name) }, flows, listed { isRest($0) }]
+        return Array(groups.filter { !$0.isEmpty }.joined(separator: [""]))
     }
 
-    private func add(_ value: InspectedValue, to object: inout JSONObject) {
-        switch value.value {
-        case .number(let number): object.add(value.name, number)
-        case .text(let text): object.add(value.name, text)
+    /// What a bus consists of.
+    private static let things: Set<String> = [
+        "incarnation", "sessions", "subscriptions", "groups", "topics", "topics_retained", "requests_open",
+        "circuits_open", "wills",
+    ]
+
+    /// What is counted in more than one unit, and the order in which it passes through the daemon.
+    private static let units = ["events", "bytes", "batches"]
+    private static let order = ["published", "delivered", "queued", "parked", "retained", "missed"]
+
+    /// `events_published`: of which flow, in which unit.
+    private func flow(_ value: InspectedValue) -> (unit: String, name: String)? {
+        for unit in StatusText.units where value.name.hasPrefix(unit + "_") {
+            return (unit, String(value.name.dropFirst(unit.count + 1)))
         }
+        return nil
     }
 
-    /// Numbers in groups of three.
-    private func describe(_ value: InspectedValue.Value) -> String {
-        switch value {
-        case .text(let text): return text
-        case .number(let number):
-            let digits = Array(String(number))
-            var grouped = ""
-            for (i, digit) in digits.enumerated() {
-                if i > 0, (digits.count - i) % 3 == 0 { grouped += "," }
-                grouped.append(digit)
+    private func isRest(_ value: InspectedValue) -> Bool {
+        flow(value) == nil && !StatusText.things.contains(value.name)
+    }
+
+    /// A table of flows by units.
+    private var flows: [String] {
+        var names = StatusText.order
+        for value in values { if let name = flow(value)?.name, !names.contains(name) { names.append(name) } }
+        let columns = StatusText.units.map {
+            Table.Column(heading: $0.uppercased(), alignment: .right, isFlexible: false)
+        }
+        var table = Table([Table.Column(heading: "", alignment: .left, isFlexible: false)] + columns)
+        for name in names {
+            let cells = StatusText.units.map { unit in
+                values.first { $0.name == "\(unit)_\(name)" }.map { Details.describe($0) } ?? ""
             }
-            return grouped
+            if cells.contains(where: { !$0.isEmpty }) { table.add([name.replacing("_", with: " ")] + cells) }
         }
+        return table.lines(width: nil).map { "  " + $0 }
+    }
+
+    /// A line for each value.
+    private func listed(where isWanted: (InspectedValue) -> Bool) -> [String] {
+        let wanted = values.filter(isWanted).map { value in
+            (label: value.name.replacing("_", with: " "), text: Details.describe(value))
+        }
+        let width = wanted.reduce(0) { max($0, $1.label.count) }
+        return wanted.map { "  " + Text.left($0.label, width) + "  " + $0.text }
     }
 }

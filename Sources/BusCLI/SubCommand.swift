@@ -14,7 +14,8 @@ struct SubCommand: AsyncParsableCommand {
               bus sub 'sensors.*.temperature'
               bus sub 'orders.>' --json --count 10
               bus sub 'logs.>' --overflow stall=10s > all.log
-              bus sub 'jobs.>' --exec -- ./handle-job
+              bus sub 'config.>' --last
+              bus sub 'jobs.>' --group workers --exec -- ./handle-job
             """,
         aliases: ["subscribe"])
 
@@ -33,10 +34,16 @@ struct SubCommand: AsyncParsableCommand {
     @Flag(help: "Print payloads as they are, without line ends.")
     var raw = false
 
-    @Option(
-        help: ArgumentHelp(
-            "When this can't keep up: drop-oldest, or stall=TIME to hold publishers back.", valueName: "policy"))
+    @Option(help: OverflowArgument.help)
     var overflow = OverflowArgument(argument: "drop-oldest")!
+
+    @Flag(help: "Begin with the last value of every matching topic, where one is kept; then say so.")
+    var last = false
+
+    @OptionGroup var shared: GroupOptions
+
+    @Flag(help: "With --group: one gets everything, the others stand by.")
+    var exclusive = false
 
     @Flag(help: "Run the command after -- for each event, its payload on standard input.")
     var exec = false
@@ -50,7 +57,11 @@ struct SubCommand: AsyncParsableCommand {
     /// The command for --exec.
     var command: [String] { CommandAfterTerminator.argv }
 
+    @OptionGroup var wills: WillOptions
     @OptionGroup var bus: BusOptions
+
+    /// The group, if it is shared.
+    var group: String? { shared.group }
 
     func validate() throws {
         guard !filters.isEmpty else { throw ValidationError("name at least one filter, such as 'orders.>'") }
@@ -61,6 +72,19 @@ struct SubCommand: AsyncParsableCommand {
         guard !(exec && (json || raw)) else { throw ValidationError("--exec prints nothing: no --json, no --raw") }
         guard parallel >= 1, parallel <= 256 else { throw ValidationError("--parallel is 1 to 256") }
         guard count != 0 else { throw ValidationError("--count is at least 1") }
+        try validateGroup()
+    }
+
+    private func validateGroup() throws {
+        guard !exclusive || group != nil else {
+            throw ValidationError("--exclusive is for a group: name it with --group")
+        }
+        guard !last || group == nil else {
+            throw ValidationError("--last and --group exclude each other: each member would want every last value")
+        }
+        guard !exclusive || parallel == 1 else {
+            throw ValidationError("--exclusive hands all events to one, in order: not with --parallel")
+        }
     }
 
     func run() async throws {
@@ -68,15 +92,28 @@ struct SubCommand: AsyncParsableCommand {
         try await Printer.run(self)
     }
 
+    /// Connects, with notices on standard error and the last will.
+    func connect(_ name: String, reactor: Reactor? = nil) async throws -> BusConnection {
+        try await bus.connect(name, reactor: reactor, will: wills.lastWill) { Standard.error("bus: \($0)\n") }
+    }
+
     var subscribeOptions: SubscribeOptions {
         var options = SubscribeOptions()
         options.overflow = overflow.policy
         options.stallTime = overflow.stallTime
+        options.beginsWithLast = last
+        // A log arrives in batches of thousands of lines: the daemon's default of 1,024 events holds not one of them.
+        options.queueEventCount = 131_072
+        options.group = group
+        options.isExclusive = exclusive
+        // What a member holds no other one gets: a command at a time, or as much as the library thinks right.
+        if group != nil {
+            if exec { options.creditEvents = 1 }
+            return options
+        }
         // What a slow terminal or a full pipe may hold up in this process before the daemon's queue begins to fill.
         options.creditEvents = 262_144
         options.creditBytes = 16 << 20
-        // A log arrives in batches of thousands of lines: the daemon's default of 1,024 events holds not one of them.
-        options.queueEventCount = 131_072
         return options
     }
 }

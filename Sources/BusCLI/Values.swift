@@ -6,8 +6,11 @@ import BusClient
 /// A span of time: `200ms`, `3s`, `10m`, `1h`; a bare number is seconds.
 struct TimeSpan: ExpressibleByArgument {
     let duration: Duration
+    /// As it is given; shown where it is a default.
+    let defaultValueDescription: String
 
     init?(argument: String) {
+        defaultValueDescription = argument
         let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
         let unit = units.first { argument.hasSuffix($0.0) }
         guard let number = Double(argument.dropLast(unit?.0.count ?? 0)), number >= 0, number < 1e9 else { return nil }
@@ -35,14 +38,19 @@ struct HeaderArgument: ExpressibleByArgument {
     }
 }
 
-/// `drop-oldest`, or `stall=TIME`.
+/// An overflow policy: `drop-oldest`, `drop-newest`, `latest`, `disconnect`, or `stall=TIME`.
 struct OverflowArgument: ExpressibleByArgument {
     let policy: OverflowPolicy
     let stallTime: Duration
 
+    private static let plain: [String: OverflowPolicy] = [
+        "drop-oldest": .dropOldest, "drop-newest": .dropNewest, "latest": .latest, "disconnect": .disconnect,
+    ]
+
     init?(argument: String) {
-        if argument == "drop-oldest" {
-            (policy, stallTime) = (.dropOldest, .zero)
+        defaultValueDescription = argument
+        if let policy = OverflowArgument.plain[argument] {
+            (self.policy, stallTime) = (policy, .zero)
         } else if argument.hasPrefix("stall="), let time = TimeSpan(argument: String(argument.dropFirst(6))) {
             (policy, stallTime) = (.stall, time.duration)
         } else {
@@ -50,5 +58,12 @@ struct OverflowArgument: ExpressibleByArgument {
         }
     }
 
-    static let defaultValueDescription = "drop-oldest"
+    /// As it is given; shown where it is a default.
+    let defaultValueDescription: String
+
+    static let help = ArgumentHelp(
+        """
+        When this can't keep up: drop-oldest, drop-newest, latest (of each topic), disconnect, or stall=TIME to hold \
+        publishers back.
+        """, valueName: "policy")
 }

@@ -1,4 +1,4 @@
-// Section 5: a subscriber that doesn't keep up, and is told what it missed.
+// Section 6: a subscriber that doesn't keep up, and is told what it missed.
 
 import BusClient
 import Glibc

@@ -1,4 +1,4 @@
-// Section 4: what another user gets.
+// Section 5: what another user gets.
 
 import Glibc
 

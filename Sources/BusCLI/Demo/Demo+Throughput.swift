@@ -1,4 +1,4 @@
-// Section 6: how fast this machine is.
+// Section 7: how fast this machine is.
 
 import Glibc
 

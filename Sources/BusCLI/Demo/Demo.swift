@@ -44,6 +44,7 @@ final class Demo {
         try await tellOfPublishing()
         try await tellOfTheWire()
         try await tellOfDeliveries()
+        try await tellOfPatterns()
         try await tellOfStrangers()
         try await tellOfSlowness()
         try await tellOfThroughput()
@@ -81,9 +82,9 @@ final class Demo {
     }
 
     /// Starts `bus sub FILTER --json` and waits until the daemon knows of it.
-    func subscribe(_ filter: String, socket: String? = nil) async throws -> DemoProcess {
+    func subscribe(_ filter: String, options: [String] = [], socket: String? = nil) async throws -> DemoProcess {
         let before = try await number("subscriptions")
-        let process = try start("bus sub '\(filter)'", ["sub", filter, "--json"], socket: socket)
+        let process = try start("bus sub '\(filter)'", ["sub", filter, "--json"] + options, socket: socket)
         try await wait("a subscription to \(filter)", within: .seconds(10)) {
             try process.mustRun()
             return try await self.number("subscriptions") > before

@@ -20,9 +20,11 @@ enum Units {
 
     /// The two largest units of a time in milliseconds, or one where there is no room for more.
     static func duration(milliseconds: UInt64, parts: Int = 1) -> String {
-        guard milliseconds >= 1000 else { return "\(milliseconds)ms" }
+        guard milliseconds >= 1000 else { return milliseconds == 0 ? "now" : "\(milliseconds)ms" }
         let seconds = milliseconds / 1000
-        let units = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("min", seconds / 60 % 60), ("s", seconds % 60)]
+        let units = [
+            ("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("min", seconds / 60 % 60), ("s", seconds % 60),
+        ]
         let first = units.firstIndex { $0.1 > 0 } ?? 3
         return units[first..<min(first + parts, 4)].filter { $0.1 > 0 }.map { "\($0.1)\($0.0)" }.joined(separator: " ")
     }

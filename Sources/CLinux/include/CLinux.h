@@ -218,6 +218,17 @@ static inline int linux_memfd(const char *name, unsigned int flags) {
     return (int)linux_result(syscall(SYS_memfd_create, name, flags));
 }
 
+/// Becomes readable when the process ends.
+static inline int linux_pidfd_open(pid_t pid) {
+    return (int)linux_result(syscall(SYS_pidfd_open, pid, 0));
+}
+
+/// Two ends of a pipe, of which the first never blocks.
+static inline int linux_pipe(int fds[2]) {
+    int r = (int)linux_result(syscall(SYS_pipe2, fds, O_CLOEXEC));
+    return r < 0 ? r : (int)linux_result(fcntl(fds[0], F_SETFL, O_NONBLOCK));
+}
+
 /// Whether the process may be dumped and traced by its own user.
 static inline int linux_set_dumpable(int dumpable) {
     return (int)linux_result(prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0));

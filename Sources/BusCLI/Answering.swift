@@ -1,0 +1,100 @@
+// The answers of bus reply: runs the command, or says the constant, and counts.
+
+import BusClient
+import BusTransport
+
+/// Answers one request after the other, or several at once.
+actor Answering {
+    private let constant: String?
+    private let name: String
+    private let command: EventCommand
+    private let json: Bool
+    private var left: UInt64?
+    private var running = 0
+    private var done: CheckedContinuation<Void, Never>?
+
+    init(_ reply: ReplyCommand, on reactor: Reactor) {
+        constant = reply.data
+        name = reply.command.first ?? ""
+        command = EventCommand(reply.command, limit: reply.execTimeout?.duration, on: reactor)
+        json = reply.json
+        left = reply.count
+    }
+
+    /// The answer to a request.
+    ///
+    /// - Throws: `FailedAnswer`, which becomes an error answer.
+    func answer(_ request: Request) async throws -> OutgoingEvent {
+        guard request.isAnswerable else {
+            Standard.error("bus: \(request.event.id) on \(request.event.topic) is no request: ignored\n")
+            return OutgoingEvent("")
+        }
+        guard left != 0 else { return try await leaveToOthers() }
+        left = left.map { $0 - 1 }
+        running += 1
+        defer {
+            running -= 1
+            if left == 0, running == 0 { done?.resume() }
+        }
+        guard let constant else { return try await run(request) }
+        show(request, failure: nil)
+        return OutgoingEvent(constant)
+    }
+
+    /// The count is reached: who asks now is told by the end of this responder that it won't answer, or in a group is
+    /// answered by another member.
+    private func leaveToOthers() async throws -> OutgoingEvent {
+        while !Task.isCancelled { try await ContinuousClock().sleep(for: .seconds(3600)) }
+        throw CancellationError()
+    }
+
+    private func run(_ request: Request) async throws -> OutgoingEvent {
+        let replyTo = request.event.replyTo?.description ?? ""
+        let outcome: EventCommand.Outcome
+        do {
+            outcome = try await command.run(request.event, more: ["LOCALBUS_REPLY_TO": replyTo], capturing: true)
+        } catch {
+            let message = (error as? Failure)?.message ?? "\(error)"
+            Standard.error("bus: \(message)\n")
+            show(request, failure: message)
+            throw FailedAnswer(description: message)
+        }
+        let failure = failure(outcome)
+        show(request, failure: failure)
+        if let failure { throw FailedAnswer(description: failure) }
+        return OutgoingEvent(outcome.output)
+    }
+
+    /// What the answer says when there is none; nil for a good one.
+    private func failure(_ outcome: EventCommand.Outcome) -> String? {
+        switch outcome.cause {
+        case .itself: break
+        case .timeLimit: return "\(name) was ended after its time"
+        case .tooMuchOutput: return "\(name) printed more than any bus takes as one event"
+        case .cancelled: return "nobody waited for the answer any more"
+        }
+        guard outcome.status != 0 else { return nil }
+        var text = String(decoding: outcome.errors, as: UTF8.self)
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text.isEmpty ? "\(name) ended with status \(outcome.status)" : text
+    }
+
+    private func show(_ request: Request, failure: String?) {
+        guard json else { return }
+        var object = EventText.object(request.event)
+        object.add("answered", failure == nil)
+        if let failure { object.add("failure", failure) }
+        Standard.output(object.closed + "\n")
+    }
+
+    /// Returns when the count is reached and every one of those requests is answered; without a count never.
+    func waitUntilDone() async {
+        guard left != 0 || running > 0 else { return }
+        await withCheckedContinuation { done = $0 }
+    }
+}
+
+/// Why there is no answer.
+struct FailedAnswer: Error, CustomStringConvertible {
+    let description: String
+}
