@@ -50,7 +50,10 @@ struct ExecSubscriber {
                 guard await slots.take() else { return }
                 // Not cancelled with this one: a command that has begun is finished.
                 let run = Task { await execute(exec, event, slots) }
-                if command.group != nil { await run.value }
+                if command.group != nil {
+                    await run.value
+                    await subscription.acknowledge()
+                }
                 if await slots.isExhausted { return }
             }
         }

@@ -37,6 +37,8 @@ actor Printer {
         for try await arrival in subscription.batches where !Task.isCancelled {
             let isDone = take(arrival)
             output.flush()
+            // Not only when the next batch is asked for: whoever ends this process now has seen these lines.
+            if command.group != nil { await subscription.acknowledge() }
             if isDone { return }
         }
     }

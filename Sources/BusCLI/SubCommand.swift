@@ -106,9 +106,10 @@ struct SubCommand: AsyncParsableCommand {
         options.queueEventCount = 131_072
         options.group = group
         options.isExclusive = exclusive
-        // What a member holds no other one gets: a command at a time, or as much as the library thinks right.
+        // What a member holds no other one gets: one by one where each takes time or the last is known, else as much
+        // as the library thinks right.
         if group != nil {
-            if exec { options.creditEvents = 1 }
+            if exec || count != nil { options.creditEvents = 1 }
             return options
         }
         // What a slow terminal or a full pipe may hold up in this process before the daemon's queue begins to fill.

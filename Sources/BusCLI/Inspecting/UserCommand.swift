@@ -7,8 +7,8 @@ struct UserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "users", abstract: "Show what each user holds in the daemon, of what it may.",
         discussion: """
-            A line for each user, and below those with the same limits the limits. FULLEST is the quota that is used \
-            most.
+            A line for each user, and below those with the same limits the limits, – for none. FULLEST is the quota \
+            that is used most.
             """,
         aliases: ["user"])
 
@@ -62,13 +62,16 @@ struct UserCommand: AsyncParsableCommand {
             // Limits are mostly the same for all; they stand once, where they change.
             let limits = quotas.map { $0.limit(row) }
             guard index == rows.count - 1 || quotas.map({ $0.limit(rows[index + 1]) }) != limits else { continue }
-            table.add(["  of"] + zip(quotas, limits).map { $0.describe($1) } + [""])
+            table.add(["  of"] + zip(quotas, limits).map { $1 == 0 ? "–" : $0.describe($1) } + [""])
         }
         return table
     }
 
     private static func fullest(_ row: InspectedRow, _ quotas: [Quota]) -> String {
-        func share(_ quota: Quota) -> Double { Double(quota.used(row)) / Double(max(1, quota.limit(row))) }
+        func share(_ quota: Quota) -> Double {
+            let limit = quota.limit(row)
+            return limit == 0 ? 0 : Double(quota.used(row)) / Double(limit)
+        }
         guard let quota = quotas.max(by: { share($0) < share($1) }), share(quota) >= 0.01 else { return "" }
         return "\(quota.words), \(Text.decimal(share(quota) * 100, places: 0)) %"
     }
