@@ -37,7 +37,7 @@ extension Model {
         session.phase = .closed
         session.mustClose = false
         session.wasToldWhileBlocked = false
-        tally.closed += 1
+        tally[.closed] += 1
         forget(session)
     }
 
@@ -52,7 +52,7 @@ extension Model {
     }
 
     private func answer(_ session: ModelSession, _ answer: Answer) throws(Violation) {
-        guard let expected = session.owedAnswers.first, expected == answer else {
+        guard let expected = session.owedAnswers.first, expected.allows(answer) else {
             let first = session.owedAnswers.first.map { "\($0)" } ?? "nothing"
             throw Violation("session \(session.id) is answered \(answer), owed is \(first)")
         }
@@ -63,27 +63,62 @@ extension Model {
         switch frame {
         case .deliver(let deliver): try check(deliver, session)
         case .gap(let gap): try check(gap, session)
+        case .caughtUp(let caughtUp): try check(caughtUp, session)
         case .receipts(let receipts): try check(receipts, session)
         case .announce(let announcement): try check(announcement, session)
         case .error(let error): try check(error, session)
         case .subscribed(let number): try answer(session, .subscribed(number))
-        case .unsubscribed(let end):
-            try answer(session, .unsubscribed(end.subscription))
-            guard let subscription = session.subscriptions.removeValue(forKey: end.subscription) else { return }
-            let isRight =
-                end.deliveredCount == subscription.sentEvents && end.missedCount == subscription.missedCount
-            try expect(isRight, "session \(session.id): a wrong account at the end of \(end.subscription)")
+        case .unsubscribed(let end): try check(end, session)
+        case .unanswered(let word): try check(word, session)
+        case .requestCancelled(let word):
+            guard let topic = try? Topic(bytes: word.replyTopic) else { throw Violation("a bad reply topic is told") }
+            session.toldWords.append(.cancelled(word.correlation, topic))
         case .inspected(let inspected): try answer(session, .inspected(inspected.request))
+        case .done(let type, let request):
+            guard let type = FrameType(rawValue: type) else { throw Violation("done with nothing") }
+            try answer(session, .done(type, request))
         case .closing: try expect(isDraining, "session \(session.id) is told of a shutdown that isn't")
         default: throw Violation("session \(session.id) is sent a \(frame.type.name)")
         }
     }
 
+    private func check(_ end: Unsubscribed, _ session: ModelSession) throws(Violation) {
+        let subscription = try subscription(end.subscription, session)
+        let (stream, name) = (subscription.stream, subscription.name)
+        if end.reason == .unsubscribed {
+            try answer(session, .unsubscribed(end.subscription))
+        } else {
+            try checkOverflow(end.reason, stream, name)
+        }
+        try settleGaps(before: nil, subscription)
+        let isRight = end.deliveredCount == subscription.sentEvents && end.missedCount == subscription.missedCount
+        try expect(
+            isRight,
+            "\(name): ends with \(end.deliveredCount) delivered and \(end.missedCount) missed, it was told "
+                + "\(subscription.sentEvents) and \(subscription.missedCount)")
+        leave(subscription)
+    }
+
+    /// A subscription is ended by the broker only where that is its policy.
+    private func checkOverflow(_ reason: Reason, _ stream: ModelStream, _ name: String) throws(Violation) {
+        try expect(stream.policy == .disconnect, "\(name): ended for \(reason)")
+        if isForeseen(stream) {
+            // Its last entry was accepted with the effects under way: the policy wasn't applied yet.
+            try expect(reason == .queueFull && stream.isOverfull, "\(name): ended for \(reason), it isn't full")
+        } else {
+            try expect(reason == .queueFull || reason == .quotaExceeded, "\(name): ended for \(reason)")
+        }
+        tally[.overflowed] += 1
+        stream.endReason = nil
+    }
+
     private func check(_ error: ErrorFrame, _ session: ModelSession) throws(Violation) {
         guard !error.isFatal else { return }  // the close that follows is checked
         guard let type = FrameType(rawValue: error.inReplyTo) else { throw Violation("an error that answers nothing") }
-        guard type == .publish else { return try answer(session, .refused(type, error.request, error.reason)) }
-        guard let owed = session.owedRefusals.first, owed == (error.request, error.reason) else {
+        if error.reason == .quotaExceeded { tally[.quotaRefused] += 1 }
+        guard type == .publish else { return try answer(session, .refused(type, error.request, [error.reason])) }
+        guard let owed = session.owedRefusals.first, owed.number == error.request, owed.reasons.contains(error.reason)
+        else {
             throw Violation("publish \(error.request) of \(session.id) is refused: \(error.reason) \(error.message)")
         }
         session.owedRefusals.removeFirst()

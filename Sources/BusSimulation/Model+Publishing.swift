@@ -1,108 +1,141 @@
-// What must become of publishes, and who may hold them back.
+// What must become of publishes: in which order they are accepted, and who is owed what then.
 
 import BusBroker
 import BusWire
+
+/// Something the broker has accepted or refused with the effects under way; when exactly, only they can tell.
+enum Acceptance {
+    case publish(ModelSession)
+    case will(ModelWill)
+}
 
 extension Model {
     /// Checks the effects of one input. What the broker has worked off meanwhile (`progressOf`) is worked off here
     /// between them, each publish as late as the effects allow: just before the first that presumes it.
     func absorb(_ effects: [Effect], progressOf: (SessionID) -> UInt64?) throws(Violation) {
+        self.effects = effects
         // In the order in which they began to wait: that is the order in which they go on.
         var open = parked.flatMap { session in
             let count = (progressOf(session.id) ?? session.progress) - session.progress
-            return repeatElement(session, count: Int(count))
+            return repeatElement(Acceptance.publish(session), count: Int(count))
         }
+        open += willsOfClosed(in: effects).map { .will($0) }
         for effect in effects {
-            while !open.isEmpty, presumesMore(effect, open) { try settleNext(open.removeFirst()) }
+            while let next = open.first, presumesMore(effect, open) {
+                open.removeFirst()
+                try settle(next)
+            }
             try check(effect)
         }
-        for session in open { try settleNext(session) }
-        noteFull()
-        tally.parked += parked.count { !$0.pending.isEmpty }
+        for acceptance in open { try settle(acceptance) }
+        applyPolicies()
+        tally[.parked] += parked.count { !$0.pending.isEmpty }
         parked.removeAll { $0.pending.isEmpty }
     }
 
-    /// Whether an effect can't be explained by what was accepted so far.
-    private func presumesMore(_ effect: Effect, _ open: [ModelSession]) -> Bool {
-        switch effect {
-        // A shutdown closes everybody, and nothing is accepted behind it.
-        case .close(let id, let reason, _): return reason == .shuttingDown || open.contains { $0.id == id }
-        case .send(let id, let frame):
-            guard let session = sessions[id] else { return false }
-            switch frame {
-            case .closing: return true
-            case .receipts(let receipts): return receipts.progress > session.progress
-            case .error(let error): return error.inReplyTo == FrameType.publish.rawValue && session.owedRefusals.isEmpty
-            case .announce(let announcement): return !isOwed(session) { $0.seal.number == announcement.seal }
-            case .gap(let gap):
-                return !isOwed(session) { $0.lastSequence == gap.lastSequence && $0.seal.topic.bytes == gap.topic }
-            case .deliver(let deliver):
-                let owed = session.subscriptions[deliver.subscription]?.owed ?? []
-                return !owed.contains { $0.bytes == deliver.batch }
-            default: return false
+    private func settle(_ acceptance: Acceptance) throws(Violation) {
+        applyPolicies()
+        switch acceptance {
+        case .will(let will): try execute(will)
+        case .publish(let session):
+            guard session.phase != .closed else { return }
+            guard !session.pending.isEmpty else {
+                throw Violation("session \(session.id): progress, and nothing was sent to make it")
             }
-        default: return false
+            let publish = session.pending.removeFirst()
+            session.progress += 1
+            try settle(publish, session)
         }
     }
 
-    private func isOwed(_ session: ModelSession, _ isIt: (OwedBatch) -> Bool) -> Bool {
-        session.subscriptions.values.contains { $0.owed.contains(where: isIt) }
-    }
-
-    private func settleNext(_ session: ModelSession) throws(Violation) {
-        noteFull()
-        guard session.phase != .closed else { return }
-        guard !session.pending.isEmpty else {
-            throw Violation("session \(session.id): progress, and nothing was sent to make it")
+    private func settle(_ pending: ModelPublish, _ session: ModelSession) throws(Violation) {
+        let (publish, sample) = (pending.publish, pending.batch)
+        let late = session.seals[sample.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
+        guard !sample.hasBadHeader, let seal = pending.seal ?? late, sample.counter == seal.nextCounter else {
+            let isKnown = (pending.seal ?? late) != nil
+            return refuse(pending, session, [sample.hasBadHeader ? .malformedBatch : isKnown ? .counterOutOfOrder : .unknownSeal])
         }
-        let publish = session.pending.removeFirst()
-        session.progress += 1
-        try settle(publish, session)
-    }
-
-    private func settle(_ publish: ModelPublish, _ session: ModelSession) throws(Violation) {
-        func refuse(_ reason: Reason) {
-            session.owedRefusals.append((publish.number, reason))
-            session.mustBeTold = true
-            tally.refused += 1
-        }
-        if publish.batch.hasBadHeader { return refuse(.malformedBatch) }
-        let late = session.seals[publish.batch.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
-        guard let seal = publish.seal ?? late else { return refuse(.unknownSeal) }
-        guard publish.batch.counter == seal.nextCounter else { return refuse(.counterOutOfOrder) }
         seal.nextCounter += 1
-        if publish.batch.hasBadColumns { return refuse(.malformedBatch) }
-        try accept(publish, seal, session)
-    }
-
-    private func accept(_ publish: ModelPublish, _ seal: ModelSeal, _ session: ModelSession) throws(Violation) {
-        let count = UInt64(publish.batch.eventCount)
-        let first = (positions[seal.topic] ?? 0) + 1
-        positions[seal.topic] = first + count - 1
-        let time = max(topicTimes[seal.topic] ?? .min, now.wall)
-        topicTimes[seal.topic] = time
-        let batch = OwedBatch(
-            index: tally.accepted, seal: seal, bytes: publish.bytes, firstSequence: first, eventCount: count,
-            time: time)
         let route = matches(seal.topic)
-        tally.accepted += 1
-        notePatience(publish, session)
-        for (subscriber, subscription) in route {
-            let isHeld = !isTight && subscription.stalls(at: now.monotonic)
-            try expect(!isHeld, "\(seal.topic) was accepted while \(subscriber.id)/\(subscription.number) stalls it")
-            subscription.owed.append(batch)
-            subscription.lastAccepted = now.monotonic
-            if subscription.isStalling, subscription.fullSince == nil { filling.append(subscription) }
+        var faults = self.faults(of: publish, sample, seal, session)
+        let responders = publish.isRequest ? route.filter(\.responds) : []
+        if publish.isRequest, responders.isEmpty { faults.insert(.noResponders) }
+        guard faults.isEmpty else { return refuse(pending, session, faults) }
+
+        var places = Array(0..<Int(sample.eventCount))
+        if seal.topic.isReply {
+            places = places.filter { useRight($0, of: sample, seal.topic, session, publish.hasMore) }
+            guard !places.isEmpty else { return refuse(pending, session, [.noReplyRight]) }
+            tally[places.count < Int(sample.eventCount) ? .answeredInPart : .answered] += 1
         }
+        let batch = accept(publish.batch, count: Int(sample.eventCount), seal)
+        batch.hasMore = publish.hasMore && seal.topic.isReply
+        notePatience(publish, session)
+        if publish.isRequest { ask(sample, batch, session, responders) }
+        if keepsLast(publish, seal.topic) { retain(batch, isTombstone: publish.isTombstone) }
+        try owe(batch, places, to: route)
         guard publish.wantsReceipt else { return }
         session.owedReceipts.append(
             Receipt(
-                number: publish.number, firstSequence: first, eventCount: publish.batch.eventCount,
-                liveMatches: UInt32(route.count)))
+                number: publish.number, firstSequence: batch.firstSequence, eventCount: sample.eventCount,
+                liveMatches: UInt32(route.count), responders: UInt16(responders.count)))
+    }
+
+    /// What is wrong with a publish that is the next of its seal.
+    private func faults(
+        of publish: Publish, _ sample: SampleBatch, _ seal: ModelSeal, _ session: ModelSession
+    ) -> Set<Reason> {
+        var faults: Set<Reason> = []
+        let isLong = sample.eventCount > 1 && publish.batch.count > Limits.retainedBatchLengthMax
+        let isAnswer = seal.topic.isReply
+        let contradicts =
+            publish.isRequest && (publish.retains || publish.hasMore)
+            || isAnswer && (publish.retains || publish.isRequest)
+        if sample.hasBadColumns || contradicts || publish.retains && isLong { faults.insert(.malformedBatch) }
+        if publish.isRequest, !sample.hasBadColumns, requestFault(sample, session) { faults.insert(.malformedBatch) }
+        return faults
+    }
+
+    private func keepsLast(_ publish: Publish, _ topic: Topic) -> Bool {
+        publish.retains || !publish.isRequest && !topic.isReply && retainsAlways(topic)
+    }
+
+    private func refuse(_ pending: ModelPublish, _ session: ModelSession, _ reasons: Set<Reason>) {
+        session.owedRefusals.append((pending.number, reasons))
+        session.mustBeTold = true
+        tally[.refused] += 1
+        if reasons.contains(.noResponders) { tally[.askedNobody] += 1 }
+        if reasons.contains(.noReplyRight) { tally[.answeredWithoutRight] += 1 }
+    }
+
+    /// A batch is accepted: it gets its position and its time.
+    func accept(_ bytes: SharedBytes, count: Int, _ seal: ModelSeal) -> ModelBatch {
+        let topic = topic(seal.topic)
+        let first = topic.lastSequence + 1
+        topic.lastSequence += UInt64(count)
+        topic.lastTime = max(topic.lastTime, now.wall)
+        acceptedCount += 1
+        tally[.accepted] += 1
+        return ModelBatch(
+            index: acceptedCount, seal: seal, bytes: bytes, firstSequence: first, eventCount: count,
+            time: topic.lastTime)
+    }
+
+    /// Everyone it matches is owed the events at `places`.
+    func owe(_ batch: ModelBatch, _ places: [Int], to route: [ModelStream], waits: Bool = true) throws(Violation) {
+        for stream in route {
+            let isHeld = waits && !isTight && stream.stalls(at: now.monotonic)
+            try expect(!isHeld, "\(batch.topic) was accepted while \(stream.members[0].name) stalls it")
+            let entry = OwedEntry(batch, places)
+            entry.isAnswerable = stream.responds && !batch.requests.isEmpty
+            stream.owed.append(entry)
+            stream.lastAccepted = now.monotonic
+            filling.append(stream)
+        }
     }
 
     /// Word of a patient publish may take a while, unless there is much of it.
-    private func notePatience(_ publish: ModelPublish, _ session: ModelSession) {
+    private func notePatience(_ publish: Publish, _ session: ModelSession) {
         let isMuch =
             session.progress - session.toldProgress >= configuration.patientCountMax
             || session.untold.reduce(0) { $0 + $1.length } >= configuration.publishWindow / 4
@@ -110,13 +143,13 @@ extension Model {
         if session.patientUntil == nil { session.patientUntil = now.monotonic + configuration.patience }
     }
 
-    /// Whose queue is at its bounds, now that the deliveries of what was accepted last are known.
-    private func noteFull() {
-        for subscription in filling where !subscription.owed.isEmpty {
-            let isFull =
-                subscription.owedEvents >= subscription.queueEventCount
-                || subscription.owedLength >= subscription.queueLength
-            if isFull { subscription.fullSince = now.monotonic }
+    /// What became of the queues, now that the deliveries of what was accepted last are known.
+    private func applyPolicies() {
+        for stream in filling where !stream.owed.isEmpty {
+            if stream.policy == .stall, stream.fullSince == nil, stream.isFull { stream.fullSince = now.monotonic }
+            guard isForeseen(stream) else { continue }
+            stream.overflow()
+            noteLosses(stream)
         }
         filling = []
     }
@@ -131,9 +164,9 @@ extension Model {
     func checkHeld() throws(Violation) {
         guard !isTight else { return }
         for session in parked {
-            guard let publish = session.pending.first, let seal = publish.seal else { continue }
-            let isHeld = matches(seal.topic).contains { $0.subscription.mayStall(at: now.monotonic) }
-            try expect(isHeld, "publish \(publish.number) of \(session.id) on \(seal.topic) waits for nobody")
+            guard let pending = session.pending.first, let seal = pending.seal else { continue }
+            let isHeld = matches(seal.topic).contains { $0.mayStall(at: now.monotonic) }
+            try expect(isHeld, "publish \(pending.number) of \(session.id) on \(seal.topic) waits for nobody")
         }
     }
 }

@@ -14,6 +14,8 @@ public struct SampleBatch: Sendable {
     public var firstID: BusUUID
     /// Bytes of payload in all.
     public var payloadLength: Int
+    /// What the daemon may read of its events.
+    public var columns = BatchColumns()
     /// Whether its columns contradict themselves, which only reading them shows.
     public var hasBadColumns = false
     /// Whether its header contradicts its length.
@@ -33,15 +35,21 @@ public struct SampleBatch: Sendable {
 
     /// Its bytes.
     public var bytes: SharedBytes {
+        var encoded: [UInt8] = []
+        columns.encode(into: &encoded)
+        // Values for each event of a column that isn't present: the bitmap contradicts itself.
+        if hasBadColumns { encoded = [0b10, 0, 0, 0] }
         let body = BatchHeader.tagLength + EventRecord.lengthMin * Int(eventCount) + payloadLength
         var out: [UInt8] = []
         let header = BatchHeader(
-            eventCount: eventCount, seal: seal, counter: counter, firstID: firstID, columnsLength: 4,
-            bodyLength: UInt32(body) + (hasBadHeader ? 1 : 0))
+            eventCount: eventCount, seal: seal, counter: counter, firstID: firstID,
+            columnsLength: UInt32(encoded.count), bodyLength: UInt32(body) + (hasBadHeader ? 1 : 0))
         header.encode(into: &out)
-        // Values for each event of a column that isn't present: the bitmap contradicts itself.
-        out += [hasBadColumns ? 0b10 : 0, 0, 0, 0]
+        out += encoded
         out += repeatElement(0x5a, count: body)
         return SharedBytes(out)
     }
+
+    /// The id of event `place`: counted up from the first.
+    public func id(at place: Int) -> BusUUID { firstID.advanced(by: UInt64(place)) ?? firstID }
 }

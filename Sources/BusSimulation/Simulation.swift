@@ -112,6 +112,15 @@ final class World {
         try absorb(except: input)
     }
 
+    /// The same for a will; nil takes it back.
+    func leave(_ will: Will, _ batch: SampleBatch?, _ session: ModelSession) throws(Violation) {
+        note("\(session.id) leaves a will: \(batch.map { "\($0)" } ?? "none")")
+        model.note(will, batch, session)
+        let input = Input.received(session.id, .will(will))
+        broker.handle(input, at: model.now)
+        try absorb(except: input)
+    }
+
     private func absorb(except input: Input?) throws(Violation) {
         var effects: [Effect] = []
         while let effect = broker.nextEffect() {
@@ -144,7 +153,7 @@ final class World {
         for session in model.sessionsInOrder where session.isDirty && !session.isBlocked {
             if session.phase != .closed, chance.chance(knobs.blockPercent) {
                 try handle(.blocked(session.id))
-            } else if chance.chance(knobs.drainPercent) {
+            } else if !isDeaf(session), chance.chance(knobs.drainPercent) {
                 try handle(.drained(session.id))
             }
         }

@@ -9,6 +9,8 @@ enum Action: CaseIterable {
     case connect, hello, openSeal, closeSeal, publish, subscribe, unsubscribe, credit, acknowledge, inspect, goodbye
     case vanish, unblock, tick, longTick, sync, badFrame, malformed, badNumber, floodWindow, guessSeal
     case badSeal, badCounter, badColumns, badHeader, badTopic, badFilter, saltAgain, creditBack, acknowledgeUnsent
+    case subscribeOddly, retain, request, badRequest, answer, badAnswer, cancelRequest, will, badWill, clearWill
+    case circuit
 
     /// Without these nothing ever happens.
     static let necessary: [Action] = [.connect, .hello, .openSeal, .publish, .subscribe, .credit, .unblock, .tick]
@@ -36,6 +38,17 @@ struct SimulationKnobs {
     var sessionCountMax = 0
     var queueEventCountMax = 0
     var creditMax = 0
+    var groups: [String] = []
+    var groupPercent = 0
+    var exclusivePercent = 0
+    var respondPercent = 0
+    var lastPercent = 0
+    /// Overflow policies other than `stall`, each as often as it is here.
+    var policies: [OverflowPolicy] = []
+    /// Of sessions: how many never read again once their connection was full.
+    var deafPercent = 0
+    /// Of subscriptions: how many get no credit after their first.
+    var deadPercent = 0
     /// Whether a user's queued bytes run out.
     var isTight = false
     /// The step in which the daemon begins to go down, if it does.
@@ -67,9 +80,27 @@ struct SimulationKnobs {
         sessionCountMax = chance.pick([2, 4, 12])
         queueEventCountMax = chance.pick([1, 5, 30])
         creditMax = chance.pick([1, 20, 400])
+        groups = Array(["g", "h", "i"].prefix(chance.within(1...3)))
+        groupPercent = chance.pick([0, 0, 30, 90])
+        exclusivePercent = chance.pick([0, 0, 50])
+        respondPercent = chance.pick([0, 20, 60])
+        lastPercent = chance.pick([0, 0, 50])
+        policies = chance.pick([[.dropOldest], [.latest], OverflowPolicy.allCases.filter { $0 != .stall }])
+        deafPercent = chance.pick([0, 0, 20])
+        deadPercent = chance.pick([0, 0, 20])
         isTight = chance.chance(15)
         shutdownStep = chance.chance(30) ? steps / 2 + chance.below(max(steps / 2, 1)) : nil
         setLimits(&chance)
+        legacy()
+    }
+
+    private mutating func legacy() {
+        groupPercent = 0
+        respondPercent = 0
+        lastPercent = 0
+        policies = [.dropOldest]
+        let new: [Action] = [.subscribeOddly, .retain, .request, .badRequest, .answer, .badAnswer, .cancelRequest, .will, .badWill, .clearWill, .circuit]
+        actions.removeAll { new.contains($0) }
     }
 
     private mutating func setLimits(_ chance: inout SplitMix64) {

@@ -1,36 +1,42 @@
 // How often what happened: a simulation that never fills a queue proves nothing about full queues.
 
+/// Something worth counting.
+public enum Occurrence: String, Sendable, CaseIterable {
+    /// Of publishes.
+    case accepted, refused, parked
+    /// Of deliveries.
+    case delivered, shared, redelivered, stored, caughtUp
+    /// Of losses, by reason.
+    case queueFull, superseded, stallTimedOut, quotaExceeded, overflowed
+    /// Of requests.
+    case asked, askedNobody, answered, answeredInPart, answeredWithoutRight, unanswered, cancelled
+    /// Of last values and wills.
+    case retained, cleared, willSet, willPublished
+    /// Of sessions.
+    case closed, vanished, forgotten, advised
+    /// Of quotas, pages and topics.
+    case quotaRefused, paged, topicForgotten
+}
+
 /// How often what happened in a run, or in many.
-public struct SimulationTally: Sendable, Equatable {
-    /// Batches accepted.
-    public var accepted = 0
-    /// Publishes refused.
-    public var refused = 0
-    /// Publishes that waited for a stalled subscription.
-    public var parked = 0
-    /// Batches delivered.
-    public var delivered = 0
-    /// Gaps told.
-    public var gaps = 0
-    /// Gaps told after a stall that took too long.
-    public var stallGaps = 0
-    /// Sessions that were closed by the broker.
-    public var closed = 0
-    /// Announcements that began anew.
-    public var forgotten = 0
+public struct SimulationTally: Sendable, Equatable, CustomStringConvertible {
+    private var counts: [Occurrence: Int] = [:]
 
     /// Nothing yet.
     public init() {}
 
-    /// Adds another run's.
-    public static func += (a: inout SimulationTally, b: SimulationTally) {
-        a.accepted += b.accepted
-        a.refused += b.refused
-        a.parked += b.parked
-        a.delivered += b.delivered
-        a.gaps += b.gaps
-        a.stallGaps += b.stallGaps
-        a.closed += b.closed
-        a.forgotten += b.forgotten
+    /// How often it happened.
+    public subscript(_ occurrence: Occurrence) -> Int {
+        get { counts[occurrence, default: 0] }
+        set { counts[occurrence] = newValue }
     }
+
+    /// What never happened.
+    public var missing: [Occurrence] { Occurrence.allCases.filter { self[$0] == 0 } }
+
+    /// Adds another run's.
+    public static func += (a: inout SimulationTally, b: SimulationTally) { a.counts.merge(b.counts, uniquingKeysWith: +) }
+
+    /// Everything counted, in the order of the cases.
+    public var description: String { Occurrence.allCases.map { "\($0) \(self[$0])" }.joined(separator: ", ") }
 }

@@ -1,0 +1,118 @@
+// Losses: each is told in its place, with its exact count and reason, and was needed.
+
+import BusBroker
+import BusWire
+
+extension Model {
+    func check(_ gap: Gap, _ session: ModelSession) throws(Violation) {
+        let subscription = try subscription(gap.subscription, session)
+        let (stream, name) = (subscription.stream, subscription.name)
+        guard let topic = try? Topic(bytes: gap.topic), let count = gap.count, gap.firstSequence <= gap.lastSequence else {
+            throw Violation("\(name): a gap without topic, count or positions")
+        }
+        subscription.missedCount += count
+        try note(gap.reason, stream, name)
+        let told = ToldGap(topic: topic, reason: gap.reason, count: count, sequences: gap.firstSequence...gap.lastSequence)
+        if isForeseen(stream) {
+            try compare(told, with: stream, name)
+        } else if let missed = certain(told, stream) {
+            try remove(missed, told.reason, subscription)
+        } else {
+            try expect(stream.group == nil, "\(name): \(told) doesn't fit what its group is owed")
+            stream.gaps.append(told)
+        }
+    }
+
+    private func note(_ reason: Reason, _ stream: ModelStream, _ name: String) throws(Violation) {
+        switch reason {
+        case .queueFull:
+            tally[.queueFull] += 1
+            try expect(stream.policy != .stall, "\(name): missed for \(reason)")
+        case .superseded:
+            tally[.superseded] += 1
+            try expect(stream.policy == .latest, "\(name): missed for \(reason)")
+        case .stallTimedOut:
+            tally[.stallTimedOut] += 1
+            try expect(stream.policy == .stall, "\(name): missed for \(reason)")
+        case .quotaExceeded:
+            tally[.quotaExceeded] += 1
+            try expect(isTight, "\(name): missed for \(reason), and nothing is used up")
+        default: throw Violation("\(name): missed for \(reason)")
+        }
+    }
+
+    /// A gap of a queue whose losses are known: exactly what was lost before what comes next.
+    private func compare(_ gap: ToldGap, with stream: ModelStream, _ name: String) throws(Violation) {
+        let lost = stream.owed.prefix { $0.lost != nil }.filter { $0.topic == gap.topic && $0.lost == gap.reason }
+        let isExact =
+            lost.first?.firstSequence == gap.sequences.lowerBound
+            && lost.last?.lastSequence == gap.sequences.upperBound
+            && lost.reduce(0) { $0 + $1.eventCount } == gap.count
+        try expect(
+            isExact,
+            "\(name): \(gap), lost is \(lost.map { "\($0.firstSequence)-\($0.lastSequence)" })")
+        stream.owed.removeAll { entry in lost.contains { $0 === entry } }
+    }
+
+    /// What a gap is about where it can't be anything else: all there is up to its end.
+    private func certain(_ gap: ToldGap, _ stream: ModelStream) -> [OwedEntry]? {
+        let pending = stream.gaps.contains { $0.topic == gap.topic }
+        let reach = stream.owed.filter { entry in
+            entry.topic == gap.topic && entry.firstSequence <= gap.sequences.upperBound
+                && (stream.group == nil || entry.firstSequence >= gap.sequences.lowerBound)
+        }
+        let fits =
+            reach.first?.firstSequence == gap.sequences.lowerBound
+            && reach.last?.lastSequence == gap.sequences.upperBound
+            && reach.reduce(0) { $0 + $1.eventCount } == gap.count
+        return fits && !pending ? reach : nil
+    }
+
+    private func remove(_ missed: [OwedEntry], _ reason: Reason, _ subscription: ModelSubscription) throws(Violation) {
+        let stream = subscription.stream
+        if !isTight, let last = missed.last { try checkNeed(of: last, stream, subscription.name) }
+        lose(missed, of: stream, [reason])
+        stream.owed.removeAll { entry in missed.contains { $0 === entry } }
+        stream.told += missed
+    }
+
+    /// A run of gaps accounts, topic by topic, for everything owed before what comes behind it; nil for an end.
+    func settleGaps(before next: OwedEntry?, _ subscription: ModelSubscription) throws(Violation) {
+        let stream = subscription.stream
+        for topic in Set(stream.gaps.map(\.topic)) {
+            let gaps = stream.gaps.filter { $0.topic == topic }
+            let last = gaps.map(\.sequences.upperBound).max() ?? 0
+            let missed = stream.owed.prefix { $0 !== next }.filter { $0.topic == topic && $0.lastSequence <= last }
+            let isExact =
+                missed.reduce(0) { $0 + $1.eventCount } == gaps.reduce(0) { $0 + $1.count }
+                && missed.first?.firstSequence == gaps.map(\.sequences.lowerBound).min()
+                && missed.last?.lastSequence == last
+            try expect(isExact, "\(subscription.name): \(gaps), missed \(missed.map(\.firstSequence))")
+            lose(missed, of: stream, Set(gaps.map(\.reason)))
+            stream.owed.removeAll { entry in missed.contains { $0 === entry } }
+        }
+        stream.gaps = []
+    }
+
+    /// Lost requests are told to who asks; the rest of the accounting is the gap's.
+    func noteLosses(_ stream: ModelStream) {
+        for entry in stream.owed {
+            guard let reason = entry.lost else { continue }
+            lose([entry], of: stream, [reason])
+        }
+    }
+
+    /// An entry is dropped only if it and what was accepted behind it exceed the queue.
+    private func checkNeed(of dropped: OwedEntry, _ stream: ModelStream, _ name: String) throws(Violation) {
+        guard stream.group == nil else { return }
+        let rest = (stream.owed + stream.told).filter { $0.batch.index >= dropped.batch.index }
+        let events = rest.reduce(0) { $0 + $1.eventCount }
+        let length = rest.reduce(0) { $0 + $1.length }
+        let isNeeded = events > stream.queueEventCount || length > stream.queueLength
+        try expect(isNeeded && rest.count > 1, "\(name): dropped \(events) events, its queue isn't full")
+        if stream.policy == .stall {
+            let isOver = stream.fullSince.map { now.monotonic >= $0 + stream.stallTime } ?? false
+            try expect(isOver, "\(name): dropped before its stall was over")
+        }
+    }
+}

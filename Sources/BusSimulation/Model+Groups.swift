@@ -1,0 +1,44 @@
+// Groups: each event to one member that is there, and once more, to another, when that one goes without having
+// acknowledged it.
+
+import BusBroker
+import BusWire
+
+extension Model {
+    /// Takes note of what a member was handed, and checks the order in which it gets its share.
+    func noteShare(_ entry: OwedEntry, of subscription: ModelSubscription) throws(Violation) {
+        let stream = subscription.stream
+        try expect(subscription.isOnDuty, "\(subscription.name): stands by, and is delivered to")
+        let first = (batch: entry.batch.index, place: entry.places[0])
+        if entry.attempt == 1 {
+            try expect(subscription.newest < first, "\(subscription.name): \(entry.topic) \(entry.firstSequence) comes late")
+            subscription.newest = (entry.batch.index, entry.places[entry.places.count - 1])
+        }
+        subscription.unacknowledged.append((subscription.lastDelivery, entry))
+        if stream.members.count > 1 { tally[.shared] += 1 }
+        if entry.attempt > 1 { tally[.redelivered] += 1 }
+    }
+
+    /// What a member that goes had not acknowledged goes to the others, in its old place.
+    func giveBack(_ subscription: ModelSubscription, _ stream: ModelStream) {
+        let unacknowledged = subscription.unacknowledged.map(\.entry)
+        subscription.unacknowledged = []
+        // What it had acknowledged, or got alone, it will not answer any more.
+        let isLast = stream.members.isEmpty
+        for entry in unacknowledged where !isLast {
+            rise(entry, of: subscription)
+            entry.attempt += 1
+            let index = stream.owed.firstIndex { isBefore(entry, $0) } ?? stream.owed.count
+            stream.owed.insert(entry, at: index)
+        }
+        loseRights(of: subscription)
+    }
+
+    private func isBefore(_ a: OwedEntry, _ b: OwedEntry) -> Bool {
+        (a.batch.index, a.places[0]) < (b.batch.index, b.places[0])
+    }
+
+    func acknowledge(_ delivery: UInt64, _ subscription: ModelSubscription) {
+        subscription.unacknowledged.removeAll { $0.delivery <= delivery }
+    }
+}

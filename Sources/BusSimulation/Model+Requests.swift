@@ -1,0 +1,163 @@
+// Requests: every responder that a request was for answers it finally, or the requester hears that it won't, unless
+// nobody waits any more. An answer is delivered exactly where there was a right to it.
+
+import BusBroker
+import BusWire
+
+extension Model {
+    /// What is wrong with a batch of requests, as far as its columns show.
+    func requestFault(_ batch: SampleBatch, _ session: ModelSession) -> Bool {
+        var seen = Set(session.requests.map(\.correlation))
+        return (0..<Int(batch.eventCount)).contains { place in
+            guard let correlation = batch.columns.correlation[place], !correlation.isZero else { return true }
+            guard batch.columns.replyTo[place] == session.replyTopic.bytes else { return true }
+            return !seen.insert(correlation).inserted
+        }
+    }
+
+    /// Opens the requests of a batch towards everyone who answers.
+    func ask(_ sample: SampleBatch, _ batch: ModelBatch, _ session: ModelSession, _ responders: [ModelStream]) {
+        for place in batch.places {
+            let request = ModelRequest(
+                sample.columns.correlation[place] ?? .zero, requester: session.id, topic: batch.topic)
+            request.stands = responders.map { ($0, .waits) }
+            session.requests.append(request)
+            batch.requests.append(request)
+        }
+        tally[.asked] += 1
+    }
+
+    /// The request that an event on a reply topic answers, if its session may; uses the right up.
+    func useRight(_ place: Int, of sample: SampleBatch, _ topic: Topic, _ session: ModelSession, _ hasMore: Bool) -> Bool {
+        guard let correlation = sample.columns.correlation[place],
+            let request = openRequest(correlation, replyTopic: topic), request.rights(of: session) > 0
+        else { return false }
+        guard !hasMore else { return true }
+        let index = request.stands.firstIndex {
+            if case .may(let who) = $0.stand { who.session === session } else { false }
+        }
+        if let index { request.stands[index].stand = .over }
+        closeIfOver(request)
+        return true
+    }
+
+    private func openRequest(_ correlation: BusUUID, replyTopic: Topic) -> ModelRequest? {
+        sessions.values.first { $0.replyTopic == replyTopic }?.requests.first { $0.correlation == correlation }
+    }
+
+    /// Whether a session may answer anything there.
+    func hasRight(_ session: ModelSession, to replyTopic: Topic) -> Bool {
+        sessions.values.contains { requester in
+            requester.replyTopic == replyTopic && requester.requests.contains { $0.rights(of: session) > 0 }
+        }
+    }
+
+    private func closeIfOver(_ request: ModelRequest) {
+        guard request.isOver else { return }
+        sessions[request.requester]?.requests.removeAll { $0 === request }
+    }
+
+    /// An entry was delivered: whoever got it may answer.
+    func giveRights(_ entry: OwedEntry, to subscription: ModelSubscription) {
+        guard entry.isAnswerable else { return }
+        for place in entry.places {
+            let request = entry.batch.requests[place]
+            guard let index = request.index(of: subscription.stream) else { continue }
+            if case .waits = request.stands[index].stand { request.stands[index].stand = .may(subscription) }
+        }
+    }
+
+    /// An entry goes from a member that is gone back to the group: its right is not lost but waits again.
+    func rise(_ entry: OwedEntry, of subscription: ModelSubscription) {
+        guard entry.isAnswerable else { return }
+        for place in entry.places {
+            let request = entry.batch.requests[place]
+            guard let index = request.index(of: subscription.stream) else { continue }
+            if case .may(let who) = request.stands[index].stand, who === subscription {
+                request.stands[index].stand = .waits
+            }
+        }
+    }
+
+    /// A subscription goes with rights it never used.
+    func loseRights(of subscription: ModelSubscription) {
+        for requester in sessionsInOrder {
+            for request in requester.requests {
+                for index in request.stands.indices {
+                    guard case .may(let who) = request.stands[index].stand, who === subscription else { continue }
+                    giveUp(request, index, [.responderGone])
+                }
+            }
+        }
+    }
+
+    /// Entries that never reached a responder take their requests with them.
+    func lose(_ entries: [OwedEntry], of stream: ModelStream, _ reasons: Set<Reason>) {
+        for entry in entries where entry.isAnswerable {
+            for place in entry.places {
+                let request = entry.batch.requests[place]
+                guard let index = request.index(of: stream), case .waits = request.stands[index].stand else { continue }
+                giveUp(request, index, reasons)
+            }
+        }
+    }
+
+    private func giveUp(_ request: ModelRequest, _ index: Int, _ reasons: Set<Reason>) {
+        request.stands[index].stand = .over
+        guard let requester = sessions[request.requester], requester.requests.contains(where: { $0 === request }) else {
+            return
+        }
+        if requester.phase == .open { requester.owedWords.append(.unanswered(request.correlation, reasons)) }
+        closeIfOver(request)
+    }
+
+    /// A requester wants no answers any more.
+    func cancel(_ correlation: BusUUID, _ session: ModelSession) {
+        guard let request = session.requests.first(where: { $0.correlation == correlation }) else { return }
+        cancel(request)
+        session.requests.removeAll { $0 === request }
+        tally[.cancelled] += 1
+    }
+
+    func cancelAll(_ session: ModelSession) {
+        for request in session.requests { cancel(request) }
+        session.requests = []
+        // Who could answer nobody any more can't publish there, either.
+        for other in sessions.values {
+            other.seals = other.seals.filter { $0.value.topic != session.replyTopic }
+        }
+    }
+
+    private func cancel(_ request: ModelRequest) {
+        for (stream, stand) in request.stands {
+            switch stand {
+            case .waits: withdraw(request, from: stream)
+            case .may(let who):
+                if who.session.phase == .open {
+                    who.session.owedWords.append(.cancelled(request.correlation, request.replyTopic))
+                }
+            case .over: break
+            }
+        }
+        request.stands = []
+    }
+
+    /// What nobody waits for any more isn't delivered to those who would answer, and that is no loss.
+    private func withdraw(_ request: ModelRequest, from stream: ModelStream) {
+        for entry in stream.owed where entry.isAnswerable {
+            entry.places.removeAll { entry.batch.requests[$0] === request }
+        }
+        stream.owed.removeAll { $0.places.isEmpty }
+    }
+
+    func check(_ word: Unanswered, _ session: ModelSession) throws(Violation) {
+        tally[.unanswered] += 1
+        // Where losses can't be foreseen, the requester may hear of one before the gap that tells it is due.
+        let request = session.requests.first { $0.correlation == word.correlation }
+        let index = request?.stands.firstIndex { stream, stand in
+            if case .waits = stand { !isForeseen(stream) } else { false }
+        }
+        if let request, let index, word.reason != .responderGone { giveUp(request, index, [word.reason]) }
+        session.toldWords.append(.unanswered(word.correlation, [word.reason]))
+    }
+}

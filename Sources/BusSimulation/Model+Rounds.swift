@@ -1,0 +1,66 @@
+// What may not be left over: after an input, and after a round.
+
+import BusBroker
+import BusWire
+
+extension Model {
+    /// After the broker has answered an input: nothing is owed that had to come with it.
+    func checkAnswered(_ id: SessionID) throws(Violation) {
+        guard let session = sessions[id] else { return }
+        try expect(!session.mustClose, "session \(id) had to be closed: \(session.closeReasons)")
+        try expect(session.owedAnswers.isEmpty, "session \(id) waits for \(session.owedAnswers)")
+        try expect(session.owedRefusals.isEmpty, "session \(id) waits for \(session.owedRefusals)")
+        try expect(!session.wasToldWhileBlocked, "session \(id) is blocked and was told receipts")
+        try checkWords(session)
+        for subscription in session.subscriptions.values { relax(subscription.stream) }
+    }
+
+    /// What it was told of requests is what it was owed.
+    private func checkWords(_ session: ModelSession) throws(Violation) {
+        for told in session.toldWords {
+            let index = session.owedWords.firstIndex { $0.allows(told) }
+            guard let index else { throw Violation("session \(session.id) is told \(told) for no reason") }
+            session.owedWords.remove(at: index)
+        }
+        session.toldWords = []
+        try expect(session.owedWords.isEmpty, "session \(session.id) waits for word: \(session.owedWords)")
+    }
+
+    /// A stall is over once half of the queue has gone.
+    private func relax(_ stream: ModelStream) {
+        guard stream.fullSince != nil, stream.isRelaxed else { return }
+        stream.fullSince = nil
+        stream.mayHaveRelaxed = false
+    }
+
+    /// After a round: everything that could be told was told.
+    func checkRound() throws(Violation) {
+        for session in sessionsInOrder where session.phase != .closed {
+            try checkAnswered(session.id)
+            let isOverdue = session.phase == .greeting && now.monotonic >= session.helloDeadline
+            try expect(!isOverdue, "session \(session.id) never said hello and is still here")
+            let isLeft = session.phase == .leaving && session.pending.isEmpty
+            try expect(!isLeft, "session \(session.id) said goodbye and is still here")
+            let isPatient = !session.mustBeTold && session.patientUntil.map { now.monotonic < $0 } ?? false
+            let isTold = session.isBlocked || isPatient || session.toldProgress == session.progress
+            try expect(isTold, "session \(session.id) was told \(session.toldProgress), it is at \(session.progress)")
+            guard canWrite(session) else { continue }
+            for subscription in session.subscriptionsInOrder { try checkServed(subscription) }
+        }
+        for stream in streams { try expect(stream.endReason == nil, "\(stream.members[0].name) had to end") }
+        try checkHeld()
+        let isOverdue = drainDeadline.map { $0 <= now.monotonic } ?? false
+        let isClosed = sessions.values.allSatisfy { $0.phase == .closed }
+        try expect(!isOverdue || isClosed, "the shutdown's time is over and sessions are open")
+    }
+
+    /// Whoever could be told something was.
+    private func checkServed(_ subscription: ModelSubscription) throws(Violation) {
+        let (stream, name) = (subscription.stream, subscription.name)
+        guard !isTight else { return }
+        let isCaughtUp = subscription.storedCount == nil || stream.owed.contains { $0.isStored && $0.lost == nil }
+        try expect(isCaughtUp, "\(name): got all that was kept, and wasn't told so")
+        guard subscription.hasCredit, subscription.isOnDuty else { return }
+        try expect(!stream.owed.contains { $0.lost == nil }, "\(name): could be delivered to and isn't")
+    }
+}

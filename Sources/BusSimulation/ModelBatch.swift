@@ -1,0 +1,90 @@
+// What is owed: events, by their places in the batch that carries them.
+
+import BusWire
+
+/// A publisher's seal.
+final class ModelSeal {
+    let number: UInt64
+    let topic: Topic
+    let salt: [UInt8]
+    let uid: UInt32
+    /// Its key check, once the key was derived.
+    var keyCheck: [UInt8]?
+    /// The counter the broker takes next.
+    var nextCounter: UInt64 = 0
+    /// The counter its publisher uses next.
+    var clientCounter: UInt64 = 0
+
+    init(number: UInt64, topic: Topic, salt: [UInt8], uid: UInt32) {
+        self.number = number
+        self.topic = topic
+        self.salt = salt
+        self.uid = uid
+    }
+}
+
+/// A batch the broker accepted.
+final class ModelBatch {
+    /// Its place in the order of acceptance over all topics.
+    let index: Int
+    let seal: ModelSeal
+    let bytes: SharedBytes
+    let firstSequence: UInt64
+    let eventCount: Int
+    let time: Int64
+    /// Of answers: whether more follow.
+    var hasMore = false
+    /// What each of its events asks; empty where they aren't requests.
+    var requests: [ModelRequest] = []
+
+    init(index: Int, seal: ModelSeal, bytes: SharedBytes, firstSequence: UInt64, eventCount: Int, time: Int64) {
+        self.index = index
+        self.seal = seal
+        self.bytes = bytes
+        self.firstSequence = firstSequence
+        self.eventCount = eventCount
+        self.time = time
+    }
+
+    var topic: Topic { seal.topic }
+    var lastSequence: UInt64 { firstSequence + UInt64(eventCount) - 1 }
+    func sequence(at place: Int) -> UInt64 { firstSequence + UInt64(place) }
+    var places: [Int] { Array(0..<eventCount) }
+}
+
+/// Events of one batch that wait together: accepted, neither delivered nor told as missed.
+final class OwedEntry {
+    let batch: ModelBatch
+    /// Which of the batch's events, in order; never none.
+    var places: [Int]
+    /// How often they will have been handed to somebody with the next delivery.
+    var attempt: UInt16 = 1
+    /// Whether they are last values from before the subscription.
+    var isStored = false
+    /// Whether whoever gets them may answer.
+    var isAnswerable = false
+    /// Set when they were dropped: they are told as missed for this reason, in this place.
+    var lost: Reason?
+
+    init(_ batch: ModelBatch, _ places: [Int]) {
+        self.batch = batch
+        self.places = places
+    }
+
+    var topic: Topic { batch.topic }
+    var eventCount: UInt64 { UInt64(places.count) }
+    /// The batch travels and waits whole, whatever of it is meant.
+    var length: UInt64 { UInt64(batch.bytes.count) }
+    var firstSequence: UInt64 { batch.sequence(at: places[0]) }
+    var lastSequence: UInt64 { batch.sequence(at: places[places.count - 1]) }
+
+    /// The same events' other half: what `isTaken` says leaves this entry for the one returned.
+    func split(_ isTaken: (Int) -> Bool) -> OwedEntry {
+        let other = OwedEntry(batch, places.filter(isTaken))
+        other.attempt = attempt
+        other.isStored = isStored
+        other.isAnswerable = isAnswerable
+        places.removeAll(where: isTaken)
+        return other
+    }
+}

@@ -1,0 +1,112 @@
+// What publishers do: open seals, send batches, leave wills.
+
+import BusBroker
+import BusWire
+
+extension World {
+    func pickSeal(_ session: ModelSession) -> ModelSeal? {
+        let usable = session.seals.values.filter { $0.keyCheck != nil && !$0.topic.isReply }
+        return chance.pickAny(usable.sorted { $0.number < $1.number })
+    }
+
+    func openSeal(_ action: Action, _ session: ModelSession, on name: String? = nil) throws(Violation) {
+        nextRequest += 1
+        var salt = [UInt8](repeating: 0, count: 32)
+        withUnsafeBytes(of: UInt64(nextRequest).littleEndian) { salt.replaceSubrange(0..<8, with: $0) }
+        if action == .saltAgain, let old = session.seals.values.min(by: { $0.number < $1.number }) { salt = old.salt }
+        let bad = ["", "a..b", "$bus.x", "a.*", "a."]
+        let topic = name ?? (action == .badTopic ? chance.pick(bad) : chance.pick(knobs.topics))
+        try receive(.openSeal(OpenSeal(request: nextRequest, salt: salt, topic: Array(topic.utf8))), session)
+    }
+
+    func publish(_ action: Action, _ session: ModelSession) throws(Violation) {
+        guard let seal = pickSeal(session) else { return }
+        let count = action == .publish ? chance.pick([1, 1, 3, 10]) : 1
+        for _ in 0..<count where session.phase == .open {
+            try publish(action, seal: seal, session)
+        }
+    }
+
+    private func publish(_ action: Action, seal: ModelSeal, _ session: ModelSession) throws(Violation) {
+        var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
+        switch action {
+        case .badSeal: batch.seal = UInt64(chance.below(500))
+        case .badCounter: batch.counter += 1
+        case .badColumns: batch.hasBadColumns = true
+        case .badHeader: batch.hasBadHeader = true
+        default: break
+        }
+        var publish = makePublish(batch, session, skipping: action == .badNumber ? 1 : 0)
+        publish.retains = action == .retain
+        publish.isTombstone = chance.chance(action == .retain ? 20 : 5)
+        try self.publish(publish, batch, seal, session)
+    }
+
+    func publish(seal: UInt64, counter: UInt64, _ session: ModelSession) throws(Violation) {
+        let batch = makeBatch(seal: seal, counter: counter)
+        try publish(makePublish(batch, session), batch, nil, session)
+    }
+
+    func makeBatch(seal: UInt64, counter: UInt64) -> SampleBatch {
+        nextBatch += 1
+        return SampleBatch(
+            seal: seal, counter: counter, eventCount: UInt32(chance.within(1...knobs.eventCountMax)),
+            firstID: BusUUID(high: 7, low: nextBatch << 16), payloadLength: chance.within(0...knobs.payloadLengthMax))
+    }
+
+    func makePublish(_ batch: SampleBatch, _ session: ModelSession, skipping: UInt64 = 0) -> Publish {
+        Publish(
+            number: session.nextPublish + skipping, wantsReceipt: chance.chance(knobs.receiptPercent),
+            isPatient: chance.chance(knobs.patientPercent), batch: batch.bytes)
+    }
+
+    /// Sends a publish if its publisher's window allows; a peer by the protocol sends later what it can't send now.
+    func publish(
+        _ publish: Publish, _ batch: SampleBatch, _ seal: ModelSeal?, _ session: ModelSession
+    ) throws(Violation) {
+        guard session.phase == .open else { return }
+        let under = session.untold.reduce(0) { $0 + $1.length }
+        let fits = under == 0 || under + publish.frameLength <= knobs.configuration.publishWindow
+        let isNext = publish.number == session.nextPublish
+        guard fits || !isNext else { return }
+        session.nextPublish += 1
+        if let seal, isNext, batch.seal == seal.number, batch.counter == seal.clientCounter, !batch.hasBadHeader {
+            seal.clientCounter += 1
+        }
+        try send(publish, batch, from: session)
+        // Whether it waits must be known before anybody else acts.
+        if !model.parked.isEmpty, chance.chance(30) { try endRound() }
+    }
+
+    func floodWindow(_ session: ModelSession) throws(Violation) {
+        guard let seal = pickSeal(session), !session.untold.isEmpty else { return }
+        var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
+        batch.payloadLength = knobs.configuration.publishWindow
+        let publish = Publish(number: session.nextPublish, wantsReceipt: true, batch: batch.bytes)
+        try send(publish, batch, from: session)
+    }
+
+    func will(_ action: Action, _ session: ModelSession) throws(Violation) {
+        nextRequest += 1
+        var will = Will(request: UInt64(nextRequest), batch: .empty)
+        guard action != .clearWill else { return try leave(will, nil, session) }
+        guard let seal = pickSeal(session) else { return }
+        // The will's counter must be the seal's next when it arrives: not while publishes before it still wait.
+        guard session.pending.isEmpty || action == .badWill else { return }
+        var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
+        batch.eventCount = 1
+        will.retains = chance.chance(30)
+        will.isTombstone = chance.chance(20)
+        if action == .badWill {
+            switch chance.below(4) {
+            case 0: batch.eventCount = 2
+            case 1: batch.payloadLength = Limits.willLengthMax
+            case 2: batch.counter += 1
+            default: batch.seal = 499
+            }
+        }
+        if batch.counter == seal.clientCounter, batch.seal == seal.number { seal.clientCounter += 1 }
+        will.batch = batch.bytes
+        try leave(will, batch, session)
+    }
+}
