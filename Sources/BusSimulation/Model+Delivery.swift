@@ -32,6 +32,9 @@ extension Model {
         subscription.sentBytes += entry.length
         session.roundLength += entry.batch.bytes.count
         session.roundCount += 1
+        totals.eventsDelivered += entry.eventCount
+        totals.bytesDelivered += entry.length
+        totals.batchesDelivered += 1
         tally[.delivered] += 1
         if entry.isStored {
             subscription.storedCount? += 1

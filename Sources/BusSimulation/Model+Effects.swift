@@ -73,7 +73,9 @@ extension Model {
         case .requestCancelled(let word):
             guard let topic = try? Topic(bytes: word.replyTopic) else { throw Violation("a bad reply topic is told") }
             session.toldWords.append(.cancelled(word.correlation, topic))
-        case .inspected(let inspected): try answer(session, .inspected(inspected.request))
+        case .inspected(let inspected): 
+            try answer(session, .inspected(inspected.request))
+            try check(inspected, session)
         case .done(let type, let request):
             guard let type = FrameType(rawValue: type) else { throw Violation("done with nothing") }
             try answer(session, .done(type, request))

@@ -78,7 +78,7 @@ extension Model {
         case .cancelRequest(let correlation): cancel(correlation, session)
         case .circuit(let circuit):
             if (try? Topic(bytes: circuit.topic)) == nil { owe(session, .circuit, 0, [.badTopic]) }
-        case .inspect(let inspect): session.owedAnswers.append(.inspected(inspect.request))
+        case .inspect(let inspect): note(inspect, session)
         case .sync: if session.patientUntil != nil { session.mustBeTold = true }
         case .goodbye:
             session.will = nil

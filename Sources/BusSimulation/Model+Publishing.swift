@@ -115,6 +115,8 @@ extension Model {
         topic.lastSequence += UInt64(count)
         topic.lastTime = max(topic.lastTime, now.wall)
         acceptedCount += 1
+        totals.eventsAccepted += UInt64(count)
+        totals.bytesAccepted += UInt64(bytes.count)
         tally[.accepted] += 1
         return ModelBatch(
             index: acceptedCount, seal: seal, bytes: bytes, firstSequence: first, eventCount: count,

@@ -29,6 +29,7 @@ final class Model {
     var groups: [ModelStream] = []
     /// How many batches were accepted.
     var acceptedCount = 0
+    var totals = ModelTotals()
     /// Sessions whose publishes wait, in the order in which they began to.
     var parked: [ModelSession] = []
     /// Streams that something was accepted for last, whose policy is applied once its deliveries are known.

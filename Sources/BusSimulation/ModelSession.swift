@@ -62,6 +62,9 @@ final class ModelSession {
     /// Word it was told, until it is known to have been owed: what causes it may show later.
     var toldWords: [Word] = []
 
+    /// What it is being told of the daemon, page by page.
+    var pages: ExpectedPages?
+
     var isBlocked = false
     /// Something was handed over that the runner hasn't written yet.
     var isDirty = false

@@ -43,6 +43,8 @@ final class ModelStream {
         queueLength = request.queueLength == 0 ? Limits.queueLengthDefault : request.queueLength
     }
 
+    /// What waits to be delivered.
+    var waiting: [OwedEntry] { owed.filter { $0.lost == nil } }
     /// What counts against its bounds: last values from before don't.
     var queued: [OwedEntry] { owed.filter { $0.lost == nil && !$0.isStored } }
     var queuedEvents: UInt64 { queued.reduce(0) { $0 + $1.eventCount } }
