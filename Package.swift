@@ -40,6 +40,7 @@ let package = Package(
     name: "bus",
     products: [
         .library(name: "BusClient", targets: ["BusClient"]),
+        .library(name: "BusTestKit", targets: ["BusTestKit"]),
         .executable(name: "busd", targets: ["BusDaemon"]),
         .executable(name: "bus", targets: ["BusCLI"]),
     ],
@@ -74,6 +75,7 @@ let package = Package(
             name: "BusCLI", dependencies: ["BusClient", "BusWire", "BusTransport", "CLinux", system, arguments],
             swiftSettings: settings),
         room("BusSimulation", ["BusBroker", "BusWire"]),
+        room("BusTestKit", ["BusServer", "BusClient", "BusTransport", logging]),
 
         tests("BusWireTests", ["BusWire"], exclude: ["Golden"]),
         tests("BusCryptoTests", ["BusCrypto", crypto], resources: [.copy("Vectors")]),
@@ -82,7 +84,8 @@ let package = Package(
         .target(
             name: "BusTesting",
             dependencies: [
-                "BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto", "CLinux", system, logging,
+                "BusTestKit", "BusServer", "BusClient", "BusWire", "BusTransport", "BusCrypto", "CLinux", system,
+                logging,
             ],
             path: "Tests/BusTesting", swiftSettings: settings),
         tests(

@@ -1,19 +1,39 @@
-// A real bus for tests: a server on a reactor thread of this process, in a directory of its own, that can be killed
-// and started again on the same socket with the same state.
+// A real bus for tests: a daemon on a thread of this process, with a socket and state of its own, that can be killed and
+// started again. No ports, no files left behind, nothing mocked: what a test sees is what a service will.
+//
+//     @Test func `an order is answered`() async throws {
+//         let bus = try TestBus()
+//         let shop = try await bus.connect("shop")
+//         …
+//     }
 
-package import BusClient
+public import BusClient
 package import BusServer
 package import BusTransport
 import Glibc
 import Logging
 
-/// A daemon in this process.
-package final class TestBus: @unchecked Sendable {
+/// A daemon in this process. It ends with its last reference, its state and socket with it.
+public final class TestBus: @unchecked Sendable {
     package let directory: TemporaryDirectory
     package let settings: DaemonConfiguration
     private var running: (reactor: Reactor, server: BusServer)?
 
-    package init(_ settings: DaemonConfiguration = DaemonConfiguration()) throws {
+    /// Starts a bus.
+    ///
+    /// - Parameter configuration: what would stand in busd.yaml, such as `"quotas: {connections: 2}"`.
+    /// - Throws: `TestBusError`, when the configuration is wrong or no bus can be started here.
+    public convenience init(configuration: String = "") throws {
+        var settings = DaemonConfiguration()
+        do throws(ServerError) {
+            try settings.read(yaml: configuration, from: "configuration")
+        } catch {
+            throw TestBusError(description: error.description)
+        }
+        try self.init(settings)
+    }
+
+    package init(_ settings: DaemonConfiguration) throws {
         directory = try TemporaryDirectory()
         self.settings = settings
         try start()
@@ -21,12 +41,14 @@ package final class TestBus: @unchecked Sendable {
 
     deinit { kill() }
 
-    package var socket: String { directory.path + "/bus.sock" }
+    /// The path of its socket, for `LOCALBUS_SOCKET` of a program under test.
+    public var socket: String { directory.path + "/bus.sock" }
     package var state: String { directory.path + "/state" }
     /// The reactor that serves now.
     package var reactor: Reactor? { running?.reactor }
 
-    package func start() throws {
+    /// Starts it again after `kill` or `shutDown`, on the same socket with the same state.
+    public func start() throws {
         precondition(running == nil, "it runs")
         let reactor = try Reactor(name: "test busd")
         do {
@@ -39,20 +61,20 @@ package final class TestBus: @unchecked Sendable {
             // A reactor that never ran lets go of what was made on it when it is stopped.
             reactor.stop()
             reactor.waitUntilStopped()
-            throw error
+            throw TestBusError(description: "\(error)")
         }
     }
 
     /// Ends it without a word to anybody, as SIGKILL does.
-    package func kill() {
+    public func kill() {
         guard let running else { return }
         running.reactor.stop()
         running.reactor.waitUntilStopped()
         self.running = nil
     }
 
-    /// Ends it as SIGTERM does.
-    package func shutDown() async {
+    /// Ends it as SIGTERM does: what is queued is delivered, everybody is told.
+    public func shutDown() async {
         guard let running else { return }
         let reactor = running.reactor
         await onReactor { server in
@@ -72,18 +94,30 @@ package final class TestBus: @unchecked Sendable {
 
     // MARK: Its clients
 
-    package func options(_ name: String = "test", through path: String? = nil) -> ConnectOptions {
+    /// How to connect to it: like any service, but back within milliseconds after `kill` and `start`.
+    ///
+    /// - Parameters:
+    ///   - name: what the client calls itself.
+    ///   - path: another socket, of something in between.
+    public func options(_ name: String = "test", through path: String? = nil) -> ConnectOptions {
         var options = ConnectOptions(address: BusAddress(path: path ?? socket), name: name)
         options.backoffMin = .milliseconds(2)
         options.backoffMax = .milliseconds(50)
         return options
     }
 
-    package func connect(
+    /// A client of it, as `options` and then `change` make it.
+    public func connect(
         _ name: String = "test", through path: String? = nil, _ change: (inout ConnectOptions) -> Void = { _ in }
     ) async throws -> BusConnection {
         var options = options(name, through: path)
         change(&options)
         return try await BusConnection.connect(options)
     }
+}
+
+/// Why there is no bus for a test.
+public struct TestBusError: Error, Sendable, CustomStringConvertible {
+    /// What was wrong and where.
+    public let description: String
 }
