@@ -77,7 +77,7 @@ extension Broker {
     }
 
     /// Tells a session whose seal a number is and grants the topic's secret, before it gets the first batch of either.
-    private func introduce(_ seal: Seal, to session: Session) {
+    func introduce(_ seal: Seal, to session: Session) {
         guard !session.announced.contains(seal.number) else { return }
         var forgetsEarlier = false
         if session.announced.count >= configuration.announcedCountMax {

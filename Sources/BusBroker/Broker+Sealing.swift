@@ -71,6 +71,21 @@ extension Broker {
         return topic
     }
 
+    /// A seal's key is known: its first subscribers hear of it now rather than with the first batch, while the publisher
+    /// still waits for its key. So the first event of a topic finds them ready.
+    func sealDerived(_ number: UInt64, _ id: SessionID, _ keyCheck: [UInt8]) {
+        guard let seal = sessions[id]?.seals[number] else { return }
+        seal.derived(keyCheck: keyCheck)
+        for subscription in seal.topic.route(through: filters).subscriptions.prefix(Broker.earlySubscriberCountMax) {
+            guard let session = subscription.consumers.first?.session, canWrite(session) else { continue }
+            introduce(seal, to: session)
+        }
+    }
+
+    /// So many subscribers hear of a seal before its first batch: more would let a publisher that opens seals and never
+    /// publishes cost others much. Not tuned.
+    private static let earlySubscriberCountMax = 8
+
     func sealFailed(_ number: UInt64, _ id: SessionID) {
         guard let session = sessions[id], let seal = session.seals.removeValue(forKey: number) else { return }
         release(seal, session)

@@ -87,8 +87,7 @@ public final class Broker {
         case .drained(let id): drained(id)
         case .blocked(let id): sessions[id]?.isBlocked = true
         case .disconnected(let id): disconnect(id)
-        case .sealDerived(let seal, let session, let keyCheck):
-            sessions[session]?.seals[seal]?.derived(keyCheck: keyCheck)
+        case .sealDerived(let seal, let session, let keyCheck): sealDerived(seal, session, keyCheck)
         case .sealFailed(let seal, let session): sealFailed(seal, session)
         case .ownSealOpened(let seal, let salt, let keyCheck): ownSealOpened(seal, salt: salt, keyCheck: keyCheck)
         case .ownSealFailed(let seal): ownSealFailed(seal)

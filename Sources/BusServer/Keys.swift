@@ -1,5 +1,5 @@
 // The daemon's keys at work: a namespace's secret is made when its first topic is opened, kept wrapped on disk and
-// bare in locked memory; topic secrets are derived when they are granted and kept nowhere.
+// bare in locked memory; topic secrets are derived when they are granted, and none but the last is kept.
 
 import BusCrypto
 import BusWire
@@ -23,6 +23,8 @@ final class Keys {
     /// the rest of a block, and 2^64 have room for that.
     private static let sealBlock: UInt64 = 1 << 20
     private var sealsPromised: UInt64
+    /// The topic secret derived last: it is granted to several mostly, and to its publisher's seal before.
+    private var recent: (topic: Topic, epoch: UInt32, secret: TopicSecret)?
 
     /// The first seal number this life of the daemon may give out.
     let firstSeal: UInt64
@@ -45,8 +47,11 @@ final class Keys {
 
     /// The secret that a topic's subscribers are granted.
     func secret(of topic: Topic, epoch: UInt32) throws -> TopicSecret {
+        if let recent, recent.topic == topic, recent.epoch == epoch { return recent.secret }
         let entry = KeyringFile.Entry(namespace: Array(topic.namespace), epoch: epoch)
-        return try namespaceSecret(entry).topicSecret(topic: topic.bytes)
+        let secret = try namespaceSecret(entry).topicSecret(topic: topic.bytes)
+        recent = (topic, epoch, secret)
+        return secret
     }
 
     private func namespaceSecret(_ entry: KeyringFile.Entry) throws -> NamespaceSecret {
@@ -73,5 +78,8 @@ final class Keys {
         return secret
     }
 
-    func unlock() { state.unlock() }
+    func unlock() {
+        recent = nil
+        state.unlock()
+    }
 }
