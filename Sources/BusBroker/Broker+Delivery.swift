@@ -14,6 +14,7 @@ extension Broker {
             if !subscription.isShared, !subscription.hasQueued, let consumer = subscription.consumers.first,
                 consumer.backlog == nil, consumer.hasCredit, canWrite(consumer.session)
             {
+                tellMissed(consumer)
                 deliver(portion, to: consumer)
                 continue
             }
@@ -39,9 +40,8 @@ extension Broker {
         consumer.session.waiting.append(consumer)
     }
 
-    /// Hands a portion to a consumer: what it missed before, whose seal it is, and the batch.
+    /// Hands a portion to a consumer: whose seal it is, and the batch. What was lost before it has been told.
     func deliver(_ whole: Portion, to consumer: Consumer, isStored: Bool = false) {
-        tellMissed(consumer)
         guard let portion = claim(whole, for: consumer) else { return }
         let (session, batch) = (consumer.session, portion.batch)
         // It is written to anyway: what it publishes is told along.
@@ -120,7 +120,10 @@ extension Broker {
         pumpBacklog(consumer)
         guard let queue = subscription.queue else { return enlist(consumer) }
         if consumer.backlog == nil {
-            while consumer.hasCredit, canWrite(session), let portion = queue.popFirst() {
+            while consumer.hasCredit, canWrite(session), !queue.isEmpty {
+                // Before it is taken out: what lies in front then was lost behind it.
+                tellMissed(consumer)
+                guard let portion = queue.popFirst() else { break }
                 returnCharge(portion, subscription)
                 deliver(portion, to: consumer)
             }

@@ -44,10 +44,6 @@ extension Broker {
     }
 
     private func check(_ will: Will, _ session: Session) throws -> KeptWill {
-        guard will.batch.count <= Limits.willLengthMax else {
-            throw PublishRefusal(
-                .willTooLarge, "a will of \(will.batch.count) bytes, at most \(Limits.willLengthMax) are allowed")
-        }
         let batch = try SealedBatch(will.batch)
         guard let seal = seal(batch.header.seal, of: session) else {
             throw PublishRefusal(.unknownSeal, "seal \(batch.header.seal) isn't open on this connection")
@@ -56,6 +52,10 @@ extension Broker {
             throw PublishRefusal(.noReplyRight, "a will is no answer: who asked hears that its responder is gone")
         }
         try checkNext(batch, seal)
+        guard will.batch.count <= Limits.willLengthMax else {
+            throw PublishRefusal(
+                .willTooLarge, "a will of \(will.batch.count) bytes, at most \(Limits.willLengthMax) are allowed")
+        }
         guard batch.header.eventCount == 1 else { throw PublishRefusal(.malformedBatch, "a will is one event") }
         try check(batch, retains: false)
         let used = session.account.retainedLength - (session.will?.length ?? 0)

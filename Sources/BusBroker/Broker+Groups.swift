@@ -70,6 +70,7 @@ extension Broker {
         var rest = share
         while rest > 0, consumer.hasCredit, canWrite(consumer.session), let first = queue.first {
             let isWhole = first.eventCount <= rest
+            tellMissed(consumer)
             guard let portion = queue.popFirst(events: rest) else { return }
             // A batch that is cut stays in the queue with its length until its last event has gone.
             if isWhole {

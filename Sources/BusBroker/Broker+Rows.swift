@@ -8,7 +8,7 @@ extension Broker {
         [
             InspectedValue("incarnation", incarnation.description),
             InspectedValue("sessions", UInt64(sessions.values.count { $0.phase == .open })),
-            InspectedValue("subscriptions", UInt64(filters.count)),
+            InspectedValue("subscriptions", UInt64(accounts.values.reduce(0) { $0 + $1.subscriptionCount })),
             InspectedValue("groups", UInt64(groups.count)),
             InspectedValue("topics", UInt64(topics.count)),
             InspectedValue("last_values", UInt64(retaining.count)),

@@ -161,8 +161,8 @@ extension Broker {
 
     func unsubscribe(_ number: UInt32, _ session: Session) {
         guard let consumer = find(number, session, .unsubscribe) else { return }
-        // A group's losses are told to who goes on.
-        if !consumer.subscription.isShared, let queue = consumer.subscription.queue {
+        // A group's losses are told to who goes on, if anybody does.
+        if consumer.subscription.consumers.count == 1, let queue = consumer.subscription.queue {
             tell(queue.takeAllMissed(), to: consumer)
         }
         session.consumers[number] = nil

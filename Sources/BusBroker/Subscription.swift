@@ -81,7 +81,8 @@ final class Subscription {
 
     /// Whether another member may join with these wishes.
     func agrees(with request: Subscribe) -> Bool {
-        request.overflow == policy.rawValue && request.mode == mode && request.stallMilliseconds == stallMilliseconds
+        request.overflow == policy.rawValue && request.mode == mode
+            && (policy != .stall || request.stallMilliseconds == stallMilliseconds)
     }
 }
 
