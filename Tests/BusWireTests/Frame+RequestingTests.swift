@@ -14,6 +14,21 @@ struct FrameRequestingTests {
         #expect(try Topic("$reply.7.x").isReply)
     }
 
+    @Test("say whose a reply topic is, in the one spelling it has")
+    func replySessions() throws {
+        for session in [0, 7, .max] as [UInt64] { #expect(Topic.reply(ofSession: session).replySession == session) }
+        for other in ["$reply.07", "$reply.+7", "$reply.-1", "$reply.7.x", "$reply.x", "$reply.18446744073709551616"] {
+            #expect(try Topic(other).isReply && Topic(other).replySession == nil)
+        }
+        #expect(try Topic("demo.7").replySession == nil)
+    }
+
+    @Test("know a filter for answers by its first token")
+    func replyFilters() throws {
+        for filter in ["$reply", "$reply.7", "$reply.*", "$reply.>"] { #expect(try TopicFilter(filter).isReply) }
+        for filter in [">", "*.7", "$replyx.7", "$bus.>", "reply.7"] { #expect(try !TopicFilter(filter).isReply) }
+    }
+
     @Test("leave a circuit's state of a later version for others to judge")
     func circuitState() throws {
         let bytes = [UInt8].frame(type: 0x18, fixed: [9, 0, 0, 0], rest: .field(0x8003, [0x61]))

@@ -9,6 +9,8 @@ struct FrameSubscribingTests {
             OverflowPolicy.allCases.map { "\($0) \($0.rawValue)" } == [
                 "dropOldest 0", "stall 1", "dropNewest 2", "latest 3", "disconnect 4",
             ])
+        #expect(
+            OverflowPolicy.allCases.map(\.name) == ["drop-oldest", "stall", "drop-newest", "latest", "disconnect"])
     }
 
     @Test("leave a policy of a later version for others to judge")
