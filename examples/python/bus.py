@@ -15,7 +15,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, NoReturn, Optional
 
 import localbus
-from localbus.wire import BadName
 
 USAGE, BAD_DATA, NO_DAEMON, TIMEOUT, DENIED = 64, 65, 69, 75, 77
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -137,7 +136,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except (localbus.Refused, localbus.Closed) as error:
         otherwise = NO_DAEMON if isinstance(error, localbus.Closed) else BAD_DATA
         return failed(error, DENIED if error.reason == "denied" else otherwise)
-    except BadName as error:
+    except localbus.BadName as error:
         return failed(error, USAGE)
     except localbus.WireError as error:
         return failed(error, BAD_DATA)

@@ -7,7 +7,7 @@ import itertools
 import secrets
 import socket
 import threading
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Set, Tuple
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,9 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from localbus import crypto, wire
 from localbus.batch import decode_batch
+from localbus.layouts import CLIENT, FORGET_EARLIER
+from localbus.receipts import ENTRY
+from localbus.rows import encode_rows
 
 EPOCH = 3
 TIME = 1_700_000_000_000_250
+LIFE = 77
 STALE_EPOCH, COUNTER_OUT_OF_ORDER = 25, 26
 
 
@@ -36,7 +40,7 @@ class FakeDaemon(threading.Thread):
         self._seal_numbers = itertools.count(1)
         self._seals: Dict[int, Dict[str, Any]] = {}
         self._deliveries: Dict[int, int] = {}
-        self._sequence = 1
+        self.sequence = 1
         self._grant_counter = 0
         self.start()
 
@@ -46,7 +50,7 @@ class FakeDaemon(threading.Thread):
             for data in iter(lambda: self._socket.recv(1 << 16), b""):
                 reader.feed(data)
                 for raw in iter(reader.next, None):
-                    frame = wire.decode(raw, wire.CLIENT)
+                    frame = wire.decode(raw, CLIENT)
                     self.received.append(frame)
                     if frame.name == "goodbye":
                         return
@@ -77,7 +81,7 @@ class FakeDaemon(threading.Thread):
     def _grant(self, plaintext: bytes, aad: bytes) -> Dict[str, Any]:
         counter, self._grant_counter = self._grant_counter, self._grant_counter + 1
         grant = self._cipher.encrypt(crypto.grant_nonce(1, counter), plaintext, aad)
-        return {"incarnation": 1, "counter": counter, "grant": grant}
+        return {"grant_incarnation": 1, "counter": counter, "grant": grant}
 
     def _openSeal(self, frame: wire.Frame) -> None:
         number, topic = next(self._seal_numbers), frame["topic"]
@@ -101,35 +105,50 @@ class FakeDaemon(threading.Thread):
             reason = STALE_EPOCH
         elif seal["next"] != batch.counter:
             reason = COUNTER_OUT_OF_ORDER
+        else:
+            seal["next"] += 1
+            reason, matches, responders = self.accept(frame, batch.seal, seal["topic"])
         if reason:
             self.send("error", reason=reason, in_reply_to=0x13, fatal=0, request=frame["number"])
         else:
-            seal["next"] += 1
-            entry = wire.RECEIPT.pack(frame["number"], self._sequence, batch.event_count, len(self._deliveries), 0, 0)
-            self._deliver(frame.rest, batch.seal, batch.event_count)
+            entry = ENTRY.pack(frame["number"], self.sequence, batch.event_count, matches, 0, 0, responders)
+            self.sequence += batch.event_count
         self.send("receipts", rest=entry, progress=frame["number"], count=bool(entry), entry_length=32)
 
-    def _deliver(self, raw: bytes, number: int, event_count: int) -> None:
-        seal = self._seals[number]
-        topic = seal["topic"]
-        if self._deliveries and not seal["told"]:
-            seal["told"] = True
-            self.send(
-                "announce", wire.FLAG_FORGET_EARLIER, seal=number, epoch=EPOCH, uid=1000, gid=1000, salt=seal["salt"],
-                key_check=seal["check"], topic=topic, name="fake",
-            )
-            secret = crypto.topic_secret(self.namespace_secret, topic)
-            grant = self._grant(secret, crypto.topic_grant_aad(topic, EPOCH))
-            self.send("grant", epoch=EPOCH, topic=topic, **grant)
-        if self.tampers:
-            raw = raw[:-1] + bytes([raw[-1] ^ 1])
+    def accept(self, frame: wire.Frame, seal: int, topic: bytes) -> Tuple[int, int, int]:
+        """Delivers a batch: a reason to refuse it or 0, how many subscriptions it was for, how many of them answer."""
+        if self._deliveries:
+            self.introduce(seal)
+        raw = frame.rest[:-1] + bytes([frame.rest[-1] ^ 1]) if self.tampers else frame.rest
         for subscription in self._deliveries:
             self._deliveries[subscription] += 1
-            self.send(
-                "deliver", rest=raw, subscription=subscription, attempt=1, delivery=self._deliveries[subscription],
-                first_sequence=self._sequence, time=TIME, selection_length=0,
-            )
-        self._sequence += event_count
+            self.send_delivery(subscription, self._deliveries[subscription], b"", raw, self.sequence)
+        return 0, len(self._deliveries), 0
+
+    def introduce(self, number: int) -> None:
+        """Says whose seal a number is, and grants its topic, once."""
+        seal = self._seals[number]
+        if seal["told"]:
+            return
+        seal["told"] = True
+        # The first announcement may make the client forget: there is nothing before it.
+        flags = 0 if any(other["told"] for other in self._seals.values() if other is not seal) else FORGET_EARLIER
+        self.send(
+            "announce", flags, seal=number, epoch=EPOCH, uid=1000, gid=1000, salt=seal["salt"],
+            key_check=seal["check"], topic=seal["topic"], name="fake", incarnation=LIFE,
+        )
+        secret = crypto.topic_secret(self.namespace_secret, seal["topic"])
+        grant = self._grant(secret, crypto.topic_grant_aad(seal["topic"], EPOCH))
+        self.send("grant", epoch=EPOCH, topic=seal["topic"], **grant)
+
+    def send_delivery(
+        self, subscription: int, number: int, selection: bytes, batch: bytes, sequence: int, flags: int = 0,
+        attempt: int = 1,
+    ) -> None:
+        self.send(
+            "deliver", flags, selection + batch, subscription=subscription, attempt=attempt, delivery=number,
+            first_sequence=sequence, time=TIME, selection_length=len(selection),
+        )
 
     def _subscribe(self, frame: wire.Frame) -> None:
         self._deliveries[frame["subscription"]] = 0
@@ -146,6 +165,4 @@ class FakeDaemon(threading.Thread):
         pass
 
     def _inspect(self, frame: wire.Frame) -> None:
-        name = b"sessions"
-        rows = wire.encode_field(6, b"") + wire.encode_field(7, bytes([len(name)]) + name + crypto.u64(1))
-        self.send("inspected", rest=rows, request=frame["request"])
+        self.send("inspected", rest=encode_rows([{"sessions": 1}]), request=frame["request"])

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 import localbus
 from localbus import batch, wire
 from localbus.client import Client
+from localbus.layouts import DAEMON
 from vectors import ROOT
 
 BUS = Path(os.environ.get("BUS", ROOT / ".build/release/bus"))
@@ -67,7 +68,7 @@ class Recorder:
     def frames(self) -> List[wire.Frame]:
         reader = wire.FrameReader(1 << 30)
         reader.feed(bytes(self.received))
-        decoded = (wire.decode(raw, wire.DAEMON) for raw in iter(reader.next, None))
+        decoded = (wire.decode(raw, DAEMON) for raw in iter(reader.next, None))
         return [frame for frame in decoded if frame]
 
 

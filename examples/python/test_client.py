@@ -16,7 +16,7 @@ from uuid import UUID
 import bus
 import localbus
 from fake_daemon import TIME, FakeDaemon
-from localbus import wire
+from localbus.errors import BatchError
 
 
 class ClientTest(unittest.TestCase):
@@ -113,9 +113,9 @@ class ClientTest(unittest.TestCase):
 
     def test_limits_are_kept_before_sending(self) -> None:
         client = self.connected()
-        with self.assertRaisesRegex(wire.BatchError, "payload-too-large"):
+        with self.assertRaisesRegex(BatchError, "payload-too-large"):
             client.publish("x.y", bytes((1 << 20) + 1))
-        with self.assertRaisesRegex(wire.BatchError, "more than a batch"):
+        with self.assertRaisesRegex(BatchError, "more than a batch"):
             client.publish("x.y", *[bytes(1 << 10)] * 300)
         client.publish("x.y", bytes(1 << 20))
 

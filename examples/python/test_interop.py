@@ -23,7 +23,11 @@ import localbus
 from fake_daemon import FakeDaemon
 from interop import BUS, BUSD, MARKER, PATIENCE, InteropTest, Recorder, data_of, end, eventually
 from localbus import batch, wire
-from localbus.client import Client, Seal
+from localbus.client import Client
+from localbus.errors import reason_name
+from localbus.layouts import RECEIPT, SKIP_IF_UNKNOWN
+from localbus.seal import Seal
+from localbus.selection import split_delivery
 
 class PythonToSwift(InteropTest):
     def test_payloads(self) -> None:
@@ -69,10 +73,10 @@ class PythonToSwift(InteropTest):
         client = self.connected()
         with self.bus_sub("x.>", 1) as result:
             seal = client.open_seal("x.tampered")
-            sealed = bytearray(seal.seal(client._stamped([b"bad"])))
+            sealed = bytearray(seal.seal(client.stamped([b"bad"])))
             sealed[-20] ^= 1
             client.receipt(client.send_batch(bytes(sealed)))
-            client.receipt(client.send_batch(seal.seal(client._stamped([b"good"]))))
+            client.receipt(client.send_batch(seal.seal(client.stamped([b"good"]))))
             lines, _ = result()
         # With --json a gap is an object of its own, in its place.
         self.assertEqual([line["gap"]["reason"] for line in lines if "gap" in line], ["unopenable"])
@@ -128,7 +132,7 @@ class Secrecy(InteropTest):
 
         frames = recorder.frames()
         self.check_seals([frame for frame in frames if frame.name == "announce"], client)
-        sealed = [batch.decode_batch(wire.split_delivery(frame)[1]) for frame in frames if frame.name == "deliver"]
+        sealed = [batch.decode_batch(split_delivery(frame)[1]) for frame in frames if frame.name == "deliver"]
         self.assertGreaterEqual(len(sealed), 10)
         used = [(client._ring.keys[one.seal].key, client._ring.keys[one.seal].nonce(one.counter)) for one in sealed]
         self.assertEqual(len(set(used)), len(used), "a key and a nonce were used twice")
@@ -165,7 +169,7 @@ class Refusals(InteropTest):
         self.assertEqual(caught.exception.reason, reason)
 
     def opened(self, client: Client, topic: str = "w.x") -> Tuple[Seal, List[batch.Event]]:
-        return client.open_seal(topic), client._stamped([b"data"])
+        return client.open_seal(topic), client.stamped([b"data"])
 
     def test_a_counter_is_used_once(self) -> None:
         client = self.connected()
@@ -206,7 +210,7 @@ class Refusals(InteropTest):
             ("not-supported", "inspect", 902, {"request": 902, "kind": 999}),
         ):
             with self.subTest(name), self.assertRaisesRegex(localbus.Refused, reason):
-                client._ask(name, number, PATIENCE, **values)
+                client.call(name, number, PATIENCE, **values)
 
     def test_an_acknowledgement_of_nothing(self) -> None:
         subscription = self.connected().subscribe("w.>")
@@ -225,7 +229,7 @@ class Refusals(InteropTest):
             client.run_until(lambda: False, PATIENCE)
         self.assertEqual(caught.exception.reason, reason)
         last = recorder.frames()[-1]
-        self.assertEqual((last.name, wire.reason_name(last["reason"])), ("error", reason))
+        self.assertEqual((last.name, reason_name(last["reason"])), ("error", reason))
         self.assertTrue(last["fatal"])
         witness.publish("w.witness", b"unharmed")
         self.assertEqual(self.take(subscription, 1)[0][1].payload, b"unharmed")
@@ -254,7 +258,7 @@ class Refusals(InteropTest):
     def test_a_publish_number_out_of_order(self) -> None:
         def spoil(client: Client) -> None:
             seal, events = self.opened(client)
-            client.send("publish", wire.FLAG_WANTS_RECEIPT, seal.seal(events), number=2)
+            client.send("publish", RECEIPT, seal.seal(events), number=2)
 
         self.closed("unexpected-frame", spoil)
 
@@ -268,13 +272,14 @@ class Refusals(InteropTest):
         def spoil(client: Client) -> None:
             seal = client.open_seal("w.window")
             for number in range(1, client.welcome["publish_window"] // (1 << 20) + 4):
-                client.send("publish", 0, seal.seal(client._stamped([bytes(1 << 20)])), number=number)
+                client._publish_number = number  # past the client's own window
+                client.send("publish", 0, seal.seal(client.stamped([bytes(1 << 20)])), number=number)
 
         self.closed("window-exceeded", spoil)
 
     def test_what_is_skipped_harms_nobody(self) -> None:
         client = self.connected()
-        client.send_raw(wire.FRAME_HEADER.pack(3, 0x7E, wire.FLAG_SKIP_IF_UNKNOWN, 0) + b"new")
+        client.send_raw(wire.FRAME_HEADER.pack(3, 0x7E, SKIP_IF_UNKNOWN, 0) + b"new")
         client.send("closeSeal", rest=wire.encode_field(99, b"optional"), seal=1 << 60)
         client.publish("w.x", b"the connection goes on")
 

@@ -1,12 +1,15 @@
 """A LocalBus client, written from docs/PROTOCOL.md alone to show that the page is enough."""
 
+from .answering import Request, Responder
+from .asking import Answer, Conversation, Failed, Unanswered
 from .batch import Event
-from .client import Client, Closed, TimedOut, connect
-from .subscription import Delivery, Ended, Gap, Refused, Subscription, Unopenable
+from .client import Client, connect
+from .errors import BadName, Closed, Refused, TimedOut, WireError
+from .subscription import CaughtUp, Delivery, Ended, Gap, Subscription, Unopenable
 from .transport import Untrusted, default_path
-from .wire import WireError
 
 __all__ = [
-    "Client", "Closed", "Delivery", "Ended", "Event", "Gap", "Refused", "Subscription", "TimedOut", "Unopenable",
-    "Untrusted", "WireError", "connect", "default_path",
+    "Answer", "BadName", "CaughtUp", "Client", "Closed", "Conversation", "Delivery", "Ended", "Event", "Failed", "Gap",
+    "Refused", "Request", "Responder", "Subscription", "TimedOut", "Unanswered", "Unopenable", "Untrusted", "WireError", "connect",
+    "default_path",
 ]

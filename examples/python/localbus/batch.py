@@ -12,7 +12,8 @@ from typing import Any, List, Optional, Sequence, Tuple
 from uuid import UUID
 
 from . import ids
-from .wire import BatchError, Cursor
+from .errors import BatchError
+from .wire import Cursor
 
 BATCH_HEADER = struct.Struct("<BBHIQQ16sII")
 RECORD = struct.Struct("<IqH")

@@ -19,17 +19,18 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from . import wire
 from .batch import SUITE, TAG_LENGTH, Batch, Event, decode_records, encode_head, encode_records
+from .errors import BatchError, FrameError
 
 SALT_LENGTH = 32
 SEAL_BATCH_COUNT_MAX = 1 << 30
 SEAL_BLOCK_COUNT_MAX = (1 << 34) - (1 << 23)  # the page's bound, less one batch of the longest payload
 
 
-class GrantRefused(wire.FrameError):
+class GrantRefused(FrameError):
     """A grant that doesn't open, or whose nonce was used: the connection isn't what it seems."""
 
 
-class Unsealable(wire.BatchError):
+class Unsealable(BatchError):
     """A batch its subscriber can't open."""
 
     reason = "unopenable"
@@ -67,7 +68,7 @@ def connection_keys(private: X25519PrivateKey, peer: bytes, hello: bytes, welcom
     try:
         shared = private.exchange(X25519PublicKey.from_public_bytes(peer))
     except ValueError:
-        raise wire.FrameError("the shared secret would be zero", "weak-key") from None
+        raise FrameError("the shared secret would be zero", "weak-key") from None
     transcript = sha256(hello + welcome).digest()
     to_server, to_client = (
         hkdf(shared, transcript, fields(b"localbus connection", direction), 32)
@@ -153,7 +154,7 @@ class GrantOpener:
         return self._open(grant, topic_grant_aad(grant["topic"], grant["epoch"]), 32)
 
     def _open(self, frame: wire.Frame, aad: bytes, length: int) -> bytes:
-        pair = (frame["incarnation"], frame["counter"])
+        pair = (frame["grant_incarnation"], frame["counter"])
         if pair <= self._last:
             raise GrantRefused(f"{frame.name}: nonce {pair} after {self._last}")
         if len(frame["grant"]) != length + TAG_LENGTH:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Optional, Sequence
 
-from . import crypto, wire
+from . import crypto
 from .batch import TAG_LENGTH, Event, encode_head, encode_records
+from .errors import BatchError
+
+RETAINED_LENGTH_MAX = 4 << 10
 
 
 @dataclass
@@ -32,23 +35,27 @@ class Seal:
         return batch
 
 
-def fits(events: Sequence[Event], seal: Seal) -> bool:
+def batch_length(events: Sequence[Event]) -> int:
+    """How long their batch would be, under any seal."""
+    body_length = len(encode_records(events)) + TAG_LENGTH
+    return len(encode_head(0, 0, events, body_length)) + body_length
+
+
+def fits(events: Sequence[Event], seal: Seal, length_max: Optional[int] = None) -> bool:
     """Whether the events make one batch; a single event always does, as far as the seal is asked."""
     if len(events) <= 1:
         return True
     try:
-        body_length = len(encode_records(events)) + TAG_LENGTH
-        length = len(encode_head(seal.number, 0, events, body_length)) + body_length
-    except wire.BatchError:
+        length = batch_length(events)
+    except BatchError:
         return False
-    return len(events) <= seal.batch_event_count_max and length <= seal.batch_length_max
+    length_max = seal.batch_length_max if length_max is None else min(length_max, seal.batch_length_max)
+    return len(events) <= seal.batch_event_count_max and length <= length_max
 
 
-def in_batches(events: Sequence[Event], seal: Seal) -> Iterator[Sequence[Event]]:
-    """Halves what doesn't fit a batch until it does."""
-    if fits(events, seal):
-        yield events
-    else:
-        middle = len(events) // 2
-        yield from in_batches(events[:middle], seal)
-        yield from in_batches(events[middle:], seal)
+def first_batch(events: Sequence[Event], seal: Seal) -> Sequence[Event]:
+    """As many events from the front as make one batch, found by halving."""
+    events = events[:seal.batch_event_count_max]
+    while not fits(events, seal):
+        events = events[:len(events) // 2]
+    return events

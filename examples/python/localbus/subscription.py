@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, Iterator, List, Optional, Tu
 
 from . import crypto, wire
 from .batch import Batch, Event, decode_batch
+from .errors import BatchError, FrameError, Refused, reason_name
+from .layouts import ANSWERABLE, FORGET_EARLIER, MORE, STORED
+from .names import decode_topic
+from .selection import selected, split_delivery
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .link import Link
 
 GAP_COUNT_UNKNOWN = 1
 OVERFLOWS = {"drop-oldest": 0, "stall": 1, "drop-newest": 2, "latest": 3, "disconnect": 4}
-
-
-class Refused(Exception):
-    """The daemon said no to one request, by the protocol's name; the connection goes on."""
-
-    def __init__(self, reason: str, message: Optional[str] = None) -> None:
-        self.reason = reason
-        super().__init__(f"{reason}: {message}" if message else reason)
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,10 @@ class Publisher:
 
 @dataclass(frozen=True)
 class Delivery:
-    """The selected events of one batch, each with its sequence. `time` is when the daemon accepted it."""
+    """The selected events of one batch, each with its sequence. `time` is when the daemon accepted it.
+
+    A sequence is a position in one life of its topic: an idle topic is forgotten, and begins anew as another.
+    """
 
     number: int
     attempt: int
@@ -43,6 +42,10 @@ class Delivery:
     publisher: Publisher
     time: int
     events: Tuple[Tuple[int, Event], ...]
+    topic_incarnation: Optional[int] = None
+    is_stored: bool = False
+    has_more: bool = False
+    is_answerable: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,13 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class CaughtUp:
+    """All last values are delivered; what follows is new."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """A subscription's account."""
 
@@ -83,7 +93,7 @@ class KeyRing:
         self.keys: Dict[int, crypto.SealKeys] = {}
 
     def announce(self, frame: wire.Frame) -> None:
-        if frame.flags & wire.FLAG_FORGET_EARLIER:
+        if frame.flags & FORGET_EARLIER:
             self.announcements, self.secrets, self.keys = {}, {}, {}
         self.announcements.setdefault(frame["seal"], frame)
 
@@ -94,7 +104,7 @@ class KeyRing:
         """The announcement of the batch's seal and all its events."""
         announcement = self.announcements.get(batch.seal)
         if announcement is None:
-            raise crypto.Unsealable(f"seal {batch.seal} was not announced")
+            raise FrameError(f"deliver: seal {batch.seal} was not announced")
         return announcement, crypto.open_batch(self._keys(announcement), batch)
 
     def _keys(self, announcement: wire.Frame) -> crypto.SealKeys:
@@ -110,21 +120,34 @@ class KeyRing:
         return self.keys[seal]
 
 
-Item = Union[Delivery, Unopenable, Gap]
+Item = Union[Delivery, Unopenable, Gap, CaughtUp]
 
 
 class Subscription:
-    """Deliveries, gaps and unopenable batches in order. Taking renews the credit; acknowledging is the reader's."""
+    """Deliveries, gaps and unopenable batches in order. Taking renews the credit; acknowledging is the reader's, unless
+    it is read in a loop: that acknowledges each delivery when the next item is asked for."""
 
-    def __init__(self, client: Client, number: int, filter: str, credit_events: int, credit_bytes: int) -> None:
+    def __init__(
+        self, client: Link, number: int, filter: str, group: Optional[str], credit_events: int, credit_bytes: int
+    ) -> None:
         self.number = number
         self.filter = filter
+        self.group = group
         self.ended: Optional[Ended] = None
         self._client = client
         self._items: Deque[Tuple[Union[Item, Refused], int, int]] = deque()
         self._window = (credit_events, credit_bytes)
         self._promised = (credit_events, credit_bytes)
         self._taken = (0, 0)
+
+    @property
+    def has_items(self) -> bool:
+        return bool(self._items)
+
+    @property
+    def last_item(self) -> Union[Item, Refused]:
+        """What came last and wasn't taken."""
+        return self._items[-1][0]
 
     def take(self, timeout: Optional[float] = None) -> Optional[Item]:
         """The next item, or None behind the last one; an end the client didn't ask for is raised as `Refused`."""
@@ -141,7 +164,10 @@ class Subscription:
         return item
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self.take, None)
+        for item in iter(self.take, None):
+            yield item
+            if isinstance(item, (Delivery, Unopenable)):
+                self.acknowledge(item)
 
     def acknowledge(self, item: Union[Delivery, Unopenable]) -> None:
         """Everything up to this delivery has been handled."""
@@ -166,22 +192,27 @@ class Subscription:
     # What the connection hands on
 
     def put_delivery(self, frame: wire.Frame, ring: KeyRing) -> None:
-        selection, raw = wire.split_delivery(frame)
-        event_count = 0
+        """What the daemon should have refused is its fault; what only a subscriber can see is the publisher's."""
+        selection, raw = split_delivery(frame)
         try:
             batch = decode_batch(raw)
-            chosen = wire.selected(selection, batch.event_count)
-            event_count = len(chosen)
+        except BatchError as error:
+            raise FrameError(f"deliver: {error}") from None
+        chosen = selected(selection, batch.event_count)
+        try:
             item: Any = _opened(frame, batch, chosen, ring)
-        except wire.WireError as error:
+        except BatchError as error:
             item = Unopenable(frame["delivery"], frame["attempt"], str(error))
-        self._items.append((item, event_count, len(raw)))
+        self._items.append((item, len(chosen), len(raw)))
 
     def put_gap(self, frame: wire.Frame) -> None:
         count = None if frame["gap_flags"] & GAP_COUNT_UNKNOWN else frame["count"]
         topic = frame["topic"].decode("utf-8", "replace") if frame["topic"] else None
-        reason = wire.reason_name(frame["reason"])
+        reason = reason_name(frame["reason"])
         self._items.append((Gap(reason, topic, count, frame["first_sequence"], frame["last_sequence"]), 0, 0))
+
+    def put_caught_up(self, frame: wire.Frame) -> None:
+        self._items.append((CaughtUp(frame["count"]), 0, 0))
 
     def put_refusal(self, refused: Refused) -> None:
         self._items.append((refused, 0, 0))
@@ -192,8 +223,12 @@ def _opened(frame: wire.Frame, batch: Batch, chosen: List[int], ring: KeyRing) -
     return Delivery(
         number=frame["delivery"],
         attempt=frame["attempt"],
-        topic=wire.decode_topic(announcement["topic"]),
+        topic=decode_topic(announcement["topic"]),
         publisher=Publisher(announcement["uid"], announcement["gid"], announcement["name"]),
         time=frame["time"],
         events=tuple((frame["first_sequence"] + k, events[k]) for k in chosen),
+        topic_incarnation=announcement["incarnation"],
+        is_stored=bool(frame.flags & STORED),
+        has_more=bool(frame.flags & MORE),
+        is_answerable=bool(frame.flags & ANSWERABLE),
     )
