@@ -30,62 +30,100 @@ struct StatusCommand: AsyncParsableCommand {
     }
 }
 
-/// The daemon's values in groups: what there is, what flowed and waits, and all that this version has no place for.
+/// The daemon's values in groups: what there is, what flowed and waits, and all that this version has no words for.
 private struct StatusText {
     private let values: [InspectedValue]
+    /// What the first two groups told of.
+    private let told: Set<String>
 
-    init(_ values: [InspectedValue]) { self.values = values }
+    init(_ values: [InspectedValue]) {
+        self.values = values
+        told = Set(StatusText.facts.flatMap { [$0.name] + $0.remarks.map(\.name) } + values.map(\.name).filter(isFlow))
+    }
 
     var lines: [String] {
-        let groups = [listed { StatusText.things.contains($0.name) }, flows, listed { isRest($0) }]
+        let rest = values.filter { !told.contains($0.name) }
+        let other = rest.map { [$0.name.replacing("_", with: " "), Details.describe($0)] }
+        let groups = [facts, flows, StatusText.table([.left, .right], other)]
         return Array(groups.filter { !$0.isEmpty }.joined(separator: [""]))
     }
 
-    /// What a bus consists of.
-    private static let things: Set<String> = [
-        "incarnation", "sessions", "subscriptions", "groups", "topics", "topics_retained", "requests_open",
-        "circuits_open", "wills",
+    private static func table(_ alignments: [Table.Column.Alignment], _ rows: [[String]]) -> [String] {
+        var table = Table(alignments.map { Table.Column(heading: "", alignment: $0, isFlexible: false) })
+        for row in rows { table.add(row) }
+        return table.lines(width: nil).map { "  " + $0 }
+    }
+
+    // MARK: What there is
+
+    /// A value, and beside it what belongs to it.
+    private struct Fact: Sendable {
+        let label: String
+        let name: String
+        var remarks: [(name: String, words: String)] = []
+    }
+
+    private static let facts = [
+        Fact(label: "sessions", name: "sessions", remarks: [("sessions_opened", "opened so far")]),
+        Fact(
+            label: "subscriptions", name: "subscriptions",
+            remarks: [("groups", "of them groups"), ("stalling_subscriptions", "stalling")]),
+        Fact(
+            label: "topics", name: "topics",
+            remarks: [("last_values", "with a last value"), ("topics_forgotten", "forgotten so far")]),
+        Fact(
+            label: "open requests", name: "requests_open",
+            remarks: [
+                ("requests_made", "made so far"), ("answers_given", "answers given"), ("requests_cancelled", "cancelled"),
+            ]),
+        Fact(label: "open circuits", name: "circuits_open", remarks: [("circuits_opened", "opened so far")]),
+        Fact(label: "stalled publishes", name: "publishes_stalled"),
+        Fact(label: "published wills", name: "wills_published"),
+        Fact(label: "refusals", name: "requests_refused"),
     ]
+
+    private var facts: [String] {
+        let rows = StatusText.facts.compactMap { fact -> [String]? in
+            guard let value = described(fact.name) else { return nil }
+            let remarks = fact.remarks.compactMap { remark in described(remark.name).map { "\($0) \(remark.words)" } }
+            return [fact.label, value, remarks.joined(separator: ", ")]
+        }
+        return StatusText.table([.left, .right, .left], rows)
+    }
+
+    private func described(_ name: String) -> String? {
+        values.first { $0.name == name }.map { Details.describe($0) }
+    }
+
+    // MARK: What flows
 
     /// What is counted in more than one unit, and the order in which it passes through the daemon.
     private static let units = ["events", "bytes", "batches"]
-    private static let order = ["published", "delivered", "queued", "parked", "retained", "missed"]
+    private static let order = ["published", "delivered", "outstanding", "queued", "parked", "retained", "missed"]
 
-    /// `events_published`: of which flow, in which unit.
-    private func flow(_ value: InspectedValue) -> (unit: String, name: String)? {
-        for unit in StatusText.units where value.name.hasPrefix(unit + "_") {
-            return (unit, String(value.name.dropFirst(unit.count + 1)))
-        }
-        return nil
-    }
-
-    private func isRest(_ value: InspectedValue) -> Bool {
-        flow(value) == nil && !StatusText.things.contains(value.name)
-    }
-
-    /// A table of flows by units.
+    /// A table of flows by units: `events_published` is one in events.
     private var flows: [String] {
         var names = StatusText.order
-        for value in values { if let name = flow(value)?.name, !names.contains(name) { names.append(name) } }
+        for value in values {
+            guard let name = flow(value.name), !names.contains(name) else { continue }
+            names.append(name)
+        }
         let columns = StatusText.units.map {
             Table.Column(heading: $0.uppercased(), alignment: .right, isFlexible: false)
         }
         var table = Table([Table.Column(heading: "", alignment: .left, isFlexible: false)] + columns)
         for name in names {
-            let cells = StatusText.units.map { unit in
-                values.first { $0.name == "\(unit)_\(name)" }.map { Details.describe($0) } ?? ""
-            }
+            let cells = StatusText.units.map { described("\($0)_\(name)") ?? "" }
             if cells.contains(where: { !$0.isEmpty }) { table.add([name.replacing("_", with: " ")] + cells) }
         }
         return table.lines(width: nil).map { "  " + $0 }
     }
-
-    /// A line for each value.
-    private func listed(where isWanted: (InspectedValue) -> Bool) -> [String] {
-        let wanted = values.filter(isWanted).map { value in
-            (label: value.name.replacing("_", with: " "), text: Details.describe(value))
-        }
-        let width = wanted.reduce(0) { max($0, $1.label.count) }
-        return wanted.map { "  " + Text.left($0.label, width) + "  " + $0.text }
-    }
 }
+
+/// Of `events_published` what flows, `published`; nil for what is no flow.
+private func flow(_ name: String) -> String? {
+    for unit in ["events_", "bytes_", "batches_"] where name.hasPrefix(unit) { return String(name.dropFirst(unit.count)) }
+    return nil
+}
+
+private func isFlow(_ name: String) -> Bool { flow(name) != nil }

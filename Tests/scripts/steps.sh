@@ -62,6 +62,14 @@ has_status() { [ "$(status "$1")" = "$2" ]; }
 # subscribed N: returns once the daemon has N subscriptions, so that nothing published now is missed.
 subscribed() { wait_until has_status subscriptions "$1"; }
 
+# members N: the same, and counts each member of a group.
+members() { wait_until has_members "$1"; }
+has_members() { [ "$(bus subscriptions --json | wc -l)" = "$1" ]; }
+
+# wills N: returns once N sessions have left a last will.
+wills() { wait_until has_wills "$1"; }
+has_wills() { [ "$(bus list --json | grep -c '"has_will":1')" = "$1" ]; }
+
 # has_lines N FILE: at least so many.
 has_lines() { [ "$(wc -l <"$2")" -ge "$1" ]; }
 

@@ -13,12 +13,14 @@ struct InspectOptions: ParsableArguments {
 
     /// All rows of a kind.
     func rows(_ kind: InspectionKind) async throws -> [InspectedRow] {
-        try await with { connection in try await connection.inspect(kind).map { InspectedRow(values: $0) } }
+        try await with("bus list") { connection in
+            try await connection.inspect(kind).map { InspectedRow(values: $0) }
+        }
     }
 
-    /// Runs questions on one connection.
-    func with<R: Sendable>(_ body: (BusConnection) async throws -> R) async throws -> R {
-        let connection = try await bus.connect("bus list", reconnects: false)
+    /// Runs questions on one connection, under the name that `bus list` then shows.
+    func with<R: Sendable>(_ name: String, _ body: (BusConnection) async throws -> R) async throws -> R {
+        let connection = try await bus.connect(name, reconnects: false)
         do {
             let result = try await body(connection)
             await connection.close()

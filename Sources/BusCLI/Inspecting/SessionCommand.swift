@@ -61,7 +61,7 @@ struct SessionShow: AsyncParsableCommand {
     @OptionGroup var options: InspectOptions
 
     func run() async throws {
-        let (row, subscriptions) = try await options.with { connection in
+        let (row, subscriptions) = try await options.with("bus show") { connection in
             let row = try await options.row(.sessions, "\(session)", "session", hint: "`bus list`", connection)
             let own = try await options.subscriptions(connection) { $0.number("session") == session }
             return (row, own)

@@ -64,7 +64,7 @@ struct SubscriptionShow: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let row = try await options.with { connection in
+        let row = try await options.with("bus show") { connection in
             try await options.row(
                 .subscriptions, subscription, "subscription", hint: "`bus subscriptions`", connection)
         }

@@ -31,7 +31,7 @@ struct Table {
 
     mutating func add(_ cells: [String]) { rows.append(cells) }
 
-    /// The lines, the heading first. A column without any content is left out.
+    /// The lines, the heading first if there is one. A column without any content is left out.
     ///
     /// - Parameter width: what there is; nil for a pipe, where nothing is cut.
     func lines(width: Int?) -> [String] {
@@ -40,7 +40,8 @@ struct Table {
             rows.reduce(Text.width(columns[column].heading)) { max($0, Text.width($1[column])) }
         }
         if let width { shrink(&widths, shown, to: width) }
-        return ([columns.map(\.heading)] + rows).map { cells in
+        let heading = columns.map(\.heading)
+        return ((heading.allSatisfy(\.isEmpty) ? [] : [heading]) + rows).map { cells in
             let line = zip(shown, widths).map { column, width in
                 let cell = columns[column].isFlexible ? Text.shortened(cells[column], to: width) : cells[column]
                 return columns[column].alignment == .left ? Text.left(cell, width) : Text.right(cell, width)

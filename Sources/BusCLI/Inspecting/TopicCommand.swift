@@ -71,7 +71,7 @@ struct TopicShow: AsyncParsableCommand {
     func run() async throws {
         let name: Topic
         do { name = try Topic(topic) } catch { throw Failure(.usage, "the topic “\(topic)” \(error)") }
-        let (row, subscriptions) = try await options.with { connection in
+        let (row, subscriptions) = try await options.with("bus show") { connection in
             let row = try await options.row(.topics, topic, "topic", hint: "`bus topics`", connection)
             let matching = try await options.subscriptions(connection) { row in
                 (try? TopicFilter(row.text("filter")))?.matches(name) ?? false

@@ -25,7 +25,7 @@ struct UserCommand: AsyncParsableCommand {
 
         /// Units and words that the name is too long with.
         private static let headings = [
-            "queued_bytes": "QUEUED", "kernel_bytes": "KERNEL", "retained_bytes": "RETAINED",
+            "queued_bytes": "QUEUED", "kernel_bytes": "KERNEL", "retained_bytes": "RETAINED", "parked_bytes": "PARKED",
             "outstanding_events": "UNACKED", "publish_rate": "PUB/S",
         ]
 
