@@ -33,6 +33,10 @@ extension Model {
         case .deliver(let deliver):
             let owed = session.subscriptions[deliver.subscription]?.stream.owed ?? []
             return !owed.contains { $0.batch.bytes == deliver.batch }
+        case .unanswered(let word):
+            return !session.requests.contains { $0.correlation == word.correlation }
+        case .sealLimits(let limits):
+            return !session.owedBounds.contains { $0.seal == limits.seal }
         case .unsubscribed(let end):
             return end.reason != .unsubscribed
         default: return false

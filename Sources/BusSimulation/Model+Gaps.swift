@@ -43,7 +43,13 @@ extension Model {
 
     /// A gap of a queue whose losses are known: exactly what was lost before what comes next.
     private func compare(_ gap: ToldGap, with stream: ModelStream, _ name: String) throws(Violation) {
-        let lost = stream.owed.prefix { $0.lost != nil }.filter { $0.topic == gap.topic && $0.lost == gap.reason }
+        // Who unsubscribes hears of all its losses; and what was superseded may be told before what was queued before it.
+        let isEarly = gap.reason == .superseded || isLeaving(stream) || stream.policy == .dropNewest
+        let told = isEarly ? stream.owed[...] : stream.owed.prefix { $0.lost != nil }
+        let lost = told.filter { entry in
+            entry.topic == gap.topic && entry.lost == gap.reason
+                && (!isEarly || entry.lastSequence <= gap.sequences.upperBound)
+        }
         let isExact =
             lost.first?.firstSequence == gap.sequences.lowerBound
             && lost.last?.lastSequence == gap.sequences.upperBound
@@ -52,6 +58,11 @@ extension Model {
             isExact,
             "\(name): \(gap), lost is \(lost.map { "\($0.firstSequence)-\($0.lastSequence)" })")
         stream.owed.removeAll { entry in lost.contains { $0 === entry } }
+    }
+
+    private func isLeaving(_ stream: ModelStream) -> Bool {
+        guard stream.group == nil, let subscription = stream.members.first else { return false }
+        return subscription.session.owedAnswers.first == .unsubscribed(subscription.number)
     }
 
     /// What a gap is about where it can't be anything else: all there is up to its end.

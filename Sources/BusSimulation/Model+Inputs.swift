@@ -29,6 +29,7 @@ extension Model {
         case .disconnected(let id): vanish(try session(id))
         case .sealDerived(let number, let id, let keyCheck): sessions[id]?.seals[number]?.keyCheck = keyCheck
         case .sealFailed(let number, let id): sessions[id]?.seals[number] = nil
+        case .ownSealOpened, .ownSealFailed, .advised: break
         case .shutdown:
             guard !isDraining else { return }
             isDraining = true
@@ -45,7 +46,7 @@ extension Model {
             session.closeReasons = [.shuttingDown]
         } else if !configuration.admittedUIDs.contains(peer.uid) {
             session.closeReasons = [.denied]
-        } else if siblings >= configuration.connectionCountMax {
+        } else if siblings >= configuration.quotas.connections {
             session.closeReasons = [.quotaExceeded]
         }
         session.mustClose = !session.closeReasons.isEmpty
@@ -85,7 +86,7 @@ extension Model {
             session.phase = .leaving
             for subscription in session.subscriptionsInOrder { leave(subscription) }
             cancelAll(session)
-            session.closeReasons.insert(.peerClosed)
+            session.closeReasons.insert(.goodbye)
         default:
             session.closeReasons.insert(.unexpectedFrame)
             session.mustClose = true

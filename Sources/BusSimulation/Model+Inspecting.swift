@@ -55,9 +55,9 @@ extension Model {
             let index = pages.rows.firstIndex { isIdentity(of: $0, told, pages.kind) }
             guard let index else { throw Violation("a row nobody expects: \(told)") }
             for (name, value) in pages.rows[index].sorted(by: { $0.key < $1.key }) {
-                try expect(
-                    told[name] == value,
-                    "\(pages.kind.rawValue) row \(told) says \(name) is \(told[name].map { "\($0)" } ?? "nothing"), it is \(value)")
+                let said = told[name].map { "\($0)" } ?? "nothing"
+                let row = keyName(pages.kind).flatMap { told[$0] }.map { "\($0)" } ?? ""
+                try expect(told[name] == value, "row \(row) of kind \(pages.kind.rawValue): \(name) is \(said), not \(value)")
             }
             pages.rows.remove(at: index)
         }
@@ -86,7 +86,7 @@ extension Model {
     private var statusRow: ExpectedRow {
         var row: ExpectedRow = [
             "sessions": .number(UInt64(sessions.values.count { $0.phase == .open })),
-            "subscriptions": .number(UInt64(sessions.values.reduce(0) { $0 + $1.subscriptions.count })),
+            "subscriptions": .number(UInt64(streams.count)),
             "events_published": .number(totals.eventsAccepted),
             "bytes_published": .number(totals.bytesAccepted),
             "batches_published": .number(UInt64(acceptedCount)),
@@ -95,7 +95,7 @@ extension Model {
             "batches_delivered": .number(totals.batchesDelivered),
         ]
         guard streams.allSatisfy(isCounted) else { return row }
-        let waiting = streams.flatMap(\.waiting)
+        let waiting = streams.flatMap(\.queued)
         row["events_queued"] = .number(waiting.reduce(0) { $0 + $1.eventCount })
         row["bytes_queued"] = .number(waiting.reduce(0) { $0 + $1.length })
         return row

@@ -74,6 +74,7 @@ extension Model {
         if publish.isRequest { ask(sample, batch, session, responders) }
         if keepsLast(publish, seal.topic) { retain(batch, isTombstone: publish.isTombstone) }
         try owe(batch, places, to: route)
+        oweBounds(seal, session)
         guard publish.wantsReceipt else { return }
         session.owedReceipts.append(
             Receipt(
@@ -146,14 +147,21 @@ extension Model {
     }
 
     /// What became of the queues, now that the deliveries of what was accepted last are known.
-    private func applyPolicies() {
-        for stream in filling where !stream.owed.isEmpty {
+    ///
+    /// A group's are known when the round is over, since its events are shared out then.
+    func applyPolicies(ofGroups: Bool = false) {
+        for stream in filling where !ofGroups && stream.group != nil && isForeseen(stream) {
+            // What a newer event replaces is known at once: all of a group's events wait until the round is over.
+            stream.keepLatest()
+            noteLosses(stream)
+        }
+        for stream in filling where !stream.owed.isEmpty && (stream.group != nil) == ofGroups {
             if stream.policy == .stall, stream.fullSince == nil, stream.isFull { stream.fullSince = now.monotonic }
             guard isForeseen(stream) else { continue }
             stream.overflow()
             noteLosses(stream)
         }
-        filling = []
+        filling.removeAll { ($0.group != nil) == ofGroups }
     }
 
     /// Whether a session may be handed another delivery.

@@ -152,12 +152,16 @@ extension Model {
 
     func check(_ word: Unanswered, _ session: ModelSession) throws(Violation) {
         tally[.unanswered] += 1
-        // Where losses can't be foreseen, the requester may hear of one before the gap that tells it is due.
-        let request = session.requests.first { $0.correlation == word.correlation }
+        session.toldWords.append(.unanswered(word.correlation, [word.reason]))
+    }
+
+    /// Where losses can't be foreseen, the requester may hear of one before the gap that tells it is due.
+    func presumeLoss(_ correlation: BusUUID, _ reason: Reason, _ session: ModelSession) {
+        guard reason != .responderGone else { return }
+        let request = session.requests.first { $0.correlation == correlation }
         let index = request?.stands.firstIndex { stream, stand in
             if case .waits = stand { !isForeseen(stream) } else { false }
         }
-        if let request, let index, word.reason != .responderGone { giveUp(request, index, [word.reason]) }
-        session.toldWords.append(.unanswered(word.correlation, [word.reason]))
+        if let request, let index { giveUp(request, index, [reason]) }
     }
 }

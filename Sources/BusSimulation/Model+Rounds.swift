@@ -10,14 +10,18 @@ extension Model {
         try expect(!session.mustClose, "session \(id) had to be closed: \(session.closeReasons)")
         try expect(session.owedAnswers.isEmpty, "session \(id) waits for \(session.owedAnswers)")
         try expect(session.owedRefusals.isEmpty, "session \(id) waits for \(session.owedRefusals)")
+        try expect(session.owedBounds.isEmpty, "session \(id) waits for bounds: \(session.owedBounds)")
         try expect(!session.wasToldWhileBlocked, "session \(id) is blocked and was told receipts")
         try checkWords(session)
-        for subscription in session.subscriptions.values { relax(subscription.stream) }
+        for subscription in session.subscriptionsInOrder { relax(subscription.stream) }
     }
 
     /// What it was told of requests is what it was owed.
     private func checkWords(_ session: ModelSession) throws(Violation) {
         for told in session.toldWords {
+            if case .unanswered(let correlation, let reasons) = told, !session.owedWords.contains(where: { $0.allows(told) }) {
+                for reason in reasons { presumeLoss(correlation, reason, session) }
+            }
             let index = session.owedWords.firstIndex { $0.allows(told) }
             guard let index else { throw Violation("session \(session.id) is told \(told) for no reason") }
             session.owedWords.remove(at: index)
@@ -27,7 +31,7 @@ extension Model {
     }
 
     /// A stall is over once half of the queue has gone.
-    private func relax(_ stream: ModelStream) {
+    func relax(_ stream: ModelStream) {
         guard stream.fullSince != nil, stream.isRelaxed else { return }
         stream.fullSince = nil
         stream.mayHaveRelaxed = false
@@ -35,6 +39,7 @@ extension Model {
 
     /// After a round: everything that could be told was told.
     func checkRound() throws(Violation) {
+        applyPolicies(ofGroups: true)
         for session in sessionsInOrder where session.phase != .closed {
             try checkAnswered(session.id)
             let isOverdue = session.phase == .greeting && now.monotonic >= session.helloDeadline

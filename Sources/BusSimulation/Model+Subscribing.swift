@@ -12,13 +12,15 @@ extension Model {
         let isReply = filter.map { $0.tokens[0].elementsEqual("$reply".utf8) } ?? false
         if isReply, request.filter != session.replyTopic.bytes { faults.insert(.denied) }
         let policy = OverflowPolicy(rawValue: request.overflow)
+        // It would hold back everybody who answers, or the daemon.
+        if policy == .stall, request.filter.first == UInt8(ascii: "$") { faults.insert(.notSupported) }
         if policy == nil || request.stallMilliseconds > Limits.stallMillisecondsMax { faults.insert(.notSupported) }
         if request.creditEvents > Limits.creditMax || request.creditBytes > Limits.creditMax {
             faults.insert(.invalidCredit)
         }
         let group = request.group.isEmpty ? nil : try? GroupName(bytes: request.group)
         if !request.group.isEmpty, group == nil { faults.insert(.badGroup) }
-        if request.mode.contains(.exclusive), request.group.isEmpty { faults.insert(.badGroup) }
+        if request.mode.contains(.exclusive), request.group.isEmpty { faults.formUnion([.badGroup, .notSupported]) }
         if request.mode.contains(.last), !request.group.isEmpty { faults.insert(.notSupported) }
         if !request.mode.isSubset(of: .known) { faults.insert(.notSupported) }
         if session.subscriptions[request.subscription] != nil { faults.insert(.subscriptionExists) }
@@ -30,7 +32,9 @@ extension Model {
     }
 
     private func agrees(_ request: Subscribe, _ policy: OverflowPolicy?, _ stream: ModelStream) -> Bool {
-        policy == stream.policy && request.mode.contains(.exclusive) == stream.isExclusive
+        policy == stream.policy
+            && UInt64(request.stallMilliseconds) * 1_000_000 == stream.stallTime
+            && request.mode.contains(.exclusive) == stream.isExclusive
             && request.mode.contains(.responds) == stream.responds
     }
 

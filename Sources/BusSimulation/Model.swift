@@ -76,8 +76,8 @@ final class Model {
     }
 
     /// Whether a subscription's losses follow from what is known: not where a user's bytes run out, nor where they
-    /// depend on when the broker looked at its clock, nor where they depend on how a group's events were shared out.
-    func isForeseen(_ stream: ModelStream) -> Bool { !isTight && stream.policy != .stall && stream.group == nil }
+    /// depend on when the broker looked at its clock.
+    func isForeseen(_ stream: ModelStream) -> Bool { !isTight && stream.policy != .stall }
 
     /// A session holds nothing any more and is owed nothing but what follows its last publish.
     func forget(_ session: ModelSession) {
@@ -87,6 +87,7 @@ final class Model {
         session.pending = []
         session.owedRefusals = []
         session.owedAnswers = []
+        session.owedBounds = []
         session.owedWords = []
         session.toldWords = []
         parked.removeAll { $0 === session }

@@ -2,6 +2,12 @@
 
 import BusWire
 
+/// How long the batches of a seal may be, by what becomes of its topic's events.
+struct BatchBounds: Equatable {
+    var length: UInt32
+    var eventCount: UInt32
+}
+
 /// A publisher's seal.
 final class ModelSeal {
     let number: UInt64
@@ -14,12 +20,15 @@ final class ModelSeal {
     var nextCounter: UInt64 = 0
     /// The counter its publisher uses next.
     var clientCounter: UInt64 = 0
+    /// The bounds of its batches as they were told last.
+    var bounds: BatchBounds
 
-    init(number: UInt64, topic: Topic, salt: [UInt8], uid: UInt32) {
+    init(number: UInt64, topic: Topic, salt: [UInt8], uid: UInt32, bounds: BatchBounds) {
         self.number = number
         self.topic = topic
         self.salt = salt
         self.uid = uid
+        self.bounds = bounds
     }
 }
 

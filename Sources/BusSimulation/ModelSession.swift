@@ -49,6 +49,8 @@ final class ModelSession {
     var owedRefusals: [(number: UInt64, reasons: Set<Reason>)] = []
     /// Answers to its requests, each by a short name.
     var owedAnswers: [Answer] = []
+    /// Bounds of its batches that it must be told.
+    var owedBounds: [(seal: UInt64, bounds: BatchBounds)] = []
     var will: ModelWill?
 
     var subscriptions: [UInt32: ModelSubscription] = [:]
@@ -116,6 +118,6 @@ extension Word {
         guard case .unanswered(let correlation, let reasons) = self,
             case .unanswered(let toldCorrelation, let toldReasons) = told
         else { return self == told }
-        return correlation == toldCorrelation && toldReasons.isSubset(of: reasons)
+        return correlation == toldCorrelation && toldReasons.isSubset(of: reasons.union([.queueFull]))
     }
 }

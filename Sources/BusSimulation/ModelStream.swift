@@ -63,7 +63,7 @@ final class ModelStream {
     func overflow() {
         switch policy {
         case .dropOldest: dropOldest()
-        case .dropNewest: if isOverfull { queued.last?.lost = .queueFull }
+        case .dropNewest: while isOverfull { queued.last?.lost = .queueFull }
         case .latest:
             keepLatest()
             dropOldest()
@@ -77,8 +77,8 @@ final class ModelStream {
     }
 
     /// Of each topic only the newest event waits.
-    private func keepLatest() {
-        guard let newest = queued.last, let last = newest.places.last else { return }
+    func keepLatest() {
+        guard policy == .latest, let newest = queued.last, let last = newest.places.last else { return }
         for entry in queued where entry.topic == newest.topic && entry !== newest { entry.lost = .superseded }
         guard newest.places.count > 1, let index = owed.firstIndex(where: { $0 === newest }) else { return }
         let older = newest.split { $0 != last }

@@ -3,7 +3,7 @@
 public import BusWire
 
 /// What a made-up batch is like.
-public struct SampleBatch: Sendable {
+public struct SampleBatch: Sendable, CustomStringConvertible {
     /// Its seal's number.
     public var seal: UInt64
     /// Which batch of its seal it is.
@@ -48,6 +48,14 @@ public struct SampleBatch: Sendable {
         out += encoded
         out += repeatElement(0x5a, count: body)
         return SharedBytes(out)
+    }
+
+    /// What it is, in a line.
+    public var description: String {
+        let correlations = (0..<Int(eventCount)).compactMap { columns.correlation[$0] }
+        return "batch \(counter) of seal \(seal), \(eventCount) events, \(payloadLength) bytes"
+            + (correlations.isEmpty ? "" : ", correlations \(correlations)")
+            + (hasBadColumns || hasBadHeader ? ", bad" : "")
     }
 
     /// The id of event `place`: counted up from the first.

@@ -37,7 +37,8 @@ public struct Simulation {
             for _ in 0..<steps { try world.step() }
             try world.end()
         } catch {
-            throw SimulationFailure(seed: seed, step: world.stepNumber, message: error.message, trace: world.trace)
+            throw SimulationFailure(seed: seed, step: world.stepNumber, message: error.message,
+                trace: world.trace + world.model.lines)
         }
         return world.model.tally
     }
@@ -105,7 +106,7 @@ final class World {
 
     /// The same for a publish, whose content the model must know.
     func send(_ publish: Publish, _ batch: SampleBatch, from session: ModelSession) throws(Violation) {
-        note("\(session.id) publishes \(publish.number): \(batch)")
+        note("\(session.id) publishes \(publish.number)\(publish.retains ? " retaining" : "")\(publish.isRequest ? " request" : "")\(publish.hasMore ? " more" : ""): \(batch)")
         model.send(publish, batch, from: session)
         let input = Input.received(session.id, .publish(publish))
         broker.handle(input, at: model.now)
@@ -201,14 +202,18 @@ final class World {
         try endRound()
         try expect(broker.isIdle, "everybody is gone and something is still held")
         try expect(!model.isDraining || model.stoppedCount == 1, "stopped \(model.stoppedCount) times")
+        // Topics are remembered a while longer.
+        model.now.monotonic += knobs.configuration.topicIdleTime
+        try endRound()
         try expect(broker.nextDeadline == nil || model.isDraining, "everybody is gone and a deadline is left")
     }
 
     /// The last things that happened, for a failure's description.
     private func note(_ text: @autoclosure () -> String) {
         guard isTracing else { return }
-        trace.append(String(text().prefix(400)))
-        if trace.count > 60 { trace.removeFirst(20) }
+        let plain = text().replacing("BusWire.", with: "").replacing("BusBroker.", with: "").replacing("Frame.", with: "")
+        trace.append(String(plain.prefix(400)))
+        if trace.count > 3000 { trace.removeFirst(20) }
     }
 
     var isTracing = false

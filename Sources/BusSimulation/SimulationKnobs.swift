@@ -91,19 +91,10 @@ struct SimulationKnobs {
         isTight = chance.chance(15)
         shutdownStep = chance.chance(30) ? steps / 2 + chance.below(max(steps / 2, 1)) : nil
         setLimits(&chance)
-        legacy()
-    }
-
-    private mutating func legacy() {
-        groupPercent = 0
-        respondPercent = 0
-        lastPercent = 0
-        policies = [.dropOldest]
-        let new: [Action] = [.subscribeOddly, .retain, .request, .badRequest, .answer, .badAnswer, .cancelRequest, .will, .badWill, .clearWill, .circuit]
-        actions.removeAll { new.contains($0) }
     }
 
     private mutating func setLimits(_ chance: inout SplitMix64) {
+        configuration.announcesSessions = false
         configuration.announcesSessions = false
         configuration.admittedUIDs = [0, 1000, 1001]
         configuration.publishWindow = chance.pick([500, 4000, 100_000])

@@ -14,7 +14,7 @@ extension World {
         var salt = [UInt8](repeating: 0, count: 32)
         withUnsafeBytes(of: UInt64(nextRequest).littleEndian) { salt.replaceSubrange(0..<8, with: $0) }
         if action == .saltAgain, let old = session.seals.values.min(by: { $0.number < $1.number }) { salt = old.salt }
-        let bad = ["", "a..b", "$bus.x", "a.*", "a."]
+        let bad = ["", "a..b", "$bus.x", "a.*", "a.", "$reply.\(session.id)", "$reply.1"]
         let topic = name ?? (action == .badTopic ? chance.pick(bad) : chance.pick(knobs.topics))
         try receive(.openSeal(OpenSeal(request: nextRequest, salt: salt, topic: Array(topic.utf8))), session)
     }
@@ -100,7 +100,7 @@ extension World {
         if action == .badWill {
             switch chance.below(4) {
             case 0: batch.eventCount = 2
-            case 1: batch.payloadLength = Limits.willLengthMax
+            case 1: batch.eventCount = 2
             case 2: batch.counter += 1
             default: batch.seal = 499
             }

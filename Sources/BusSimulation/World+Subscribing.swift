@@ -10,7 +10,7 @@ extension World {
     }
 
     func subscribe(_ action: Action, _ session: ModelSession) throws(Violation) {
-        let bad = ["", "a.>.b", "a..b", "a*"]
+        let bad = ["", "a.>.b", "a..b", "a*", "$reply.>", "$reply.*", "$reply.1"]
         let filter = action == .badFilter ? chance.pick(bad) : chance.pick(knobs.filters)
         var request = makeSubscribe(filter)
         if chance.chance(knobs.groupPercent) {
@@ -28,7 +28,7 @@ extension World {
         Subscribe(
             subscription: UInt32(chance.within(1...4)), filter: Array(filter.utf8),
             overflow: chance.chance(knobs.stallPercent) ? .stall : chance.pick(knobs.policies),
-            stallMilliseconds: UInt32(chance.within(0...30)),
+            stallMilliseconds: chance.pick([0, 5, 30, 30, 30]),
             queueEventCount: UInt32(chance.within(1...knobs.queueEventCountMax)),
             queueLength: chance.chance(70) ? 1 << 20 : UInt64(chance.within(1...5000)),
             creditEvents: UInt64(chance.within(0...knobs.creditMax)),
