@@ -313,6 +313,7 @@ extension BusServer: ListenerOwner {
             let credentials = try PeerCredentials(of: descriptor.borrowed)
             let peer = ServerPeer(id: id, server: self)
             let connection = try Connection(adopting: descriptor, on: reactor, owner: peer)
+            connection.principal = credentials.uid
             peers[id] = peer
             peer.attach(connection)
             log.debug("session \(id) connected: uid \(credentials.uid)")

@@ -64,6 +64,11 @@ public final class Connection: @unchecked Sendable {
     private(set) var phase = Phase.open
     private var reason = CloseReason.closedByOwner
 
+    /// Whose time reading it takes; nil where nobody is to be kept from taking too much (see FairTurns).
+    public var principal: UInt32? {
+        didSet { if phase != .ended { reactor.notePrincipal(from: oldValue, to: principal) } }
+    }
+
     // Receiving. The beginning of a short frame waits in `tail`, a long one is put together in `assembly`.
     var wantsToRead = true
     var awaitsRedelivery = false
@@ -223,6 +228,7 @@ public final class Connection: @unchecked Sendable {
         self.reason = reason
         reactor.poller.remove(registration, FileDescriptor(rawValue: rawDescriptor))
         phase = .ended
+        reactor.notePrincipal(from: principal, to: nil)
         _ = Glibc.close(rawDescriptor)
         dropOutbox()
         tail = nil

@@ -1,6 +1,6 @@
 // One thread, one epoll set, one round after the other.
 //
-// A round: wait; read what is ready (bounded: so many descriptors, one read each); run jobs (bounded); run due
+// A round: wait; read what is ready (bounded: so many descriptors, one read each, shared among users by time); run jobs (bounded); run due
 // timers; let observers hand out writes; flush every connection that was written to, one `sendmsg` each; tell the
 // owners what became of it. What happens in a round leaves in its flush, so ten answers to one peer cost one system
 // call. If anything is left to do, the next round does not wait.
@@ -53,6 +53,9 @@ public final class Reactor: @unchecked Sendable {
     var localJobs: [UnownedJob] = []
     var timers = TimerHeap()
     private var observers: [any RoundObserver] = []
+    /// How many connections each principal has, and what they spent in this round.
+    var principals: [UInt32: Int] = [:]
+    var turns = FairTurns()
     private var isAnotherRoundWanted = false
 
     /// 256 KiB: what a publisher's largest batch and a full socket buffer (208 KiB) fit into.
@@ -142,15 +145,7 @@ public final class Reactor: @unchecked Sendable {
     private func round(ready: Int) {
         counters.rounds += 1
         redeliver()
-        for index in 0..<ready {
-            let (source, events) = poller.event(at: index)
-            switch source {
-            case .vacant: break
-            case .connection(let connection): connection.ready(events)
-            case .listener(let listener): listener.ready()
-            case .watch(let watch): watch.ready()
-            }
-        }
+        dispatch(ready: ready)
         runJobs()
         fireTimers()
         // Who asked for a round so far gets its end here; who asks from now on gets another one.
