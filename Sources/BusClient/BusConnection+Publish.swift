@@ -48,13 +48,16 @@ extension BusConnection {
 
     /// A publisher that gives up to `window` events away before it waits for receipts. Use it inside `run`.
     ///
+    /// The topic's seal is asked for here, so that the first event needn't wait a round trip for it.
     /// - Parameter retains: whether each event becomes its topic's last value.
     public func publisher(
         for topic: String, window: Int = 65_536, receipts: Bool = true, retains: Bool = false
     ) throws(BusError) -> WindowedPublisher {
         var traits: BatchTraits = receipts ? .wantsReceipt : []
         if retains { traits.insert(.retains) }
-        return WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), traits)
+        let publisher = WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), traits)
+        publisher.prepare()
+        return publisher
     }
 
     func waitForRoom() async throws(BusError) {

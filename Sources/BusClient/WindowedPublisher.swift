@@ -73,6 +73,9 @@ public final class WindowedPublisher: @unchecked Sendable {
         self.traits = traits
     }
 
+    /// Asks for the seal ahead of the first event.
+    func prepare() { core.publishing.requestSeal(link.topic) }
+
     /// Totals so far.
     public var summary: Summary { link.summary }
 

@@ -18,11 +18,12 @@ struct BenchSub: AsyncParsableCommand {
     func run() async throws {
         let reactor = try Reactor.started("bench sub")
         let connection = try await BusConnection.connect(bus.connectOptions("bench sub", reactor: reactor))
+        let quiet = BenchQuiet(first: .seconds(10), quiet: .seconds(10), on: reactor)
         let receiver = BenchReceiver(
-            expected: count * pubs, size: size, samples: rate > 0 ? samples : nil, quiet: .seconds(10), on: reactor)
+            expected: count * pubs, size: size, samples: rate > 0 ? samples : nil, quiet: quiet)
         _ = try await connection.subscribe(Bench.topic(topic), Bench.lossless) { receiver.take($0) }
         Bench.ready()
-        await connection.run { _ in await receiver.waitUntilDone() }
+        await connection.run { _ in await quiet.wait() }
         await connection.close()
         receiver.report()
     }
@@ -32,8 +33,7 @@ struct BenchSub: AsyncParsableCommand {
 final class BenchReceiver: @unchecked Sendable {
     private let expected: UInt64
     private let size: Int
-    private let quiet: Duration
-    private let reactor: Reactor
+    private let quiet: BenchQuiet
     private var samples: BenchSamples
     private let isTimed: Bool
     private var next: [UInt64] = []
@@ -42,17 +42,11 @@ final class BenchReceiver: @unchecked Sendable {
     private var garbled: UInt64 = 0
     private var missed: UInt64 = 0
     private var end: UInt64 = 0
-    private var lastSeen: UInt64 = 0
-    private var timer: DeadlineTimer?
-    private var finished: CheckedContinuation<Void, Never>?
-    private var isDone = false
 
-    /// - Parameter quiet: after so long without an event it gives up.
-    init(expected: UInt64, size: Int?, samples: String?, quiet: Duration, on reactor: Reactor) {
+    init(expected: UInt64, size: Int, samples: String?, quiet: BenchQuiet) {
         self.expected = expected
-        self.size = size ?? -1
+        self.size = size
         self.quiet = quiet
-        self.reactor = reactor
         isTimed = samples != nil
         self.samples = BenchSamples(path: samples, capacity: isTimed ? Int(clamping: expected) : 0)
     }
@@ -65,12 +59,13 @@ final class BenchReceiver: @unchecked Sendable {
         for event in batch { event.payload.withUnsafeBytes { check($0) } }
         received += UInt64(batch.count)
         end = nanoseconds()
-        if received >= expected { done() }
+        quiet.note()
+        if received >= expected { quiet.finish() }
     }
 
     @inline(__always)
     private func check(_ payload: UnsafeRawBufferPointer) {
-        guard size < 0 || payload.count == size, let publisher = BenchPayload.number(at: 0, of: payload),
+        guard payload.count == size, let publisher = BenchPayload.number(at: 0, of: payload),
             let sequence = BenchPayload.number(at: 8, of: payload), publisher < 4096
         else {
             garbled += 1
@@ -79,27 +74,6 @@ final class BenchReceiver: @unchecked Sendable {
         while next.count <= Int(publisher) { next.append(0) }
         if sequence < next[Int(publisher)] { reordered += 1 } else { next[Int(publisher)] = sequence + 1 }
         if isTimed, let sent = BenchPayload.number(at: 16, of: payload) { samples.add(nanoseconds() - sent) }
-    }
-
-    func waitUntilDone() async {
-        guard !isDone else { return }
-        let timer = DeadlineTimer(on: reactor) { [weak self] in self?.lookForQuiet() }
-        self.timer = timer
-        timer.arm(at: .now() + quiet)
-        await withCheckedContinuation { finished = $0 }
-        timer.disarm()
-    }
-
-    private func lookForQuiet() {
-        if received == lastSeen { return done() }
-        lastSeen = received
-        timer?.arm(at: .now() + quiet)
-    }
-
-    private func done() {
-        isDone = true
-        finished?.resume()
-        finished = nil
     }
 
     func report() {
