@@ -11,6 +11,6 @@ struct BenchCommand: AsyncParsableCommand {
         discussion: "`make bench` runs them; docs/PERFORMANCE.md says what is measured and how.",
         subcommands: [
             BenchPub.self, BenchSub.self, BenchPing.self, BenchPong.self, BenchIdle.self, BenchTopicsPub.self,
-            BenchTopicsSub.self,
+            BenchTopicsSub.self, BenchHold.self, BenchChurn.self, BenchHostile.self,
         ])
 }

@@ -3,7 +3,6 @@
 import ArgumentParser
 import BusClient
 import BusTransport
-import Glibc
 
 struct BenchIdle: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "idle", abstract: "Hold idle connections.")
@@ -13,12 +12,7 @@ struct BenchIdle: AsyncParsableCommand {
     @OptionGroup var bus: BusOptions
 
     func run() async throws {
-        var limit = rlimit()
-        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        if getrlimit(resource, &limit) == 0 {
-            limit.rlim_cur = limit.rlim_max
-            setrlimit(resource, &limit)
-        }
+        Bench.raiseDescriptorLimit()
         let reactor = try Reactor.started("bench idle")
         var held: [BusConnection] = []
         for _ in 0..<conns {
