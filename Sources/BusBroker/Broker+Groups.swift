@@ -6,10 +6,10 @@ import DequeModule
 
 extension Broker {
     /// Has a group's queue looked at when the round ends: events came, or a member can take more.
-    func unsettle(_ group: Subscription) {
-        guard !group.isUnsettled, !group.isEnded else { return }
+    func unsettle(_ subscription: Subscription) {
+        guard let group = subscription.group, !group.isUnsettled, !subscription.isEnded else { return }
         group.isUnsettled = true
-        unsettled.append(group)
+        unsettled.append(subscription)
     }
 
     func settleGroups() {
@@ -17,7 +17,7 @@ extension Broker {
             let groups = unsettled
             unsettled = []
             for group in groups {
-                group.isUnsettled = false
+                group.group?.isUnsettled = false
                 guard !group.isEnded else { continue }
                 settle(group)
             }
@@ -44,9 +44,9 @@ extension Broker {
         return false
     }
 
-    private func handOut(_ group: Subscription) {
-        guard let queue = group.queue else { return }
-        let ready = group.consumers.filter { isReady($0) && canWrite($0.session) }
+    private func handOut(_ subscription: Subscription) {
+        guard let queue = subscription.queue, let group = subscription.group else { return }
+        let ready = subscription.consumers.filter { isReady($0) && canWrite($0.session) }
         guard !ready.isEmpty else { return }
         // Equals take turns in being the first.
         group.nextTurn = (group.nextTurn + 1) % ready.count
@@ -59,8 +59,8 @@ extension Broker {
         let shares = groupShares(of: queue.eventCount, among: members)
         for (consumer, share) in zip(turn, shares) where share > 0 { hand(share, of: queue, to: consumer) }
         // Where bytes or the connection ended before the share did, somebody else may take the rest.
-        if group.hasQueued, group.consumers.contains(where: { isReady($0) && canWrite($0.session) }) {
-            unsettle(group)
+        if subscription.hasQueued, subscription.consumers.contains(where: { isReady($0) && canWrite($0.session) }) {
+            unsettle(subscription)
         }
     }
 

@@ -151,7 +151,7 @@ extension Broker {
     }
 
     func noteLost(_ portion: Portion, _ subscription: Subscription, _ reason: Reason) {
-        subscription.missedCount += portion.eventCount
+        subscription.needQueue().missedCount += portion.eventCount
         subscription.consumers.first?.session.counters.eventsMissed += portion.eventCount
         totals.eventsMissed += portion.eventCount
         giveUp(portion, of: subscription, reason)

@@ -98,7 +98,7 @@ extension Broker {
             InspectedValue("filter", subscription.filter.description),
             InspectedValue("session", consumer.session.id.rawValue),
             InspectedValue("name", consumer.session.name),
-            InspectedValue("group", subscription.group?.description ?? ""),
+            InspectedValue("group", subscription.group?.name.description ?? ""),
             InspectedValue("mode", mode(of: consumer)),
             InspectedValue("overflow", subscription.policy.name),
             InspectedValue("events_delivered", consumer.sentEvents),

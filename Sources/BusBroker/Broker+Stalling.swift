@@ -27,17 +27,17 @@ extension Broker {
     }
 
     func beginStall(_ subscription: Subscription) {
-        guard subscription.stall == .none else { return }
+        guard let queue = subscription.queue, queue.stall == .none else { return }
         // No time at all is over before it begins.
         let time = UInt64(subscription.stallMilliseconds) * 1_000_000
-        subscription.stall = time == 0 ? .timedOut : .until(now.monotonic + time)
+        queue.stall = time == 0 ? .timedOut : .until(now.monotonic + time)
         stalling[subscription.serial] = subscription
     }
 
     /// Ends a stall when its queue has emptied by half, or was discarded.
     func endStall(_ subscription: Subscription) {
-        guard subscription.stall != .none else { return }
-        subscription.stall = .none
+        guard let queue = subscription.queue, queue.stall != .none else { return }
+        queue.stall = .none
         stalling[subscription.serial] = nil
         mayResume = true
     }
@@ -45,7 +45,7 @@ extension Broker {
     /// Publishers have waited long enough: from now on the oldest make room.
     func expireStalls() {
         for subscription in stalling.values where (subscription.stallDeadline ?? .max) <= now.monotonic {
-            subscription.stall = .timedOut
+            subscription.queue?.stall = .timedOut
             mayResume = true
         }
     }

@@ -131,7 +131,6 @@ extension Broker {
     private func attach(_ wish: Wish, _ session: Session) throws(Refusal) -> Consumer {
         let subscription = try subscription(for: wish, session)
         let consumer = Consumer(wish.request, session, subscription)
-        if subscription.isShared { consumer.holding = Holding() }
         subscription.consumers.append(consumer)
         session.consumers[consumer.number] = consumer
         session.account.subscriptionCount += 1
@@ -149,8 +148,8 @@ extension Broker {
             return known
         }
         let subscription = Subscription(
-            wish.request, filter: wish.filter, group: wish.group, policy: wish.policy, serial: nextSubscriptionSerial,
-            account: session.account)
+            wish.request, filter: wish.filter, group: wish.group.map(Group.init), policy: wish.policy,
+            serial: nextSubscriptionSerial, account: session.account)
         nextSubscriptionSerial += 1
         if let key { groups[key] = subscription }
         filters.insert(subscription)
@@ -199,7 +198,7 @@ extension Broker {
         subscription.isEnded = true
         filters.remove(subscription)
         if let group = subscription.group {
-            groups[GroupKey(filter: subscription.filter, name: group)] = nil
+            groups[GroupKey(filter: subscription.filter, name: group.name)] = nil
             dropHolding(of: consumer)
         }
         if let queue = subscription.queue {
@@ -233,8 +232,6 @@ extension Broker {
             return refuse(
                 session, .acknowledge, request: UInt64(acknowledge.subscription), .acknowledgedUnsent, message)
         }
-        guard acknowledge.delivery > consumer.acknowledged else { return }
-        consumer.acknowledged = acknowledge.delivery
         release(consumer, through: acknowledge.delivery)
     }
 

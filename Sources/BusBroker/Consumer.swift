@@ -6,6 +6,8 @@ import DequeModule
 final class Consumer {
     /// The session's number for the subscription.
     let number: UInt32
+    /// Whether it stands in its session's list of those that go on when the connection has drained.
+    var isWaiting = false
     unowned let session: Session
     let subscription: Subscription
     /// Running totals since it subscribed, as the credit's.
@@ -15,13 +17,14 @@ final class Consumer {
     var creditBytes: UInt64
     /// The number of the last delivery.
     var lastDelivery: UInt64 = 0
-    var acknowledged: UInt64 = 0
-    /// Whether it stands in its session's list of those that go on when the connection has drained.
-    var isWaiting = false
-    /// What it was handed and hasn't acknowledged; of a group's members only.
-    var holding: Holding?
-    /// Last values it gets before everything else.
-    var backlog: Backlog?
+    private var extra = Extra.none
+
+    /// What few have, and nobody both.
+    private enum Extra {
+        case none
+        case holding(Holding)
+        case backlog(Backlog)
+    }
 
     init(_ request: Subscribe, _ session: Session, _ subscription: Subscription) {
         number = request.subscription
@@ -29,6 +32,16 @@ final class Consumer {
         self.subscription = subscription
         creditEvents = request.creditEvents
         creditBytes = request.creditBytes
+        if subscription.isShared { extra = .holding(Holding()) }
+    }
+
+    /// What it was handed and hasn't acknowledged; of a group's members only.
+    var holding: Holding? { if case .holding(let holding) = extra { holding } else { nil } }
+
+    /// Last values it gets before everything else; never of a group's members.
+    var backlog: Backlog? {
+        get { if case .backlog(let backlog) = extra { backlog } else { nil } }
+        set { extra = newValue.map { .backlog($0) } ?? .none }
     }
 
     /// Whether the subscriber is ready for another batch. The last one may overdraw.

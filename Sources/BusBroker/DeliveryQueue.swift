@@ -32,6 +32,19 @@ final class DeliveryQueue {
     private var ordinals: [UInt32: Int] = [:]
     /// Its place in its user's list of queues that hold something.
     var place: Int?
+    /// Events lost since the subscription began, told or not.
+    var missedCount: UInt64 = 0
+    var stall = Stall.none
+
+    /// Whether publishers wait for the subscription whose queue this is.
+    enum Stall: Equatable {
+        /// No.
+        case none
+        /// Yes, until this moment.
+        case until(Moment.Nanoseconds)
+        /// They have waited long enough; until the queue has emptied by half, the oldest make room.
+        case timedOut
+    }
 
     init(eventCountMax: UInt32, lengthMax: UInt64) {
         self.eventCountMax = UInt64(eventCountMax)

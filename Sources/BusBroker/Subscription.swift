@@ -9,13 +9,16 @@ import BusWire
 final class Subscription {
     let serial: UInt64
     let filter: TopicFilter
-    let group: GroupName?
-    let policy: OverflowPolicy
-    let mode: SubscribeMode
-    private let queueEventCountMax: UInt32
+    /// What only groups have.
+    let group: Group?
     private let queueLengthMax: UInt64
+    private let queueEventCountMax: UInt32
     /// How long publishers may be stalled, in milliseconds.
     let stallMilliseconds: UInt32
+    let mode: SubscribeMode
+    let policy: OverflowPolicy
+    /// Whether it ended, and a route may still remember it.
+    var isEnded = false
     /// Who pays for what waits: the user of its oldest consumer.
     var account: Account
 
@@ -23,28 +26,9 @@ final class Subscription {
     var consumers: ConsumerList
     /// What waits; nil as long as nothing ever did.
     private(set) var queue: DeliveryQueue?
-    /// Events missed.
-    var missedCount: UInt64 = 0
-    var stall = Stall.none
-    /// Whether its queue is to be handed out at the end of the round; of groups only.
-    var isUnsettled = false
-    /// Whether it ended, and a route may still remember it.
-    var isEnded = false
-    /// Where the next handing out begins, so that equals take turns; of groups only.
-    var nextTurn = 0
-
-    /// Whether publishers wait for this subscription.
-    enum Stall: Equatable {
-        /// No.
-        case none
-        /// Yes, until this moment.
-        case until(Moment.Nanoseconds)
-        /// They have waited long enough; until the queue has emptied by half, the oldest make room.
-        case timedOut
-    }
 
     init(
-        _ request: Subscribe, filter: TopicFilter, group: GroupName?, policy: OverflowPolicy, serial: UInt64,
+        _ request: Subscribe, filter: TopicFilter, group: Group?, policy: OverflowPolicy, serial: UInt64,
         account: Account
     ) {
         self.serial = serial
@@ -75,6 +59,11 @@ final class Subscription {
         return made
     }
 
+    /// Events missed: what was lost had to wait first.
+    var missedCount: UInt64 { queue?.missedCount ?? 0 }
+    /// Whether its publishers wait for it.
+    var stall: DeliveryQueue.Stall { queue?.stall ?? .none }
+
     var stallDeadline: Moment.Nanoseconds? {
         if case .until(let deadline) = stall { deadline } else { nil }
     }
@@ -84,6 +73,17 @@ final class Subscription {
         request.overflow == policy.rawValue && request.mode == mode
             && (policy != .stall || request.stallMilliseconds == stallMilliseconds)
     }
+}
+
+/// What only groups have.
+final class Group {
+    let name: GroupName
+    /// Whether the queue is to be handed out at the end of the round.
+    var isUnsettled = false
+    /// Where the next handing out begins, so that equals take turns.
+    var nextTurn = 0
+
+    init(_ name: GroupName) { self.name = name }
 }
 
 /// Which group: a name alone is none, since members with another filter want other events.
