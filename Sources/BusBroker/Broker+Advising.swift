@@ -5,7 +5,8 @@ import BusWire
 
 /// A topic of the daemon's own.
 struct OwnTopic {
-    let seal: Seal
+    /// Nil while none could be had.
+    var seal: Seal?
     /// What is to be said once the seal is there.
     var waiting: [Advisory] = []
 }
@@ -30,7 +31,8 @@ extension Broker {
 
     func say(_ advisories: [Advisory], on name: Topic) {
         guard !advisories.isEmpty else { return }
-        var own = ownTopics[name] ?? openOwn(name)
+        var own = ownTopics[name] ?? OwnTopic()
+        if own.seal == nil { own.seal = openOwn(name) }
         own.waiting += advisories
         if own.waiting.count > Broker.waitingCountMax {
             own.waiting.removeFirst(own.waiting.count - Broker.waitingCountMax)
@@ -39,7 +41,7 @@ extension Broker {
         flush(name)
     }
 
-    private func openOwn(_ name: Topic) -> OwnTopic {
+    private func openOwn(_ name: Topic) -> Seal {
         let account = account(of: configuration.ownIdentity.uid)
         let topic = topics[name] ?? makeTopic(name, account)
         topic.sealCount += 1
@@ -48,41 +50,46 @@ extension Broker {
             account: account, limits: .normal)
         nextSeal += 1
         emit(.openOwnSeal(seal: seal.number, topic: name, epoch: seal.epoch))
-        return OwnTopic(seal: seal)
+        return seal
     }
 
     /// Has what waits sealed, if it can be.
     private func flush(_ name: Topic) {
-        guard let own = ownTopics[name], own.seal.isDerived, !own.waiting.isEmpty else { return }
+        guard let own = ownTopics[name], let seal = own.seal, seal.isDerived, !own.waiting.isEmpty else { return }
         ownTopics[name]?.waiting = []
         var rest = own.waiting[...]
         while !rest.isEmpty {
-            emit(.advise(seal: own.seal.number, Array(rest.prefix(Broker.batchCountMax))))
+            emit(.advise(seal: seal.number, Array(rest.prefix(Broker.batchCountMax))))
             rest = rest.dropFirst(Broker.batchCountMax)
         }
     }
 
     func ownSealOpened(_ number: UInt64, salt: [UInt8], keyCheck: [UInt8]) {
-        guard let (name, own) = ownTopics.first(where: { $0.value.seal.number == number }) else { return }
-        own.seal.derived(keyCheck: keyCheck, salt: salt)
+        guard let (name, seal) = own(number) else { return }
+        seal.derived(keyCheck: keyCheck, salt: salt)
         flush(name)
     }
 
     /// It is asked for again when there is more to say.
     func ownSealFailed(_ number: UInt64) {
-        guard let (name, own) = ownTopics.first(where: { $0.value.seal.number == number }) else { return }
-        own.seal.topic.sealCount -= 1
-        ownTopics[name] = nil
-        noteIdle(own.seal.topic)
+        guard let (name, seal) = own(number) else { return }
+        seal.topic.sealCount -= 1
+        ownTopics[name]?.seal = nil
+        noteIdle(seal.topic)
     }
 
     /// Publishes a batch of the daemon's own.
     func advised(_ number: UInt64, _ bytes: SharedBytes) {
-        guard let own = ownTopics.values.first(where: { $0.seal.number == number }) else { return }
-        guard let batch = try? SealedBatch(bytes), batch.header.counter == own.seal.nextCounter else {
+        guard let (_, seal) = own(number) else { return }
+        guard let batch = try? SealedBatch(bytes), batch.header.counter == seal.nextCounter else {
             preconditionFailure("sealed a moment ago by this broker's own runner")
         }
-        own.seal.nextCounter += 1
-        fanOut(Portion(accepted(batch, own.seal)), to: own.seal.topic.route(through: filters).subscriptions)
+        seal.nextCounter += 1
+        fanOut(Portion(accepted(batch, seal)), to: seal.topic.route(through: filters).subscriptions)
+    }
+
+    private func own(_ number: UInt64) -> (name: Topic, seal: Seal)? {
+        for (name, topic) in ownTopics { if let seal = topic.seal, seal.number == number { return (name, seal) } }
+        return nil
     }
 }

@@ -153,7 +153,7 @@ extension Broker {
         let seals = sessions.values.reduce(0) { sum, session in
             sum + session.seals.values.count { $0.topic === topic } + (session.will?.seal.topic === topic ? 1 : 0)
         }
-        let own = ownTopics[topic.name] == nil ? 0 : 1
+        let own = ownTopics[topic.name]?.seal == nil ? 0 : 1
         expect(topic.sealCount == seals + own, "\(name): \(topic.sealCount) seals counted, \(seals + own) are open")
         expect((retaining[topic.number] != nil) == (topic.retained != nil), "\(name): its last value is listed wrong")
         expect(!topic.isIdle || topic.isListedIdle || topic.name.isReply, "\(name): idle, and will never be forgotten")

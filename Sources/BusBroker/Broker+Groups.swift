@@ -110,7 +110,7 @@ extension Broker {
             takeBackRights(portion, from: consumer.session)
             var again = Portion(portion.batch, portion.selection, attempt: portion.attempt)
             guard portion.attempt < configuration.attemptCountMax else {
-                lose(portion, of: group, .attemptsExhausted) { queue.missInFront(portion, $0) }
+                lose(portion, of: group, .attemptsExhausted, queue.missInFront)
                 continue
             }
             again.attempt += 1

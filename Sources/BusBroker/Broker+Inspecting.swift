@@ -65,8 +65,12 @@ extension Broker {
         for question: Inspect, _ session: Session
     ) throws(InspectionFault) -> ([[InspectedValue]], UInt64) {
         if question.kind == .status { return ([status], 0) }
+        guard InspectionKind.listed.contains(question.kind) else {
+            let message = "nothing is known about questions of kind \(question.kind.rawValue)"
+            throw InspectionFault(reason: .notSupported, message: message)
+        }
         guard question.key.isEmpty else { return ([try row(question.kind, key: question.key)], 0) }
-        if question.after == 0 { session.snapshot = try snapshot(question.kind) }
+        if question.after == 0 { session.snapshot = snapshot(question.kind) }
         guard let snapshot = session.snapshot, snapshot.kind == question.kind, question.after <= snapshot.things.count
         else {
             throw InspectionFault(reason: .unknownName, message: "there is no page after \(question.after): begin anew")
@@ -81,7 +85,7 @@ extension Broker {
         return (rows, UInt64(end))
     }
 
-    private func snapshot(_ kind: InspectionKind) throws(InspectionFault) -> InspectionSnapshot {
+    private func snapshot(_ kind: InspectionKind) -> InspectionSnapshot {
         let things: InspectionSnapshot.Things
         switch kind {
         case .sessions: things = .sessions(sessions.keys.sorted { $0.rawValue < $1.rawValue })
@@ -90,21 +94,19 @@ extension Broker {
             let all = sessions.values.flatMap { session in session.consumers.keys.map { (session.id, $0) } }
             things = .consumers(
                 all.sorted { ($0.0.rawValue, $0.1) < ($1.0.rawValue, $1.1) }.map { (session: $0.0, number: $0.1) })
-        case .users: things = .users(accounts.keys.sorted())
-        default:
-            let message = "nothing is known about questions of kind \(kind.rawValue)"
-            throw InspectionFault(reason: .notSupported, message: message)
+        default: things = .users(accounts.keys.sorted())
         }
         return InspectionSnapshot(kind: kind, things: things)
     }
+
+    /// Whether a session is one: it has said hello, and isn't being closed.
+    private func isShown(_ session: Session) -> Bool { session.phase == .open || session.phase == .leaving }
 
     /// Rows of what is still there.
     private func rows(of things: InspectionSnapshot.Things, _ range: Range<Int>) -> [[InspectedValue]] {
         switch things {
         case .sessions(let ids):
-            ids[range].compactMap { sessions[$0] }.filter { $0.phase == .open || $0.phase == .leaving }.map {
-                row(of: $0)
-            }
+            ids[range].compactMap { sessions[$0] }.filter(isShown).map { row(of: $0) }
         case .topics(let names): names[range].compactMap { topics[$0] }.map(row)
         case .consumers(let keys): keys[range].compactMap { sessions[$0.session]?.consumers[$0.number] }.map(row)
         case .users(let uids): uids[range].compactMap { accounts[$0] }.map(row)
@@ -115,7 +117,9 @@ extension Broker {
     private func row(_ kind: InspectionKind, key: String) throws(InspectionFault) -> [InspectedValue] {
         switch kind {
         case .sessions:
-            if let session = UInt64(key).flatMap({ sessions[SessionID($0)] }) { return row(of: session, isWhole: true) }
+            if let session = UInt64(key).flatMap({ sessions[SessionID($0)] }), isShown(session) {
+                return row(of: session, isWhole: true)
+            }
         case .topics:
             if let topic = (try? Topic(key)).flatMap({ topics[$0] }) { return row(topic) }
         case .subscriptions:
@@ -125,11 +129,8 @@ extension Broker {
             {
                 return row(consumer)
             }
-        case .users:
-            if let account = UInt32(key).flatMap({ accounts[$0] }) { return row(account) }
         default:
-            let message = "nothing is known about questions of kind \(kind.rawValue)"
-            throw InspectionFault(reason: .notSupported, message: message)
+            if let account = UInt32(key).flatMap({ accounts[$0] }) { return row(account) }
         }
         throw InspectionFault(reason: .unknownName, message: "there is no \(kind.noun) \(key)")
     }

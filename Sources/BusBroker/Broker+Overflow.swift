@@ -8,12 +8,13 @@ extension Broker {
         let queue = subscription.needQueue()
         guard makeRoomInQuota(for: portion, subscription) else {
             guard !subscription.isEnded else { return }
-            guard subscription.policy != .disconnect else { return disconnect(subscription, .quotaExceeded) }
-            return lose(portion, of: subscription, .quotaExceeded) { queue.refuse(portion, $0) }
+            lose(portion, of: subscription, .quotaExceeded, queue.refuse)
+            if subscription.policy == .disconnect { disconnect(subscription, .quotaExceeded) }
+            return
         }
         // What groups are handed at the end of the round never overflows before.
         if !subscription.isShared, subscription.policy == .dropNewest, queue.isFull {
-            return lose(portion, of: subscription, .queueFull) { queue.refuse(portion, $0) }
+            return lose(portion, of: subscription, .queueFull, queue.refuse)
         }
         if subscription.policy == .latest {
             appendLatest(portion, queue, subscription)
@@ -29,14 +30,14 @@ extension Broker {
 
     /// Keeps the last event of a batch in the place of what waited of its topic.
     private func appendLatest(_ portion: Portion, _ queue: DeliveryQueue, _ subscription: Subscription) {
-        if let older = queue.supersede(topic: portion.batch.seal.topic.number, .superseded) {
+        if let older = queue.supersede(topic: portion.batch.seal.topic.number) {
             returnCharge(older, subscription)
-            noteLost(older, subscription, .superseded)
+            lose(older, of: subscription, .superseded, queue.refuse)
         }
         var latest = portion
         if portion.eventCount > 1 {
             let others = latest.split(first: portion.eventCount - 1)
-            lose(others, of: subscription, .superseded) { queue.refuse(others, $0) }
+            lose(others, of: subscription, .superseded, queue.refuse)
         }
         queue.appendLatest(latest)
         charge(latest, subscription)
@@ -61,18 +62,18 @@ extension Broker {
     }
 
     private func dropFirst(of subscription: Subscription, _ reason: Reason) {
-        guard let queue = subscription.queue, let dropped = queue.dropFirst(reason) else { return }
+        guard let queue = subscription.queue, let dropped = queue.popFirst() else { return }
         returnCharge(dropped, subscription)
-        noteLost(dropped, subscription, reason)
+        lose(dropped, of: subscription, reason, queue.missInFront)
         if queue.isEmpty { subscription.account.delist(subscription) }
         // What made room for others is room for those who are held back, too.
         if reason == .quotaExceeded, subscription.stall != .none, queue.isRelaxed { endStall(subscription) }
     }
 
     private func dropLast(of subscription: Subscription) {
-        guard let queue = subscription.queue, let dropped = queue.dropLast(.queueFull) else { return }
+        guard let queue = subscription.queue, let dropped = queue.popLast() else { return }
         returnCharge(dropped, subscription)
-        noteLost(dropped, subscription, .queueFull)
+        lose(dropped, of: subscription, .queueFull, queue.refuse)
     }
 
     /// A subscription that would rather end than miss something ends, and is told why.
@@ -80,7 +81,7 @@ extension Broker {
         if let queue = subscription.queue {
             for portion in queue.portions {
                 returnCharge(portion, subscription)
-                noteLost(portion, subscription, reason)
+                lose(portion, of: subscription, reason) { _, _ in }
             }
             queue.removeAll()
             subscription.account.delist(subscription)
@@ -142,18 +143,16 @@ extension Broker {
 
     // MARK: Losses
 
-    /// Counts a loss and has it remembered for the subscriber.
+    /// Counts a loss and has it remembered for the subscriber, each in its place. Requests that nobody waits for any more
+    /// are no loss.
     func lose(
-        _ portion: Portion, of subscription: Subscription, _ reason: Reason, _ remember: (Reason) -> Void
+        _ portion: Portion, of subscription: Subscription, _ reason: Reason, _ remember: (Portion, Reason) -> Void
     ) {
-        remember(reason)
-        noteLost(portion, subscription, reason)
-    }
-
-    func noteLost(_ portion: Portion, _ subscription: Subscription, _ reason: Reason) {
-        subscription.needQueue().missedCount += portion.eventCount
-        subscription.consumers.first?.session.counters.eventsMissed += portion.eventCount
-        totals.eventsMissed += portion.eventCount
-        giveUp(portion, of: subscription, reason)
+        guard let lost = wanted(portion, by: subscription) else { return }
+        remember(lost, reason)
+        subscription.needQueue().missedCount += lost.eventCount
+        subscription.consumers.first?.session.counters.eventsMissed += lost.eventCount
+        totals.eventsMissed += lost.eventCount
+        giveUp(lost, of: subscription, reason)
     }
 }

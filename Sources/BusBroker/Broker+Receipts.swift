@@ -31,10 +31,12 @@ extension Broker {
 
     /// Has a session told at the end of this round.
     func tellAtRoundEnd(_ session: Session) {
-        guard !session.isUnreceipted else { return }
+        guard !session.isUnreceipted, session.phase != .closing else { return }
         session.isPatient = false
         session.isUnreceipted = true
         unreceipted.append(session)
+        // Where the round is over already, another one must come.
+        if !session.isBlocked { mayTell = true }
     }
 
     func sync(_ session: Session) {

@@ -77,18 +77,23 @@ extension Broker {
     /// What of a portion a consumer gets: all of it, unless it answers requests, some of which nobody waits for any
     /// more. With what it gets comes the right to answer.
     func claim(_ portion: Portion, for consumer: Consumer) -> Portion? {
-        guard let batch = portion.batch.requests, consumer.subscription.responds else { return portion }
-        guard let requester = sessions[batch.requester] else { return nil }
-        let open = Selection(of: Int(portion.batch.eventCount)) {
-            portion.selection.contains($0) && requester.requests[batch.correlations[$0]] != nil
-        }
-        guard let open else { return nil }
-        let claimed = Portion(portion.batch, open, attempt: portion.attempt)
+        guard portion.batch.requests != nil, consumer.subscription.responds else { return portion }
+        guard let claimed = wanted(portion, by: consumer.subscription) else { return nil }
         forEachOpenRequest(of: claimed) { request in
             request.handed(to: consumer.session.id)
             consumer.session.rights.add(request)
         }
         return claimed
+    }
+
+    /// What of a portion a subscription still has a use for: of requests to be answered those that are open.
+    func wanted(_ portion: Portion, by subscription: Subscription) -> Portion? {
+        guard let batch = portion.batch.requests, subscription.responds else { return portion }
+        guard let requester = sessions[batch.requester] else { return nil }
+        let open = Selection(of: Int(portion.batch.eventCount)) {
+            portion.selection.contains($0) && requester.requests[batch.correlations[$0]] != nil
+        }
+        return open.map { Portion(portion.batch, $0, attempt: portion.attempt) }
     }
 
     /// A member that held requests is gone before it handled them: they wait again.

@@ -138,6 +138,9 @@ extension Broker {
 }
 
 extension InspectionKind {
+    /// Those with rows of their own.
+    static let listed: Set<InspectionKind> = [.sessions, .topics, .subscriptions, .users]
+
     /// What one of them is called.
     var noun: String {
         switch self {

@@ -111,6 +111,8 @@ public final class Broker {
         }
         tellReceipts()
         finishDrain()
+        // Groups whose members were closed together have nobody left to be handed anything.
+        settleGroups()
     }
 
     /// The next thing to carry out, in order; nil when there is nothing more for now.
@@ -128,9 +130,11 @@ public final class Broker {
 
     /// Whether a round should end soon although nothing new may happen: there are effects, publishes that may go on,
     /// receipts that may be told, groups to be handed what waits, word of who came and went, or a shutdown to finish.
-    public var needsRound: Bool {
-        !effects.isEmpty || mayResume || mayTell || !unsettled.isEmpty || !departures.isEmpty || !arrivals.isEmpty
-            || draining != nil
+    public var needsRound: Bool { !effects.isEmpty || isUnfinished || draining != nil }
+
+    /// Whether what came after the round's end, as answers to its effects, left something that only a round does.
+    public var isUnfinished: Bool {
+        mayResume || mayTell || !unsettled.isEmpty || !departures.isEmpty || !arrivals.isEmpty
     }
 
     func emit(_ effect: Effect) { effects.append(effect) }

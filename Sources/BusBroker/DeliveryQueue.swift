@@ -109,19 +109,8 @@ final class DeliveryQueue {
         return head
     }
 
-    /// Drops the oldest portion and remembers it as missed.
-    func dropFirst(_ reason: Reason) -> Portion? {
-        guard let entry = entries.popFirst(), let portion = entry.portion else { return nil }
-        firstOrdinal += 1
-        discount(portion)
-        if !ordinals.isEmpty { ordinals[portion.batch.seal.topic.number] = nil }
-        missedInFront.note(portion, reason)
-        settleFront()
-        return portion
-    }
-
-    /// Drops the newest portion and remembers it as missed, in its place.
-    func dropLast(_ reason: Reason) -> Portion? {
+    /// Takes the newest portion out; to be refused then, or what was lost before it would be told behind it.
+    func popLast() -> Portion? {
         guard let entry = entries.popLast(), let portion = entry.portion else { return nil }
         discount(portion)
         if var missed = entry.missed {
@@ -129,7 +118,6 @@ final class DeliveryQueue {
             missedBehind = missed
         }
         if entries.isEmpty { settleFront() }
-        refuse(portion, reason)
         return portion
     }
 
@@ -156,16 +144,14 @@ final class DeliveryQueue {
     /// Remembers as missed what lies before everything that is queued.
     func missInFront(_ portion: Portion, _ reason: Reason) { missedInFront.note(portion, reason) }
 
-    /// Takes the entry of the portion's topic out, for a newer one; what was lost before it and it itself are then told
-    /// before the newer one, or in front where nothing else waits.
-    func supersede(topic number: UInt32, _ reason: Reason) -> Portion? {
+    /// Takes the entry of a topic out, for a newer one behind all others.
+    func supersede(topic number: UInt32) -> Portion? {
         guard let ordinal = ordinals.removeValue(forKey: number) else { return nil }
         let index = entries.startIndex + ordinal - firstOrdinal
         guard let portion = entries[index].portion else { return nil }
         discount(portion)
         entries[index].portion = nil
         emptied += 1
-        missedBehind.note(portion, reason)
         settleFront()
         if emptied > entries.count / 2 { clearAway() }
         return portion

@@ -295,6 +295,8 @@ extension BusServer: RoundObserver {
         broker.endRound(at: moment)
         carryOutEffects()
         guard !isStopped else { return }
+        // What the effects themselves brought in can leave something to be told.
+        if broker.isUnfinished { reactor.requestRound() }
         if let next = broker.nextDeadline {
             let instant = MonotonicInstant(nanoseconds: Int64(clamping: next))
             if deadline?.deadline != instant { deadline?.arm(at: instant) }
