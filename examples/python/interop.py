@@ -75,11 +75,14 @@ class Recorder:
 class Daemon:
     """`busd` in a directory of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, configuration: str = "") -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="localbus-")
         self.path = os.path.join(self._directory.name, "bus.sock")
         self.log = tempfile.TemporaryFile()
-        arguments = [str(BUSD), "--state", self._directory.name, "--socket", self.path]
+        config = Path(self._directory.name, "busd.yaml")
+        config.write_text(configuration)
+        state = os.path.join(self._directory.name, "state")
+        arguments = [str(BUSD), "--state", state, "--socket", self.path, "--config", str(config)]
         self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             eventually("busd accepts", self._accepts)
@@ -102,6 +105,7 @@ class Daemon:
 
 class InteropTest(unittest.TestCase):
     daemon: Daemon
+    configuration = ""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -110,7 +114,7 @@ class InteropTest(unittest.TestCase):
             raise AssertionError(f"not built: {', '.join(missing)}")
         if missing:
             raise unittest.SkipTest(f"not built: {', '.join(missing)}; see BUS and BUSD")
-        cls.daemon = Daemon()
+        cls.daemon = Daemon(cls.configuration)
         cls.addClassCleanup(cls.daemon.close)
         cls.environment = {**os.environ, "LOCALBUS_SOCKET": cls.daemon.path}
 
@@ -146,6 +150,21 @@ class InteropTest(unittest.TestCase):
         )
         self.assertEqual(finished.returncode, 0, f"bus {' '.join(arguments)}: {finished.stderr.decode()}")
         return finished
+
+    @contextlib.contextmanager
+    def bus_running(self, *arguments: str, until: Callable[[], Any]) -> Iterator[subprocess.Popen]:
+        """`bus` in the background, from when something is true until the block is left."""
+        process = subprocess.Popen(
+            [str(BUS), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self.environment,
+        )
+        try:
+            eventually(f"bus {' '.join(arguments)}", lambda: process.poll() is not None or until())
+            yield process
+        finally:
+            end(process)
+            process.stdout.close()
+            process.stderr.close()
 
     def subscription_count(self) -> int:
         return json.loads(self.bus("status", "--json").stdout)["subscriptions"]

@@ -181,13 +181,25 @@ class Subscription:
             self._client.run_until(lambda: self.ended, timeout)
         return self.ended
 
+    def widen(self, credit_events: int, credit_bytes: int) -> None:
+        """Is ready for this much from now on, at least as much as before."""
+        self._window = (credit_events, credit_bytes)
+        self._promise(self._wanted())
+
+    def _wanted(self) -> Tuple[int, int]:
+        return self._taken[0] + self._window[0], self._taken[1] + self._window[1]
+
     def _renew_credit(self) -> None:
         """Tops the running totals up when half of either window is used."""
-        wanted = tuple(taken + window for taken, window in zip(self._taken, self._window))
-        is_due = any(2 * (want - had) >= window for want, had, window in zip(wanted, self._promised, self._window))
-        if is_due and self.ended is None:
-            self._promised = wanted
-            self._client.send("credit", subscription=self.number, events=wanted[0], bytes=wanted[1])
+        wanted = self._wanted()
+        gains = zip(wanted, self._promised, self._window)
+        if any(window and 2 * (want - had) >= window for want, had, window in gains):
+            self._promise(wanted)
+
+    def _promise(self, totals: Tuple[int, int]) -> None:
+        if self.ended is None:
+            self._promised = totals
+            self._client.send("credit", subscription=self.number, events=totals[0], bytes=totals[1])
 
     # What the connection hands on
 
