@@ -142,7 +142,13 @@ class InteropTest(unittest.TestCase):
         self.assertEqual(len(found), count)
         return found
 
+    def events(self, subscription: localbus.Subscription, count: int) -> List[batch.Event]:
+        return [event for _, event in self.take(subscription, count)]
+
     # Swift's side
+
+    def has_subscriptions(self, count: int) -> Callable[[], bool]:
+        return lambda: self.subscription_count() >= count
 
     def bus(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
         finished = subprocess.run(

@@ -10,6 +10,6 @@ from .transport import Untrusted, default_path
 
 __all__ = [
     "Answer", "BadName", "CaughtUp", "Client", "Closed", "Conversation", "Delivery", "Ended", "Event", "Failed", "Gap",
-    "Refused", "Request", "Responder", "Subscription", "TimedOut", "Unanswered", "Unopenable", "Untrusted", "WireError", "connect",
-    "default_path",
+    "Refused", "Request", "Responder", "Subscription", "TimedOut", "Unanswered", "Unopenable", "Untrusted", "WireError",
+    "connect", "default_path",
 ]

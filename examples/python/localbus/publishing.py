@@ -1,4 +1,4 @@
-"""A publisher's side of a connection: seals, batches under way, receipts, and the event it leaves behind as its will."""
+"""A publisher's side of a connection: seals, batches under way, receipts, and the event left behind as a will."""
 
 from __future__ import annotations
 
