@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""A small command line over the package: publish one thing, or print what arrives, one JSON object a line.
+"""A small command line over the package: publish one thing, print what arrives, ask and answer, look at the daemon.
 
-Exit status: 0 done, 64 usage, 65 bad data, 69 no daemon, 75 timeout, 77 denied.
+Exit status: 0 done, 1 the responder failed, 64 usage, 65 bad data, 68 unknown name, 69 no daemon or nobody there,
+75 timeout, 77 denied.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import itertools
 import json
 import sys
 import time
@@ -16,7 +18,8 @@ from typing import Any, Dict, List, NoReturn, Optional
 
 import localbus
 
-USAGE, BAD_DATA, NO_DAEMON, TIMEOUT, DENIED = 64, 65, 69, 75, 77
+FAILED, USAGE, BAD_DATA, UNKNOWN_NAME, NO_DAEMON, TIMEOUT, DENIED = 1, 64, 65, 68, 69, 75, 77
+STATUSES = {"denied": DENIED, "no-responders": NO_DAEMON, "unknown-name": UNKNOWN_NAME}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -33,11 +36,25 @@ def parse(arguments: Optional[List[str]]) -> argparse.Namespace:
     pub.add_argument("topic", metavar="TOPIC")
     pub.add_argument("data", metavar="DATA")
     pub.add_argument("--count", metavar="N", type=positive, default=1, help="publish it N times")
+    pub.add_argument("--retain", action="store_true", help="keep it as the topic's last value; empty DATA clears it")
     sub = commands.add_parser("sub", help="print the events that match FILTER")
     sub.add_argument("filter", metavar="FILTER")
     sub.add_argument("--count", metavar="N", type=positive, help="stop after N events")
     sub.add_argument("--timeout", metavar="T", type=seconds, help="stop after T: 10, 10s, 500ms, 2m")
     sub.add_argument("--json", action="store_true", help="one object a line; `time` is when the daemon accepted it")
+    sub.add_argument("--group", metavar="G", help="share the events with the other members of G")
+    sub.add_argument("--last", action="store_true", help="begin with the last value of every matching topic")
+    req = commands.add_parser("req", help="ask TOPIC and print the answer")
+    req.add_argument("topic", metavar="TOPIC")
+    req.add_argument("data", metavar="DATA", nargs="?", default="")
+    req.add_argument("--timeout", metavar="T", type=seconds, default=5.0, help="wait so long for it")
+    reply = commands.add_parser("reply", help="answer the requests that match FILTER with DATA")
+    reply.add_argument("filter", metavar="FILTER")
+    reply.add_argument("data", metavar="DATA")
+    reply.add_argument("--count", metavar="N", type=positive, help="stop after N answers")
+    listing = commands.add_parser("list", help="what the daemon knows: one object a line")
+    listing.add_argument("kind", choices=sorted(localbus.client.KINDS))
+    listing.add_argument("key", nargs="?", help="one thing of that kind")
     return parser.parse_args(arguments)
 
 
@@ -57,11 +74,31 @@ def seconds(text: str) -> float:
 
 def pub(bus: localbus.Client, arguments: argparse.Namespace) -> None:
     data = arguments.data.encode("utf-8", "surrogateescape")
-    bus.publish_all(arguments.topic, [data] * arguments.count)
+    if arguments.retain:
+        for _ in range(arguments.count):
+            bus.publish(arguments.topic, data, retain=True)
+    else:
+        bus.publish_all(arguments.topic, [data] * arguments.count)
+
+
+def req(bus: localbus.Client, arguments: argparse.Namespace) -> None:
+    answer = bus.request(arguments.topic, arguments.data.encode("utf-8", "surrogateescape"), arguments.timeout)
+    write(answer.payload)
+
+
+def reply(bus: localbus.Client, arguments: argparse.Namespace) -> None:
+    responder = bus.respond(arguments.filter)
+    for request in itertools.islice(responder, arguments.count):
+        request.answer(arguments.data.encode("utf-8", "surrogateescape"))
+
+
+def show_rows(bus: localbus.Client, arguments: argparse.Namespace) -> None:
+    for row in bus.inspect(arguments.kind, arguments.key):
+        write(json.dumps(row, ensure_ascii=False).encode())
 
 
 def sub(bus: localbus.Client, arguments: argparse.Namespace) -> None:
-    subscription = bus.subscribe(arguments.filter)
+    subscription = bus.subscribe(arguments.filter, group=arguments.group, last=arguments.last)
     deadline = None if arguments.timeout is None else time.monotonic() + arguments.timeout
     left = arguments.count
     while left != 0:
@@ -74,16 +111,18 @@ def sub(bus: localbus.Client, arguments: argparse.Namespace) -> None:
         elif isinstance(item, localbus.Unopenable):
             notice(f"delivery {item.number}: {item.why}")
             subscription.acknowledge(item)
+        elif isinstance(item, localbus.CaughtUp):
+            notice(f"up to date: {item.count} last values")
         else:
             count = "an unknown number of" if item.count is None else item.count
             notice(f"missed {count} events on {item.topic or 'unknown topics'}: {item.reason}")
 
 
 def show(delivery: localbus.Delivery, sequence: int, event: localbus.Event, as_json: bool) -> None:
-    if as_json:
-        line = json.dumps(described(delivery, sequence, event), ensure_ascii=False).encode()
-    else:
-        line = event.payload
+    write(json.dumps(described(delivery, sequence, event), ensure_ascii=False).encode() if as_json else event.payload)
+
+
+def write(line: bytes) -> None:
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 
@@ -98,6 +137,7 @@ def described(delivery: localbus.Delivery, sequence: int, event: localbus.Event)
         "publisher": {"uid": publisher.uid, "gid": publisher.gid, "name": publisher.name},
         "correlation": str(event.correlation or event.id),
         "attempt": delivery.attempt,
+        "stored": delivery.is_stored,
         "headers": {text(name): text(value) for name, value in event.headers},
         **payload(event.payload),
     }
@@ -123,19 +163,25 @@ def notice(message: str) -> None:
     print(f"bus.py: {message}", file=sys.stderr, flush=True)
 
 
+COMMANDS = {"pub": pub, "sub": sub, "req": req, "reply": reply, "list": show_rows}
+
+
 def main(arguments: Optional[List[str]] = None) -> int:
     parsed = parse(arguments)
     try:
         with localbus.connect(name="bus.py") as bus:
-            (pub if parsed.command == "pub" else sub)(bus, parsed)
+            COMMANDS[parsed.command](bus, parsed)
         return 0
     except (localbus.TimedOut, TimeoutError) as error:
         return failed(error, TIMEOUT)
     except (localbus.Untrusted, PermissionError) as error:
         return failed(error, DENIED)
     except (localbus.Refused, localbus.Closed) as error:
-        otherwise = NO_DAEMON if isinstance(error, localbus.Closed) else BAD_DATA
-        return failed(error, DENIED if error.reason == "denied" else otherwise)
+        return failed(error, STATUSES.get(error.reason, NO_DAEMON if isinstance(error, localbus.Closed) else BAD_DATA))
+    except localbus.Unanswered as error:
+        return failed(error, NO_DAEMON)
+    except localbus.Failed as error:
+        return failed(error, FAILED)
     except localbus.BadName as error:
         return failed(error, USAGE)
     except localbus.WireError as error:

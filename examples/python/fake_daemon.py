@@ -7,14 +7,14 @@ import itertools
 import secrets
 import socket
 import threading
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from localbus import crypto, wire
-from localbus.batch import decode_batch
+from localbus.batch import Event, decode_batch
 from localbus.layouts import CLIENT, FORGET_EARLIER
 from localbus.receipts import ENTRY
 from localbus.rows import encode_rows
@@ -26,11 +26,16 @@ STALE_EPOCH, COUNTER_OUT_OF_ORDER = 25, 26
 
 
 class FakeDaemon(threading.Thread):
-    """Sends what is published back to every subscription, whatever its filter and credit."""
+    """Sends what is published back to every subscription, whatever its filter and credit.
 
-    def __init__(self, window: int = 4 << 20, batch_event_count_max: int = 4096) -> None:
+    Over a socket pair, whose other end is `client_end`; or over a socket that somebody accepted.
+    """
+
+    def __init__(
+        self, window: int = 4 << 20, batch_event_count_max: int = 4096, accepted: Optional[socket.socket] = None
+    ) -> None:
         super().__init__(daemon=True)
-        self.client_end, self._socket = socket.socketpair()
+        self.client_end, self._socket = (None, accepted) if accepted else socket.socketpair()
         self.window = window
         self.batch_event_count_max = batch_event_count_max
         self.namespace_secret = secrets.token_bytes(32)
@@ -84,15 +89,24 @@ class FakeDaemon(threading.Thread):
         return {"grant_incarnation": 1, "counter": counter, "grant": grant}
 
     def _openSeal(self, frame: wire.Frame) -> None:
-        number, topic = next(self._seal_numbers), frame["topic"]
-        secret = crypto.topic_secret(self.namespace_secret, topic)
-        keys = crypto.seal_keys(secret, frame["salt"], topic, EPOCH)
-        self._seals[number] = {"topic": topic, "salt": frame["salt"], "check": keys.check, "next": 0, "told": False}
+        topic = frame["topic"]
+        number, keys = self._new_seal(topic, frame["salt"])
         self.send(
             "sealOpened", request=frame["request"], epoch=EPOCH, seal=number, batch_length_max=256 << 10,
             batch_event_count_max=self.batch_event_count_max,
             **self._grant(keys.joined(), crypto.seal_grant_aad(topic, EPOCH, number)),
         )
+
+    def _new_seal(self, topic: bytes, salt: bytes) -> Tuple[int, crypto.SealKeys]:
+        number, secret = next(self._seal_numbers), crypto.topic_secret(self.namespace_secret, topic)
+        keys = crypto.seal_keys(secret, salt, topic, EPOCH)
+        self._seals[number] = {"topic": topic, "salt": salt, "check": keys.check, "next": 0, "told": False}
+        return number, keys
+
+    def sealed(self, topic: bytes, events: Sequence[Event]) -> Tuple[int, bytes]:
+        """A seal and a batch under it, as if somebody else had published."""
+        number, keys = self._new_seal(topic, secrets.token_bytes(32))
+        return number, crypto.seal_batch(keys, number, 0, events)
 
     def _closeSeal(self, frame: wire.Frame) -> None:
         del self._seals[frame["seal"]]

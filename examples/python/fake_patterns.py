@@ -5,6 +5,7 @@ Enough of each to see what a client makes of it; whatever has two sides, both ar
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -42,13 +43,13 @@ class Kept:
 class PatternDaemon(FakeDaemon):
     """Delivers what matches, credit or not."""
 
-    def __init__(self, pages: Sequence[List[Row]] = ([],)) -> None:
+    def __init__(self, pages: Sequence[List[Row]] = ([],), accepted: Optional[socket.socket] = None) -> None:
         self.pages = pages
         self.members: Dict[int, Member] = {}
         self.kept: Dict[bytes, Kept] = {}
         self.rights: Dict[Tuple[bytes, Any], int] = {}
         self.will: Optional[wire.Frame] = None
-        super().__init__()
+        super().__init__(accepted=accepted)
 
     # Publishing
 

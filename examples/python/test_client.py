@@ -171,7 +171,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(line, {
             "id": "00000000-0000-0000-0000-000000000005", "topic": "x.y", "sequence": 8,
             "time": "2023-11-14T22:13:20.000250Z", "publisher": {"uid": 1000, "gid": 100, "name": None},
-            "correlation": "00000000-0000-0000-0000-000000000005", "attempt": 2, "headers": {"a": "b"},
+            "correlation": "00000000-0000-0000-0000-000000000005", "attempt": 2, "stored": False, "headers": {"a": "b"},
             "data_base64": "/w==",
         })
 

@@ -14,7 +14,7 @@ REASONS = {
     33: "not-supported", 34: "unsubscribed", 35: "bad-group", 36: "group-conflict", 37: "no-responders",
     38: "no-reply-right", 39: "will-too-large", 40: "responder-gone", 41: "request-cancelled", 42: "unknown-name",
     50: "queue-full", 51: "stall-timed-out", 52: "bus-restarted", 53: "reconnected", 54: "unopenable",
-    55: "superseded",
+    55: "superseded", 56: "attempts-exhausted",
 }
 
 
