@@ -147,9 +147,6 @@ class InteropTest(unittest.TestCase):
 
     # Swift's side
 
-    def has_subscriptions(self, count: int) -> Callable[[], bool]:
-        return lambda: self.subscription_count() >= count
-
     def bus(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
         finished = subprocess.run(
             [str(BUS), *arguments], input=data, capture_output=True, env=self.environment, timeout=PATIENCE
@@ -172,13 +169,16 @@ class InteropTest(unittest.TestCase):
             process.stdout.close()
             process.stderr.close()
 
-    def subscription_count(self) -> int:
-        return json.loads(self.bus("status", "--json").stdout)["subscriptions"]
+    def is_subscribed(self, filter: str) -> Callable[[], bool]:
+        """Whether one of Swift's commands is subscribed to `filter`, which no other of this test is."""
+        watcher = self.connected("watcher")
+        return lambda: any(
+            row["filter"] == filter and row["name"].startswith("bus ") for row in watcher.inspect("subscriptions"))
 
     @contextlib.contextmanager
     def bus_sub(self, filter: str, count: int) -> Iterator[Callable[[], Tuple[List[Dict[str, Any]], str]]]:
         """`bus sub`, begun when the block is entered; call what it gives for its lines and its stderr."""
-        before = self.subscription_count()
+        is_there = self.is_subscribed(filter)
         arguments = [str(BUS), "sub", filter, "--count", str(count), "--timeout", f"{PATIENCE:.0f}s", "--json"]
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment
@@ -191,7 +191,7 @@ class InteropTest(unittest.TestCase):
             return lines, errors.decode()
 
         try:
-            eventually("bus sub subscribes", lambda: process.poll() is not None or self.subscription_count() > before)
+            eventually("bus sub subscribes", lambda: process.poll() is not None or is_there())
             self.assertIsNone(process.poll(), "bus sub ended before anything was published")
             yield result
         finally:

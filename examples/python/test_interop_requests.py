@@ -12,19 +12,19 @@ from interop import PATIENCE, InteropTest
 class Requests(InteropTest):
     def test_python_asks_swift(self) -> None:
         client = self.connected()
-        before = self.subscription_count()
-        with self.bus_running("reply", "q.*", "--exec", "--", "tr", "a-z", "A-Z",
-                              until=self.has_subscriptions(before + 1)):
+        with self.bus_running("reply", "q.*", "--exec", "--", "tr", "a-z", "A-Z", until=self.is_subscribed("q.*")):
             answer = client.request("q.upper", b"hello", PATIENCE)
             self.assertEqual(answer.payload, b"HELLO")
             self.assertEqual(answer.event.causation, answer.event.correlation)
             conversation = client.ask("q.upper", b"once more")
             self.assertEqual([one.payload for one in conversation], [b"ONCE MORE"])
             self.assertEqual(conversation.responders, 1)
-        with self.bus_running("reply", "q.*", "--exec", "--", "sh", "-c", "echo out of paper >&2; exit 3",
-                              until=self.has_subscriptions(before + 1)):
+
+    def test_python_asks_swift_and_it_fails(self) -> None:
+        command = ("sh", "-c", "echo out of paper >&2; exit 3")
+        with self.bus_running("reply", "fails.*", "--exec", "--", *command, until=self.is_subscribed("fails.*")):
             with self.assertRaisesRegex(localbus.Failed, "out of paper"):
-                client.request("q.fails", b"", PATIENCE)
+                self.connected().request("fails.x", b"", PATIENCE)
 
     def test_swift_asks_python(self) -> None:
         responder = self.connected("responder").respond("t.*")
