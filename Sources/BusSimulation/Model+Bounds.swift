@@ -30,6 +30,8 @@ extension Model {
             session.owedBounds.remove(at: index)
             return
         }
+        // A publish that waited may be accepted under a seal that was closed since.
+        if session.closedSeals.contains(limits.seal) { return }
         guard let seal = session.seals[limits.seal] else {
             throw Violation("session \(session.id) is told bounds of seal \(limits.seal), which isn't its own")
         }

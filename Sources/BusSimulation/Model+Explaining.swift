@@ -27,18 +27,30 @@ extension Model {
         case .error(let error): return error.inReplyTo == FrameType.publish.rawValue && session.owedRefusals.isEmpty
         case .announce(let announcement): return !isOwed(session) { $0.batch.seal.number == announcement.seal }
         case .gap(let gap):
-            return !isOwed(session) {
-                $0.topic.bytes == gap.topic && $0.firstSequence <= gap.lastSequence && gap.lastSequence <= $0.lastSequence
+            guard let stream = session.subscriptions[gap.subscription]?.stream else { return false }
+            if isForeseen(stream) { return !isExact(gap, stream) }
+            // What was superseded was so by something that is owed now.
+            let last = gap.reason == .superseded ? gap.lastSequence + 1 : gap.lastSequence
+            return !stream.owed.contains {
+                $0.topic.bytes == gap.topic && $0.firstSequence <= gap.lastSequence + 1 && last <= $0.lastSequence
             }
         case .deliver(let deliver):
-            let owed = session.subscriptions[deliver.subscription]?.stream.owed ?? []
-            return !owed.contains { $0.batch.bytes == deliver.batch }
+            guard let stream = session.subscriptions[deliver.subscription]?.stream else { return false }
+            let entry = stream.owed.first { $0.batch.bytes == deliver.batch && $0.lost == nil }
+            guard let entry else { return true }
+            return isForeseen(stream) && !isNext(entry, stream)
         case .unanswered(let word):
             return !session.requests.contains { $0.correlation == word.correlation }
         case .sealLimits(let limits):
             return !session.owedBounds.contains { $0.seal == limits.seal }
         case .unsubscribed(let end):
-            return end.reason != .unsubscribed
+            // Put out because of something that was accepted: as much as is counted.
+            guard end.reason != .unsubscribed, let subscription = session.subscriptions[end.subscription] else {
+                return false
+            }
+            let live = subscription.stream.owed.filter { !$0.isStored }
+            let known = live.reduce(subscription.missedCount) { $0 + $1.eventCount }
+            return end.reason == .quotaExceeded ? known <= end.missedCount : known < end.missedCount
         default: return false
         }
     }

@@ -14,11 +14,10 @@ extension Model {
         try note(gap.reason, stream, name)
         let told = ToldGap(topic: topic, reason: gap.reason, count: count, sequences: gap.firstSequence...gap.lastSequence)
         if isForeseen(stream) {
-            try compare(told, with: stream, name)
+            try compare(gap, with: stream, name)
         } else if let missed = certain(told, stream) {
             try remove(missed, told.reason, subscription)
         } else {
-            try expect(stream.group == nil, "\(name): \(told) doesn't fit what its group is owed")
             stream.gaps.append(told)
         }
     }
@@ -42,22 +41,28 @@ extension Model {
     }
 
     /// A gap of a queue whose losses are known: exactly what was lost before what comes next.
-    private func compare(_ gap: ToldGap, with stream: ModelStream, _ name: String) throws(Violation) {
+    private func compare(_ gap: Gap, with stream: ModelStream, _ name: String) throws(Violation) {
+        let lost = lost(gap, stream)
+        try expect(isExact(gap, stream), "\(name): \(gap), lost is \(lost)")
+        stream.owed.removeAll { entry in lost.contains { $0 === entry } }
+    }
+
+    func isExact(_ gap: Gap, _ stream: ModelStream) -> Bool {
+        let lost = lost(gap, stream)
+        return lost.first?.firstSequence == gap.firstSequence && lost.last?.lastSequence == gap.lastSequence
+            && lost.reduce(0) { $0 + $1.eventCount } == gap.count
+    }
+
+    private func lost(_ gap: Gap, _ stream: ModelStream) -> [OwedEntry] {
         // Who unsubscribes hears of all its losses; and what was superseded may be told before what was queued before it.
         let isEarly = gap.reason == .superseded || isLeaving(stream) || stream.policy == .dropNewest
-        let told = isEarly ? stream.owed[...] : stream.owed.prefix { $0.lost != nil }
-        let lost = told.filter { entry in
-            entry.topic == gap.topic && entry.lost == gap.reason
-                && (!isEarly || entry.lastSequence <= gap.sequences.upperBound)
+        // Last values wait beside the queue: what was lost of it may be told before them.
+        let queue = stream.owed.filter { !$0.isStored || $0.lost != nil }
+        let told = isEarly ? queue[...] : queue.prefix { $0.lost != nil }
+        return told.filter { entry in
+            entry.topic.bytes == gap.topic && entry.lost == gap.reason
+                && (!isEarly || entry.lastSequence <= gap.lastSequence)
         }
-        let isExact =
-            lost.first?.firstSequence == gap.sequences.lowerBound
-            && lost.last?.lastSequence == gap.sequences.upperBound
-            && lost.reduce(0) { $0 + $1.eventCount } == gap.count
-        try expect(
-            isExact,
-            "\(name): \(gap), lost is \(lost.map { "\($0.firstSequence)-\($0.lastSequence)" })")
-        stream.owed.removeAll { entry in lost.contains { $0 === entry } }
     }
 
     private func isLeaving(_ stream: ModelStream) -> Bool {
@@ -70,13 +75,13 @@ extension Model {
         let pending = stream.gaps.contains { $0.topic == gap.topic }
         let reach = stream.owed.filter { entry in
             entry.topic == gap.topic && entry.firstSequence <= gap.sequences.upperBound
-                && (stream.group == nil || entry.firstSequence >= gap.sequences.lowerBound)
         }
         let fits =
             reach.first?.firstSequence == gap.sequences.lowerBound
             && reach.last?.lastSequence == gap.sequences.upperBound
             && reach.reduce(0) { $0 + $1.eventCount } == gap.count
-        return fits && !pending ? reach : nil
+        let isOrdered = !stream.owed.contains { $0.attempt > 1 }
+        return fits && !pending && isOrdered ? reach : nil
     }
 
     private func remove(_ missed: [OwedEntry], _ reason: Reason, _ subscription: ModelSubscription) throws(Violation) {
@@ -90,19 +95,30 @@ extension Model {
     /// A run of gaps accounts, topic by topic, for everything owed before what comes behind it; nil for an end.
     func settleGaps(before next: OwedEntry?, _ subscription: ModelSubscription) throws(Violation) {
         let stream = subscription.stream
+        // Last values come first, and so does what members gave back, in any order.
+        if let next, next.isStored || next.attempt > 1 { return }
         for topic in Set(stream.gaps.map(\.topic)) {
             let gaps = stream.gaps.filter { $0.topic == topic }
             let last = gaps.map(\.sequences.upperBound).max() ?? 0
+            if stream.policy == .latest { cut(stream, topic, behind: last) }
             let missed = stream.owed.prefix { $0 !== next }.filter { $0.topic == topic && $0.lastSequence <= last }
             let isExact =
                 missed.reduce(0) { $0 + $1.eventCount } == gaps.reduce(0) { $0 + $1.count }
-                && missed.first?.firstSequence == gaps.map(\.sequences.lowerBound).min()
-                && missed.last?.lastSequence == last
+                && missed.map(\.firstSequence).min() == gaps.map(\.sequences.lowerBound).min()
+                && missed.map(\.lastSequence).max() == last
             try expect(isExact, "\(subscription.name): \(gaps), missed \(missed.map(\.firstSequence))")
             lose(missed, of: stream, Set(gaps.map(\.reason)))
             stream.owed.removeAll { entry in missed.contains { $0 === entry } }
         }
         stream.gaps = []
+    }
+
+    /// Of a batch that was cut, what was superseded is told and the rest still waits.
+    private func cut(_ stream: ModelStream, _ topic: Topic, behind last: UInt64) {
+        let index = stream.owed.firstIndex { $0.topic == topic && $0.firstSequence <= last && $0.lastSequence > last }
+        guard let index else { return }
+        let entry = stream.owed[index]
+        stream.owed.insert(entry.split { entry.batch.sequence(at: $0) <= last }, at: index)
     }
 
     /// Lost requests are told to who asks; the rest of the accounting is the gap's.

@@ -31,7 +31,6 @@ extension Model {
             let index = stream.owed.firstIndex { isBefore(entry, $0) } ?? stream.owed.count
             stream.owed.insert(entry, at: index)
         }
-        loseRights(of: subscription)
     }
 
     private func isBefore(_ a: OwedEntry, _ b: OwedEntry) -> Bool {

@@ -13,6 +13,7 @@ extension Model {
             guard session.phase == .greeting else { return }
             session.phase = .open
             session.name = name
+            oweAdvisory(.sessionOpened(session.id, session.peer, name: name))
         case .received(let id, let frame): note(frame, from: try session(id))
         case .malformed(let id, let error): try session(id).closeReasons.insert(error.reason)
         case .drained(let id):
@@ -55,9 +56,11 @@ extension Model {
     private func vanish(_ session: ModelSession) {
         if let will = session.will, session.phase == .open, !isDraining { wills.append(will) }
         session.will = nil
+        let wasKnown = session.phase == .open || session.phase == .leaving
         session.phase = .closed
         forget(session)
         sessions[session.id] = nil
+        if wasKnown { oweClosed(session, .peerClosed) }
         tally[.vanished] += 1
     }
 
@@ -67,7 +70,10 @@ extension Model {
         case .publish, .will: preconditionFailure("noted with what is in them")
         case .openSeal(let open): note(open, session)
         case .closeSeal(let number):
-            if session.seals.removeValue(forKey: number) == nil { owe(session, .closeSeal, number, [.unknownSeal]) }
+            guard session.seals.removeValue(forKey: number) != nil else {
+                return owe(session, .closeSeal, number, [.unknownSeal])
+            }
+            session.closedSeals.insert(number)
         case .subscribe(let subscribe): note(subscribe, session)
         case .unsubscribe(let number):
             guard session.subscriptions[number] != nil else {
@@ -85,7 +91,6 @@ extension Model {
             session.will = nil
             session.phase = .leaving
             for subscription in session.subscriptionsInOrder { leave(subscription) }
-            cancelAll(session)
             session.closeReasons.insert(.goodbye)
         default:
             session.closeReasons.insert(.unexpectedFrame)

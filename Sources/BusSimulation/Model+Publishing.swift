@@ -12,14 +12,18 @@ enum Acceptance {
 extension Model {
     /// Checks the effects of one input. What the broker has worked off meanwhile (`progressOf`) is worked off here
     /// between them, each publish as late as the effects allow: just before the first that presumes it.
-    func absorb(_ effects: [Effect], progressOf: (SessionID) -> UInt64?) throws(Violation) {
+    func absorb(_ effects: [Effect], isRound: Bool, progressOf: (SessionID) -> UInt64?) throws(Violation) {
         self.effects = effects
         // In the order in which they began to wait: that is the order in which they go on.
         var open = parked.flatMap { session in
             let count = (progressOf(session.id) ?? session.progress) - session.progress
             return repeatElement(Acceptance.publish(session), count: Int(count))
         }
-        open += willsOfClosed(in: effects).map { .will($0) }
+        noteWillsOfClosed(in: effects)
+        if isRound {
+            open = wills.map { .will($0) } + open
+            wills = []
+        }
         for effect in effects {
             while let next = open.first, presumesMore(effect, open) {
                 open.removeFirst()
@@ -134,6 +138,10 @@ extension Model {
             stream.owed.append(entry)
             stream.lastAccepted = now.monotonic
             filling.append(stream)
+            guard stream.group != nil, isForeseen(stream) else { continue }
+            // All of a group's events wait until the round is over, and what a newer one replaces is known at once.
+            stream.keepLatest()
+            noteLosses(stream)
         }
     }
 
@@ -150,11 +158,6 @@ extension Model {
     ///
     /// A group's are known when the round is over, since its events are shared out then.
     func applyPolicies(ofGroups: Bool = false) {
-        for stream in filling where !ofGroups && stream.group != nil && isForeseen(stream) {
-            // What a newer event replaces is known at once: all of a group's events wait until the round is over.
-            stream.keepLatest()
-            noteLosses(stream)
-        }
         for stream in filling where !stream.owed.isEmpty && (stream.group != nil) == ofGroups {
             if stream.policy == .stall, stream.fullSince == nil, stream.isFull { stream.fullSince = now.monotonic }
             guard isForeseen(stream) else { continue }

@@ -133,8 +133,10 @@ extension Model {
             switch stand {
             case .waits: withdraw(request, from: stream)
             case .may(let who):
-                if who.session.phase == .open {
-                    who.session.owedWords.append(.cancelled(request.correlation, request.replyTopic))
+                let word = Word.cancelled(request.correlation, request.replyTopic)
+                // A session hears of it once, whatever rights it had.
+                if who.session.phase == .open, !who.session.owedWords.contains(word) {
+                    who.session.owedWords.append(word)
                 }
             case .over: break
             }
@@ -144,7 +146,7 @@ extension Model {
 
     /// What nobody waits for any more isn't delivered to those who would answer, and that is no loss.
     private func withdraw(_ request: ModelRequest, from stream: ModelStream) {
-        for entry in stream.owed where entry.isAnswerable {
+        for entry in stream.owed where entry.isAnswerable && entry.lost == nil {
             entry.places.removeAll { entry.batch.requests[$0] === request }
         }
         stream.owed.removeAll { $0.places.isEmpty }

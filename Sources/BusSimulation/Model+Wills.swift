@@ -27,16 +27,13 @@ extension Model {
         tally[.willSet] += 1
     }
 
-    /// Wills of those that are gone, or will be with these effects.
-    func willsOfClosed(in effects: [Effect]) -> [ModelWill] {
-        var due = wills
-        wills = []
+    /// Those that are gone with these effects leave their wills, which are published when the round is over.
+    func noteWillsOfClosed(in effects: [Effect]) {
         for case .close(let id, let reason, _) in effects {
             guard let session = sessions[id], let will = session.will else { continue }
             session.will = nil
-            if reason != .shuttingDown, session.phase == .open { due.append(will) }
+            if reason != .shuttingDown, session.phase == .open { wills.append(will) }
         }
-        return due
     }
 
     func execute(_ will: ModelWill) throws(Violation) {

@@ -34,6 +34,15 @@ final class Model {
     var parked: [ModelSession] = []
     /// Streams that something was accepted for last, whose policy is applied once its deliveries are known.
     var filling: [ModelStream] = []
+    /// The daemon's own seals: asked for, and usable.
+    var ownSealTopics: [UInt64: Topic] = [:]
+    var ownSeals: [UInt64: ModelSeal] = [:]
+    /// Topics that it can't publish on until it asks for a seal again.
+    var mutedTopics: Set<Topic> = []
+    /// What the daemon has to say of who comes and goes.
+    var advisories: [OwedAdvisory] = []
+    let openedTopic: Topic
+    let closedTopic: Topic
     /// Wills of sessions that are gone, to be accepted now.
     var wills: [ModelWill] = []
     /// The effects being checked.
@@ -48,6 +57,10 @@ final class Model {
     var tally = SimulationTally()
 
     init(configuration: BrokerConfiguration, isTight: Bool) {
+        guard let opened = try? Topic("$bus.session.opened"), let closed = try? Topic("$bus.session.closed") else {
+            preconditionFailure("both are topics by the rules")
+        }
+        (openedTopic, closedTopic) = (opened, closed)
         self.configuration = configuration
         self.isTight = isTight
     }
@@ -76,8 +89,10 @@ final class Model {
     }
 
     /// Whether a subscription's losses follow from what is known: not where a user's bytes run out, nor where they
-    /// depend on when the broker looked at its clock.
-    func isForeseen(_ stream: ModelStream) -> Bool { !isTight && stream.policy != .stall }
+    /// depend on when the broker looked at its clock, nor where members gave back what they had, in any order.
+    func isForeseen(_ stream: ModelStream) -> Bool {
+        !isTight && stream.policy != .stall && stream.gaps.isEmpty && !stream.owed.contains { $0.attempt > 1 }
+    }
 
     /// A session holds nothing any more and is owed nothing but what follows its last publish.
     func forget(_ session: ModelSession) {
@@ -99,6 +114,7 @@ final class Model {
         let stream = subscription.stream
         stream.members.removeAll { $0 === subscription }
         giveBack(subscription, stream)
+        loseRights(of: subscription)
         guard stream.members.isEmpty else { return }
         groups.removeAll { $0 === stream }
         // What it asked it to answer waits for nobody now.

@@ -34,6 +34,7 @@ final class ModelSession {
     var mustClose = false
 
     var seals: [UInt64: ModelSeal] = [:]
+    var closedSeals: Set<UInt64> = []
     var nextPublish: UInt64 = 1
     var pending: [ModelPublish] = []
     var progress: UInt64 = 0

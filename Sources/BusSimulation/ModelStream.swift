@@ -105,7 +105,7 @@ struct ToldGap {
 /// One member's, or one lone subscription's, own part: who it is and how much it is ready for.
 final class ModelSubscription {
     let number: UInt32
-    unowned let session: ModelSession
+    let session: ModelSession
     let stream: ModelStream
     var creditEvents: UInt64
     var creditBytes: UInt64

@@ -31,6 +31,8 @@ struct SimulationKnobs {
     /// How often a connection that was written to is drained at the end of a round.
     var drainPercent = 0
     var stallPercent = 0
+    /// How often the daemon gets no key for what it has to say itself.
+    var ownSealFailPercent = 0
     var receiptPercent = 0
     var patientPercent = 0
     var eventCountMax = 0
@@ -70,6 +72,11 @@ struct SimulationKnobs {
         let names = ["a", "b", "a.a", "a.b", "b.a", "a.b.a", "b.b.a", "a.a.a"]
         topics = Array(names.prefix(chance.within(1...names.count)))
         filters = ["a", "b", "a.b", "*", ">", "a.*", "a.>", "*.a", "*.*", "*.>", "a.*.a", "*.b.>"]
+        configuration.announcesSessions = chance.chance(50)
+        if configuration.announcesSessions, chance.chance(70) {
+            filters += ["$bus.session.opened", "$bus.session.*", "$bus.>", "$bus.session.closed"]
+        }
+        ownSealFailPercent = chance.pick([0, 0, 30])
         blockPercent = chance.pick([0, 0, 10, 40])
         drainPercent = chance.pick([20, 60, 100])
         stallPercent = chance.pick([0, 0, 30, 80])
@@ -94,8 +101,6 @@ struct SimulationKnobs {
     }
 
     private mutating func setLimits(_ chance: inout SplitMix64) {
-        configuration.announcesSessions = false
-        configuration.announcesSessions = false
         configuration.admittedUIDs = [0, 1000, 1001]
         configuration.publishWindow = chance.pick([500, 4000, 100_000])
         configuration.helloTimeout = 50_000_000
