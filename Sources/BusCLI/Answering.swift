@@ -29,23 +29,16 @@ actor Answering {
             Standard.error("bus: \(request.event.id) on \(request.event.topic) is no request: ignored\n")
             return OutgoingEvent("")
         }
-        guard left != 0 else { return try await leaveToOthers() }
-        left = left.map { $0 - 1 }
+        // Past the count, too: who was let in is answered.
+        left = left.map { $0 > 0 ? $0 - 1 : 0 }
         running += 1
         defer {
             running -= 1
-            if left == 0, running == 0 { done?.resume() }
+            if left == 0, running == 0 { finish() }
         }
         guard let constant else { return try await run(request) }
         show(request, failure: nil)
         return OutgoingEvent(constant)
-    }
-
-    /// The count is reached: who asks now is told by the end of this responder that it won't answer, or in a group is
-    /// answered by another member.
-    private func leaveToOthers() async throws -> OutgoingEvent {
-        while !Task.isCancelled { try await ContinuousClock().sleep(for: .seconds(3600)) }
-        throw CancellationError()
     }
 
     private func run(_ request: Request) async throws -> OutgoingEvent {
@@ -87,10 +80,15 @@ actor Answering {
         Standard.output(object.closed + "\n")
     }
 
-    /// Returns when the count is reached and every one of those requests is answered; without a count never.
+    /// Returns when the count is reached and nothing is under way; without a count never.
     func waitUntilDone() async {
         guard left != 0 || running > 0 else { return }
         await withCheckedContinuation { done = $0 }
+    }
+
+    private func finish() {
+        done?.resume()
+        done = nil
     }
 }
 

@@ -14,7 +14,8 @@ struct LinePublisher {
             "bus pub --lines", will: command.wills.lastWill, onNotice: { Standard.error("bus: \($0)\n") })
         let progress = Progress()
         do {
-            let publisher = try await connection.publisher(for: command.topic, receipts: !command.noReceipt)
+            let publisher = try await connection.publisher(
+                for: command.topic, receipts: !command.noReceipt, retains: command.retain)
             // A slow log's lines are known to have arrived at once, and not sent again if the daemon is gone then.
             await connection.run { _ in publisher.isPatient = false }
             var lines = LineReader()

@@ -36,7 +36,7 @@ struct ReplyCommand: AsyncParsableCommand {
         help: ArgumentHelp("With --exec: end a command after this time; the answer is an error.", valueName: "time"))
     var execTimeout: TimeSpan?
 
-    @Option(help: ArgumentHelp("End after so many requests.", valueName: "n"))
+    @Option(help: ArgumentHelp("End after so many requests; what was begun by then is answered.", valueName: "n"))
     var count: UInt64?
 
     @Flag(help: "Print a JSON object for each request: the event, and what became of it.")

@@ -85,7 +85,10 @@ struct ReqCommand: AsyncParsableCommand {
         } else if let failure = reply.failure {
             Standard.error("bus: \(topic) failed: \(failure)\n")
         } else {
-            Standard.write(reply.payload.array + (raw ? [] : [UInt8(ascii: "\n")]), to: 1)
+            var bytes = reply.payload.array
+            // What a command printed ends its last line itself.
+            if !raw, bytes.last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
+            Standard.write(bytes, to: 1)
         }
     }
 }

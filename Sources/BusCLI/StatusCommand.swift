@@ -74,7 +74,7 @@ private struct StatusText {
         Fact(
             label: "open requests", name: "requests_open",
             remarks: [
-                ("requests_made", "made so far"), ("answers_given", "answers given"), ("requests_cancelled", "cancelled"),
+                ("requests_made", "made so far"), ("answers_given", "answered"), ("requests_cancelled", "cancelled"),
             ]),
         Fact(label: "open circuits", name: "circuits_open", remarks: [("circuits_opened", "opened so far")]),
         Fact(label: "stalled publishes", name: "publishes_stalled"),

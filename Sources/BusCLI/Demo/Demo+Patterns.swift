@@ -41,22 +41,15 @@ extension Demo {
     }
 
     private func tellOfRequest() async throws {
-        let before = try await number("subscriptions")
-        let argv = ["reply", "host.kernel", "--exec", "--", "uname", "-r"]
-        let responder = try start("bus reply host.kernel", argv)
-        try await wait("the responder", within: .seconds(5)) {
-            try responder.mustRun()
-            return try await self.number("subscriptions") > before
-        }
+        let responder = try await startSubscriber(
+            "bus reply host.kernel", ["reply", "host.kernel", "--exec", "--", "uname", "-r"], to: "host.kernel")
         screen.command("bus reply host.kernel --exec -- uname -r")
         let asked = try start("bus req host.kernel", ["req", "host.kernel"])
         try await succeed(asked, within: .seconds(5))
         screen.command("bus req host.kernel")
         for line in asked.output.lines { screen.line(line) }
         let kernel = HostReadings.file("/proc/sys/kernel/osrelease")?.split(separator: "\n").first.map(String.init)
-        try claim(
-            asked.output.lines == [kernel ?? ""],
-            "The answer is what /proc says, too.")
+        try claim(asked.output.lines == [kernel ?? ""], "The answer is what /proc says, too.")
         responder.end()
         screen.blank()
 

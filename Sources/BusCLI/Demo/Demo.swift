@@ -59,7 +59,7 @@ final class Demo {
         let status = try start("bus status", ["status"])
         try await succeed(status, within: .seconds(5))
         screen.command("bus status")
-        for line in status.output.lines { screen.line(line) }
+        for line in status.output.lines { line.isEmpty ? screen.blank() : screen.line(line) }
     }
 
     /// Ends whatever still runs and removes what was made.
@@ -83,11 +83,21 @@ final class Demo {
 
     /// Starts `bus sub FILTER --json` and waits until the daemon knows of it.
     func subscribe(_ filter: String, options: [String] = [], socket: String? = nil) async throws -> DemoProcess {
-        let before = try await number("subscriptions")
-        let process = try start("bus sub '\(filter)'", ["sub", filter, "--json"] + options, socket: socket)
+        try await startSubscriber(
+            "bus sub '\(filter)'", ["sub", filter, "--json"] + options, to: filter, socket: socket)
+    }
+
+    /// Starts a command that subscribes, and waits until the daemon knows of it.
+    func startSubscriber(
+        _ name: String, _ arguments: [String], to filter: String, socket: String? = nil
+    ) async throws -> DemoProcess {
+        let process = try start(name, arguments, socket: socket)
+        // Whoever comes by the relay is the relay's process to the kernel.
+        let pid = socket == tap?.socket && socket != nil ? getpid() : process.pid
         try await wait("a subscription to \(filter)", within: .seconds(10)) {
             try process.mustRun()
-            return try await self.number("subscriptions") > before
+            let sessions = try await self.connection.inspect(.sessions).map { InspectedRow(values: $0) }
+            return sessions.contains { $0.number("pid") == UInt64(pid) && $0.number("subscriptions") > 0 }
         }
         return process
     }
