@@ -7,7 +7,7 @@ import DequeModule
 extension Publishing {
     /// The round's end: open batches leave if the daemon is not busy with earlier ones.
     func roundWillEnd() {
-        closedInRound = 0
+        closedLength = 0
         guard core.isOpen else { return }
         if hasProgress || inFlight.count < Publishing.eagerCount, !gathering.isEmpty {
             let topics = gathering

@@ -37,8 +37,8 @@ final class Publishing {
     private var spareBodies: [[UInt8]] = []
     /// Whether the daemon acknowledged something since the last round's end.
     var hasProgress = false
-    /// Batches that were full and closed since the last round's end.
-    var closedInRound = 0
+    /// Bytes of the batches that were full and closed since the last round's end.
+    var closedLength = 0
     /// Plaintext bytes held: gathered, closed and in flight.
     private(set) var heldLength = 0
     let roomWaiters: Waiters
@@ -52,6 +52,9 @@ final class Publishing {
     static let eagerCount = 4
     /// Up to this length a batch counts as one of a quiet bus. Not tuned.
     static let eagerLengthMax = 16 << 10
+    /// So much leaves together while more is gathered: one full batch of an ordinary topic, several of one with lower
+    /// bounds. Below, the daemon and everyone behind it would wake for too little. Not tuned.
+    static let roundLength = 128 << 10
     /// A seal is mended by a new one so often, then its batch is given up.
     static let resealsMax = 3
     /// Requesters whose reply topics' seals are kept open. Not tuned.
@@ -67,6 +70,8 @@ final class Publishing {
 
     var isIdle: Bool { gathering.isEmpty && outgoing.isEmpty && inFlight.isEmpty }
     var hasRoom: Bool { heldLength < core.options.bufferLengthMax }
+    /// Whether what was closed is worth sending before more is gathered.
+    var isRoundFull: Bool { closedLength >= Publishing.roundLength }
 
     // MARK: Gathering
 
@@ -139,7 +144,7 @@ final class Publishing {
         topic.open = nil
         gathering.removeAll { $0 === topic }
         outgoing.append(batch)
-        closedInRound += 1
+        closedLength += batch.sealedLength
     }
 
     /// A last will goes the way of all batches, since its counter is one of its seal's.
@@ -283,7 +288,7 @@ final class Publishing {
         inFlight = []
         outgoing = []
         for batch in all { finish(batch, .failure(error)) }
-        closedInRound = 0
+        closedLength = 0
         roomWaiters.resumeAll()
         drainWaiters.resumeAll()
     }

@@ -82,7 +82,7 @@ public final class WindowedPublisher: @unchecked Sendable {
     /// Whether another event may be given away now. Not while a full batch waits to leave: it leaves when
     /// `waitForRoom` lets the round end.
     public var hasRoom: Bool {
-        link.outstanding < window && core.publishing.hasRoom && core.publishing.closedInRound == 0
+        link.outstanding < window && core.publishing.hasRoom && !core.publishing.isRoundFull
     }
 
     /// Gives an event away; it leaves with others at the end of the round, or when the daemon is ready for it.
@@ -132,7 +132,7 @@ public final class WindowedPublisher: @unchecked Sendable {
     ///
     /// - Throws: the first refusal, why the connection ended, `.cancelled`.
     public func waitForRoom() async throws(BusError) {
-        if core.publishing.closedInRound > 0 { await core.nextRound() }
+        if core.publishing.isRoundFull { await core.nextRound() }
         if link.outstanding >= window { await wait(downTo: window / 2) }
         await core.publishing.waitForRoom()
         if let failure = link.failure ?? core.failure { throw failure }
