@@ -29,7 +29,7 @@ extension Broker {
         }
     }
 
-    /// Has a session told at the end of this round.
+    /// Has a session told at the end of this round; one that was closed has been told all it is told.
     func tellAtRoundEnd(_ session: Session) {
         guard !session.isUnreceipted, session.phase != .closing else { return }
         session.isPatient = false
