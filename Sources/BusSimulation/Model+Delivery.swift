@@ -75,19 +75,27 @@ extension Model {
         try settleGaps(before: entry, subscription)
         try expect(isNext(entry, stream), "\(name): \(entry.topic) \(entry.firstSequence) isn't next")
         stream.told = []
+        stream.lastIndex = max(stream.lastIndex, entry.batch.index)
+        if stream.owed.count == 1, stream.gaps.isEmpty { stream.isClouded = false }
         stream.owed.removeAll { $0 === entry }
         return entry
     }
 
     /// Whether nothing must come before an entry.
     func isNext(_ entry: OwedEntry, _ stream: ModelStream) -> Bool {
-        stream.owed.prefix { $0 !== entry }.allSatisfy { earlier in
+        if entry.attempt == 1, entry.batch.index < stream.lastIndex { return false }
+        return stream.owed.prefix { $0 !== entry }.allSatisfy { earlier in
+            if earlier.attempt > 1, entry.attempt > 1 { return true }
             // What lost its place to a newer event is told at the latest with the topic's next event.
-            if earlier.lost == .superseded { return earlier.topic != entry.topic }
+            if isSuperseded(earlier, stream), earlier.topic != entry.topic { return true }
             // A last value may be lost, and is accounted for with the first gap behind the marker.
-            if earlier.isStored { return stream.gaps.contains { $0.topic == earlier.topic } }
-            return earlier.attempt > 1 && entry.attempt > 1
+            if earlier.isStored || !isForeseen(stream) { return stream.gaps.contains { $0.topic == earlier.topic } }
+            return stream.gaps.contains { $0.topic == earlier.topic && $0.reason == .superseded }
         }
+    }
+
+    private func isSuperseded(_ entry: OwedEntry, _ stream: ModelStream) -> Bool {
+        entry.lost == .superseded || !isForeseen(stream) && stream.policy == .latest
     }
 
     private func selection(_ deliver: Deliver, _ name: String) throws(Violation) -> Set<Int> {

@@ -25,6 +25,8 @@ extension Model {
         subscription.unacknowledged = []
         // What it had acknowledged, or got alone, it will not answer any more.
         let isLast = stream.members.isEmpty
+        if !unacknowledged.isEmpty, !isLast { stream.isClouded = true }
+        if !isLast { filling.append(stream) }
         for entry in unacknowledged where !isLast {
             rise(entry, of: subscription)
             entry.attempt += 1

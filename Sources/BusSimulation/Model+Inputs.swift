@@ -54,7 +54,9 @@ extension Model {
     }
 
     private func vanish(_ session: ModelSession) {
-        if let will = session.will, session.phase == .open, !isDraining { wills.append(will) }
+        if let will = session.will, session.phase == .open {
+            if isDraining { lateWills.append(will) } else { wills.append(will) }
+        }
         session.will = nil
         let wasKnown = session.phase == .open || session.phase == .leaving
         session.phase = .closed

@@ -7,6 +7,8 @@ import BusWire
 enum Acceptance {
     case publish(ModelSession)
     case will(ModelWill)
+    /// Perhaps.
+    case lateWill(ModelWill)
 }
 
 extension Model {
@@ -21,8 +23,8 @@ extension Model {
         }
         noteWillsOfClosed(in: effects)
         if isRound {
-            open = wills.map { .will($0) } + open
-            wills = []
+            open = lateWills.map { .lateWill($0) } + wills.map { .will($0) } + open
+            (wills, lateWills) = ([], [])
         }
         for effect in effects {
             while let next = open.first, presumesMore(effect, open) {
@@ -31,7 +33,10 @@ extension Model {
             }
             try check(effect)
         }
-        for acceptance in open { try settle(acceptance) }
+        for acceptance in open {
+            if case .lateWill = acceptance { continue }
+            try settle(acceptance)
+        }
         applyPolicies()
         tally[.parked] += parked.count { !$0.pending.isEmpty }
         parked.removeAll { $0.pending.isEmpty }
@@ -40,7 +45,7 @@ extension Model {
     private func settle(_ acceptance: Acceptance) throws(Violation) {
         applyPolicies()
         switch acceptance {
-        case .will(let will): try execute(will)
+        case .will(let will), .lateWill(let will): try execute(will)
         case .publish(let session):
             guard session.phase != .closed else { return }
             guard !session.pending.isEmpty else {

@@ -104,11 +104,24 @@ extension Model {
 
     private func giveUp(_ request: ModelRequest, _ index: Int, _ reasons: Set<Reason>) {
         request.stands[index].stand = .over
+        if request.presumedLosses > request.doubtfulLosses, !isForeseen(request.stands[index].stream) {
+            if reasons == [.responderGone] { request.doubtfulLosses += 1 } else { request.presumedLosses -= 1 }
+            return
+        }
         guard let requester = sessions[request.requester], requester.requests.contains(where: { $0 === request }) else {
             return
         }
         if requester.phase == .open { requester.owedWords.append(.unanswered(request.correlation, reasons)) }
         closeIfOver(request)
+    }
+
+    /// Who went without word had lost it before.
+    func settleDoubts(_ session: ModelSession) {
+        for request in session.requests {
+            request.presumedLosses -= request.doubtfulLosses
+            request.doubtfulLosses = 0
+            closeIfOver(request)
+        }
     }
 
     /// A requester wants no answers any more.
@@ -159,11 +172,18 @@ extension Model {
 
     /// Where losses can't be foreseen, the requester may hear of one before the gap that tells it is due.
     func presumeLoss(_ correlation: BusUUID, _ reason: Reason, _ session: ModelSession) {
-        guard reason != .responderGone else { return }
-        let request = session.requests.first { $0.correlation == correlation }
-        let index = request?.stands.firstIndex { stream, stand in
+        guard let request = session.requests.first(where: { $0.correlation == correlation }) else { return }
+        if reason == .responderGone, request.doubtfulLosses > 0 {
+            request.doubtfulLosses -= 1
+            session.owedWords.append(.unanswered(correlation, [reason]))
+            return closeIfOver(request)
+        }
+        let waiting = request.stands.count { stream, stand in
             if case .waits = stand { !isForeseen(stream) } else { false }
         }
-        if let request, let index { giveUp(request, index, [reason]) }
+        guard reason != .responderGone, waiting > request.presumedLosses else { return }
+        request.presumedLosses += 1
+        session.owedWords.append(.unanswered(correlation, [reason]))
+        closeIfOver(request)
     }
 }

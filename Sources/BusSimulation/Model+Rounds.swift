@@ -27,6 +27,7 @@ extension Model {
             session.owedWords.remove(at: index)
         }
         session.toldWords = []
+        settleDoubts(session)
         try expect(session.owedWords.isEmpty, "session \(session.id) waits for word: \(session.owedWords)")
     }
 

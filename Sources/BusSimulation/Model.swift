@@ -45,6 +45,8 @@ final class Model {
     let closedTopic: Topic
     /// Wills of sessions that are gone, to be accepted now.
     var wills: [ModelWill] = []
+    /// Wills of sessions that vanished while the daemon was going down, which may be published or not.
+    var lateWills: [ModelWill] = []
     /// The effects being checked.
     var effects: [Effect] = []
     var isDraining = false
@@ -91,7 +93,7 @@ final class Model {
     /// Whether a subscription's losses follow from what is known: not where a user's bytes run out, nor where they
     /// depend on when the broker looked at its clock, nor where members gave back what they had, in any order.
     func isForeseen(_ stream: ModelStream) -> Bool {
-        !isTight && stream.policy != .stall && stream.gaps.isEmpty && !stream.owed.contains { $0.attempt > 1 }
+        !isTight && stream.policy != .stall && !stream.isClouded
     }
 
     /// A session holds nothing any more and is owed nothing but what follows its last publish.

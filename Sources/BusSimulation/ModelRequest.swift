@@ -29,8 +29,13 @@ final class ModelRequest {
 
     var replyTopic: Topic { .reply(ofSession: requester.rawValue) }
 
+    /// How many of those where it waits have lost it, which the requester was told before it shows which they are.
+    var presumedLosses = 0
+    /// How many went that may have been among these, or else had it until then.
+    var doubtfulLosses = 0
+
     var isOver: Bool {
-        stands.allSatisfy { if case .over = $0.stand { true } else { false } }
+        stands.count { if case .over = $0.stand { false } else { true } } + doubtfulLosses <= presumedLosses
     }
 
     /// How many answers a session may still give.

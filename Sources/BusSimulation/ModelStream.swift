@@ -19,6 +19,10 @@ final class ModelStream {
     var owed: [OwedEntry] = []
     /// Gaps told since the last delivery, for a stream whose losses can't be foreseen.
     var gaps: [ToldGap] = []
+    /// Whether a member gave back what it had, which goes on in an order of its own until the queue is empty.
+    var isClouded = false
+    /// Which batch was delivered from last, in the order of acceptance.
+    var lastIndex = 0
     /// Told as missed since the last delivery.
     var told: [OwedEntry] = []
     /// Why it has to end, when it has to.
