@@ -17,12 +17,19 @@ extension ClientCore: ConnectionOwner {
             return await withCheckedContinuation { continuation in
                 opening = continuation
                 reactor.addObserver(self)
-                do throws(BusError) { try connect() } catch { return end(error) }
+                do throws(BusError) { try connect() } catch { return openingFailed(error) }
                 if Task.isCancelled { giveUpOpening() }
             }
         } onCancel: {
             Task(executorPreference: reactor) { self.giveUpOpening() }
         }.get()
+    }
+
+    /// Too many wait to be accepted: that passes, and whoever floods the daemon must not keep others from it. Anything
+    /// else is the caller's to know at once.
+    private func openingFailed(_ error: BusError) {
+        guard case .unreachable(_, .serverBusy) = error, attempts < ClientCore.busyAttemptsMax else { return end(error) }
+        retryLater()
     }
 
     private func giveUpOpening() {
@@ -200,6 +207,7 @@ extension ClientCore: ConnectionOwner {
             connection = nil
             phase = .idle
             if case .forked = error { return end(error) }
+            if opening != nil { return openingFailed(error) }
             retryLater()
         }
     }

@@ -39,6 +39,9 @@ final class ClientCore: @unchecked Sendable {
     /// The daemon's life that the last welcome told of.
     var lastIncarnation: BusUUID?
     var attempts = 0
+    /// How often a first connection is tried while too many wait to be accepted: with the default backoff some five
+    /// seconds, as long as a daemon may take for its welcome.
+    static let busyAttemptsMax = 8
     var retry: DeadlineTimer?
     /// Armed while the welcome is awaited.
     var greeting: DeadlineTimer?

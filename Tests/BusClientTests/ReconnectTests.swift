@@ -1,10 +1,10 @@
 import BusTesting
-import BusTransport
 import BusWire
 import Glibc
 import Testing
 
 @testable import BusClient
+@testable import BusTransport
 
 @Suite(.timeLimit(.minutes(1))) struct ReconnectTests {
     @Test func `a bus that was killed and started again is survived, and all is told`() async throws {
@@ -234,5 +234,23 @@ import Testing
         }
         #expect(hellos.value == 3)
         await client.close()
+    }
+
+    /// Whoever floods the daemon with connections fills its backlog, and must not keep others away.
+    @Test func `a first connection waits while too many others wait to be accepted`() async throws {
+        let bus = try TestBus()
+        let path = bus.directory.path + "/full"
+        let full = try SocketPath(path).bind(mode: [.ownerReadWrite])
+        #expect(listen(full.borrowed.rawValue, 0) == 0)
+        let first = try RawPeer(path)
+        let connecting = Task { try await bus.connect(through: path) }
+        // The daemon takes the place of the one that accepts nobody.
+        #expect(rename(path, path + ".away") == 0)
+        #expect(link(bus.socket, path) == 0)
+        let client = try await connecting.value
+        try await client.publish("x", to: "a.b")
+        await client.close()
+        first.close()
+        _ = full.borrowed
     }
 }

@@ -41,7 +41,10 @@ struct BenchHostile: AsyncParsableCommand {
             for lane in 0..<parallel {
                 group.addTask {
                     // Whatever it is refused, it comes again.
-                    while true { try? await once(lane, reactor, tally) }
+                    while true {
+                        try? await once(lane, reactor, tally)
+                        await Task.yield()
+                    }
                 }
             }
             group.addTask { await tally.report() }
