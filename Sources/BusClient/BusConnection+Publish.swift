@@ -20,7 +20,8 @@ extension BusConnection {
 
     /// Publishes events together: all of them, as one batch, or none.
     ///
-    /// - Throws: `BusError.tooLarge` when they don't fit into one batch (4,096 events, 256 KiB).
+    /// - Throws: `BusError.tooLarge` when they don't fit into one batch (4,096 events, 256 KiB; 4 KiB where the last
+    ///   one retains).
     @discardableResult
     public func publish(_ events: [OutgoingEvent], to topic: String) async throws(BusError) -> PublishReceipt {
         let topic = try checkedTopic(topic)
@@ -28,7 +29,7 @@ extension BusConnection {
         for event in events { try core.check(payloadLength: event.payload.count, event.headers) }
         try await waitForRoom()
         let publisher = core.publishing.topic(topic)
-        if events.count > 1 { try checkFitsOneBatch(events, publisher) }
+        if events.count > 1 { try checkFitsOneBatch(events) }
         let number = core.publishing.makeWaiterNumber()
         return try await receipt(events, on: publisher, number)
     }
@@ -76,8 +77,9 @@ extension BusConnection {
         }
     }
 
-    /// Against the topic's bounds as far as they are known, with every event carrying all columns.
-    private func checkFitsOneBatch(_ events: [OutgoingEvent], _ topic: TopicPublisher) throws(BusError) {
+    /// Against what the daemon takes on every topic, with every event carrying all columns. A topic's own bounds are
+    /// a wish: whoever wants events together gets that also where a group shares them.
+    private func checkFitsOneBatch(_ events: [OutgoingEvent]) throws(BusError) {
         let columns = events.contains { $0.id != nil || $0.correlation != nil || $0.causation != nil }
         let length = events.reduce(BatchHeader.length + 4 + BatchHeader.tagLength) { sum, event in
             event.headers.reduce(sum + EventRecord.lengthMin + event.payload.count) {
@@ -85,12 +87,14 @@ extension BusConnection {
             }
         }
         let columnsLength = columns ? 4 + 48 * events.count : 4
-        guard events.count <= topic.batchEventCountMax, columnsLength <= Limits.columnsLengthMax,
-            length + columnsLength <= topic.batchLengthMax
+        let retains = events[events.count - 1].retains
+        let lengthMax = retains ? Limits.retainedBatchLengthMax : Limits.batchLengthMax
+        guard events.count <= Limits.batchEventCountMax, columnsLength <= Limits.columnsLengthMax,
+            length + columnsLength <= lengthMax
         else {
             throw .tooLarge(
                 "\(events.count) events of \(length) bytes don't fit into one batch "
-                    + "(\(topic.batchEventCountMax) events, \(topic.batchLengthMax) bytes, "
+                    + "(\(Limits.batchEventCountMax) events, \(lengthMax) bytes, "
                     + "ids and correlations within \(Limits.columnsLengthMax) bytes)")
         }
     }

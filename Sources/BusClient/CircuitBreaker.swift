@@ -62,8 +62,8 @@ struct Circuits {
 
     private var circuits: [Topic: CircuitBreaker] = [:]
 
-    /// Topics remembered; others have no circuit until one of them closes. Not tuned.
-    static let topicsMax = 4096
+    /// Topics remembered; others have no circuit until one of them closes. As many as a daemon shows.
+    static let topicsMax = Limits.circuitCountMax
 
     /// The topics whose circuit is open.
     var open: [Topic] { circuits.filter(\.value.isOpen).map(\.key) }

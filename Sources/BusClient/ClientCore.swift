@@ -150,13 +150,13 @@ final class ClientCore: @unchecked Sendable {
         case .announce(let announcement): try subscribing.announced(announcement)
         case .grant(let grant): try take(grant)
         case .sealOpened(let opened): try take(opened)
-        case .subscribed(let number): subscribing.subscribed(number)
-        case .unsubscribed(let end): subscribing.unsubscribed(end)
-        case .caughtUp(let caughtUp): subscribing.caughtUp(caughtUp)
+        case .subscribed(let number): try subscribing.subscribed(number)
+        case .unsubscribed(let end): try subscribing.unsubscribed(end)
+        case .caughtUp(let caughtUp): try subscribing.caughtUp(caughtUp)
         case .sealLimits(let limits): publishing.take(limits)
         case .unanswered(let unanswered): requesting.take(unanswered)
         case .requestCancelled(let cancelled): try responding.take(cancelled)
-        case .done(let type, let request): if type == FrameType.will.rawValue { willing.done(request) }
+        case .done(let type, let request): try willing.done(type, request)
         case .inspected(let inspected): try inspecting.take(inspected)
         case .error(let error): take(error)
         case .closing(_, let message): parting = message
@@ -176,7 +176,9 @@ final class ClientCore: @unchecked Sendable {
     }
 
     private func take(_ opened: SealOpened) throws(BusError) {
-        guard let topic = publishing.topic(ofRequest: opened.request) else { return }
+        guard let topic = publishing.topic(ofRequest: opened.request) else {
+            throw .protocolViolation("a seal for request \(opened.request), which wasn't made")
+        }
         let position = GrantPosition(incarnation: opened.grantIncarnation, counter: opened.grantCounter)
         do throws(CryptoError) {
             let sealed = SealedGrant(position: position, bytes: opened.grant)

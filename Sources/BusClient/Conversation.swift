@@ -72,7 +72,7 @@ final class Conversation: @unchecked Sendable {
     func attempt() {
         pending.begin(at: .now())
         arm(at: pending.deadline)
-        // One that never left needs no other.
+        // One that never left, or that waits behind a stall, needs no other.
         guard standing == .idle else { return }
         standing = .gathered
         gathered = pending.attempt
@@ -101,7 +101,8 @@ final class Conversation: @unchecked Sendable {
         switch result {
         case .success(let receipt):
             let progress = pending.published(responders: Int(receipt?.responders ?? 0))
-            // Enough had come before it was known how many have it.
+            // Over before it was known how many have it: enough had come, or nobody waited any more while it waited
+            // behind a stall, where the daemon doesn't know it yet.
             if isOver { return tellCancelled() }
             take(progress)
         case .failure(.refused(.noResponders, _)): fail(.noResponders)
@@ -112,9 +113,9 @@ final class Conversation: @unchecked Sendable {
         }
     }
 
-    func unanswered() {
+    func unanswered(_ reason: Reason) {
         guard standing == .sent else { return }
-        take(pending.unanswered())
+        take(pending.unanswered(reason))
     }
 
     func connectionLost(_ why: String) {
@@ -169,16 +170,17 @@ final class Conversation: @unchecked Sendable {
             standing = .idle
             return
         }
+        // One that the daemon hasn't said anything of is still on its way: another attempt is only more time for it.
+        let isUnderWay = failure == .timedOut && !pending.isTaken
         switch failure {
-        case .timedOut, .brokeOff: if standing == .sent { tellCancelled() }
-        case .noResponders, .responderGone, .disconnected: standing = .idle
+        case .timedOut, .brokeOff: if standing == .sent, !isUnderWay { tellCancelled() }
+        case .noResponders, .responderGone, .lost, .disconnected: standing = .idle
         }
         let now = MonotonicInstant.now()
         let chance = Double.random(in: 0.5...1.5)
         if core.failure == nil, let time = pending.retryTime(after: failure, at: now, chance: chance) {
             note(failure)
-            // What never left waits on where it is: the next attempt is only its time.
-            return standing == .gathered ? attempt() : arm(at: time)
+            return isUnderWay ? attempt() : arm(at: time)
         }
         finish(.failure(error(failure)), outcome(failure))
     }
@@ -189,7 +191,7 @@ final class Conversation: @unchecked Sendable {
 
     private func outcome(_ failure: PendingRequest.Failure) -> Circuits.Outcome {
         switch failure {
-        case .noResponders, .responderGone, .timedOut: .unanswered
+        case .noResponders, .responderGone, .lost, .timedOut: .unanswered
         case .brokeOff: .answered
         // Nobody knows how the responder would have done.
         case .disconnected: .abandoned
@@ -200,6 +202,7 @@ final class Conversation: @unchecked Sendable {
         switch failure {
         case .noResponders: .noResponders(topic)
         case .responderGone: .responderGone(topic)
+        case .lost(let reason): .refused(reason, "the request on \(topic) was lost before a responder had it")
         case .timedOut: .timedOut("no answer came on \(topic) in time")
         case .brokeOff: .timedOut("the answer on \(topic) began and didn't go on")
         case .disconnected(let why): .disconnected(why)
@@ -215,16 +218,22 @@ final class Conversation: @unchecked Sendable {
         timer?.disarm()
         core.requesting.remove(self)
         if let circuit, let outcome { core.requesting.note(outcome, topic, circuit) }
-        // Enough came before it was known how many have it: the receipt will tell whether anybody is to be told.
-        let awaitsReceipt = pending.responderCount == nil && pending.hasAnswer && (try? result.get()) != nil
-        if standing == .sent, !awaitsReceipt { tellCancelled() }
+        if standing == .sent { tellCancelled(didEnd: (try? result.get()) != nil) }
         resume()
     }
 
     /// Nobody waits for more: unless all have answered, those who have it are told.
-    private func tellCancelled() {
-        standing = .idle
-        if !pending.isAccountedFor { core.write(.cancelRequest(correlation: correlation)) }
+    ///
+    /// - Parameter didEnd: enough came, so that it may wait until it is known whether anybody else has it.
+    private func tellCancelled(didEnd: Bool = false) {
+        guard !pending.isAccountedFor else {
+            standing = .idle
+            return
+        }
+        // Once more when the daemon has taken it: it may wait behind a stall until then.
+        if pending.isTaken { standing = .idle }
+        guard pending.isTaken || !didEnd, core.requesting.isFree(correlation, for: self) else { return }
+        core.write(.cancelRequest(correlation: correlation))
     }
 
     /// The connection is over for good.

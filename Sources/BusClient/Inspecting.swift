@@ -60,6 +60,9 @@ final class Inspecting: @unchecked Sendable {
     }
 
     func take(_ inspected: Inspected) throws(BusError) {
+        guard inspected.request < nextRequest else {
+            throw .protocolViolation("an answer to inspection \(inspected.request), which wasn't asked")
+        }
         // Another's: of a question that was given up.
         guard let first = questions.first, first.request == inspected.request else { return }
         questions[0].rows += inspected.rows

@@ -2,6 +2,7 @@
 // chance are passed in.
 
 import BusTransport
+import BusWire
 
 /// A request that waits for answers.
 struct PendingRequest {
@@ -19,6 +20,8 @@ struct PendingRequest {
     enum Failure: Equatable {
         case noResponders
         case responderGone
+        /// It was lost before anybody who would answer had it, for this reason.
+        case lost(Reason)
         case timedOut
         /// A streamed answer began and doesn't go on.
         case brokeOff
@@ -33,12 +36,16 @@ struct PendingRequest {
 
     /// The attempt under way, from 1.
     private(set) var attempt = 0
-    /// How many had this attempt; nil as long as the daemon hasn't said.
+    /// Whether the daemon has taken this attempt.
+    private(set) var isTaken = false
+    /// How many had it; nil as long as the daemon hasn't said.
     private(set) var responderCount: Int?
     /// Answers to their last part.
     private var finalCount = 0
     /// Responders that are gone.
     private var goneCount = 0
+    /// Why the last of them won't answer.
+    private var goneReason = Reason.responderGone
     /// Whether anything came.
     private(set) var hasAnswer = false
     /// Whether the last that came was a part with more to follow.
@@ -56,6 +63,7 @@ struct PendingRequest {
     /// Another attempt begins.
     mutating func begin(at now: MonotonicInstant) {
         attempt += 1
+        isTaken = false
         responderCount = nil
         goneCount = 0
         deadline = now + timeout
@@ -63,6 +71,7 @@ struct PendingRequest {
 
     /// The daemon said how many have it; 0 is a daemon that doesn't say.
     mutating func published(responders: Int) -> Progress {
+        isTaken = true
         responderCount = responders == 0 ? nil : responders
         return isAccountedFor ? withoutMore() : .waits
     }
@@ -82,8 +91,9 @@ struct PendingRequest {
     }
 
     /// One of those who have it won't answer.
-    mutating func unanswered() -> Progress {
+    mutating func unanswered(_ reason: Reason) -> Progress {
         goneCount += 1
+        goneReason = reason
         return isAccountedFor ? withoutMore() : .waits
     }
 
@@ -102,7 +112,8 @@ struct PendingRequest {
     private func withoutMore() -> Progress {
         // Whoever was within a stream is the one that is gone: the others ended theirs.
         if isWithinStream { return .failed(.brokeOff) }
-        return hasAnswer ? .ended : .failed(.responderGone)
+        if hasAnswer { return .ended }
+        return .failed(goneReason == .responderGone ? .responderGone : .lost(goneReason))
     }
 
     /// When to try again after a failure; nil for not.

@@ -39,9 +39,19 @@ extension Publishing {
         } else if error.inReplyTo == FrameType.openSeal.rawValue,
             let topic = sealRequests.removeValue(forKey: UInt32(truncatingIfNeeded: error.request))
         {
-            topic.seal = .refused(error.reason, error.message)
-            core.requestFlush()
+            refuseAll(of: topic, .refused(error.reason, error.message))
         }
+    }
+
+    /// What waits for a seal that was refused is refused with it. Whoever publishes later asks again: what was refused
+    /// may be allowed then, and a right to answer come in the next moment.
+    private func refuseAll(of topic: TopicPublisher, _ error: BusError) {
+        topic.seal = .none
+        close(topic)
+        let refused = outgoing.filter { $0.topic === topic }
+        outgoing.removeAll { $0.topic === topic }
+        for batch in refused { finish(batch, .failure(error)) }
+        core.requestFlush()
     }
 
     /// Those who ask needn't wait for the progress that covers the refusal.

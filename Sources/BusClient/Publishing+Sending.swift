@@ -68,9 +68,6 @@ extension Publishing {
             } catch {
                 return .failed(error == .forked ? .forked : .internalFailure("can't seal: \(error)"))
             }
-        case .refused(let reason, let message):
-            // A later publish asks again: what was refused may be allowed then.
-            return .failed(.refused(reason, message))
         case .opening(let salt):
             topic.seal = .opening(salt)
             return .waits

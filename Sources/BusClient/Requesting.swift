@@ -48,6 +48,11 @@ final class Requesting {
         if open[conversation.correlation] === conversation { open[conversation.correlation] = nil }
     }
 
+    /// Whether no other request is open under this correlation, which a late word would cancel.
+    func isFree(_ correlation: BusUUID, for conversation: Conversation) -> Bool {
+        open[correlation].map { $0 === conversation } ?? true
+    }
+
     // MARK: Answers
 
     private func subscribe() {
@@ -76,7 +81,7 @@ final class Requesting {
         }
     }
 
-    func take(_ unanswered: Unanswered) { open[unanswered.correlation]?.unanswered() }
+    func take(_ unanswered: Unanswered) { open[unanswered.correlation]?.unanswered(unanswered.reason) }
 
     /// Without it no answer can come. The next request tries again.
     private func subscriptionEnded(_ error: BusError?) {

@@ -59,10 +59,19 @@ final class Subscribing {
         }
     }
 
-    func subscribed(_ number: UInt32) { subscriptions[number]?.confirm() }
+    /// The daemon's word for one that it was asked for: whose end was asked for stays until the daemon has said it.
+    private func subscription(_ number: UInt32) throws(BusError) -> SubscriptionState {
+        guard let state = subscriptions[number] else {
+            throw .protocolViolation("a frame for subscription \(number), which isn't there")
+        }
+        return state
+    }
 
-    func unsubscribed(_ end: Unsubscribed) {
-        guard let state = subscriptions.removeValue(forKey: end.subscription) else { return }
+    func subscribed(_ number: UInt32) throws(BusError) { try subscription(number).confirm() }
+
+    func unsubscribed(_ end: Unsubscribed) throws(BusError) {
+        let state = try subscription(end.subscription)
+        subscriptions[end.subscription] = nil
         let account = "after \(end.deliveredCount) events delivered and \(end.missedCount) missed"
         switch end.reason {
         case .unsubscribed: state.end(nil)
@@ -96,7 +105,7 @@ final class Subscribing {
     }
 
     func delivered(_ deliver: Deliver) throws(BusError) {
-        guard let state = subscriptions[deliver.subscription] else { return }  // crossed an unsubscribe
+        let state = try subscription(deliver.subscription)
         let sealed: SealedBatch
         do throws(WireError) { sealed = try SealedBatch(deliver.batch) } catch {
             throw .protocolViolation("a delivery holds no batch: \(error)")
@@ -129,7 +138,9 @@ final class Subscribing {
         }
     }
 
-    func caughtUp(_ caughtUp: CaughtUp) { subscriptions[caughtUp.subscription]?.caughtUp(caughtUp.count) }
+    func caughtUp(_ caughtUp: CaughtUp) throws(BusError) {
+        try subscription(caughtUp.subscription).caughtUp(caughtUp.count)
+    }
 
     /// The batch in plain, or nil if it doesn't open or isn't sound inside.
     private func open(
@@ -167,7 +178,7 @@ final class Subscribing {
     }
 
     func missed(_ gap: Gap) throws(BusError) {
-        guard let state = subscriptions[gap.subscription] else { return }
+        let state = try subscription(gap.subscription)
         let topic = gap.topic.isEmpty ? nil : try? Topic(bytes: gap.topic)
         if let topic, gap.count != nil { state.noteGap(topic: topic, first: gap.firstSequence, last: gap.lastSequence) }
         state.miss(

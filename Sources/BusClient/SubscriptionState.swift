@@ -76,6 +76,7 @@ final class SubscriptionState: @unchecked Sendable {
         self.taker = taker
         if let name = options.group {
             do throws(NameFault) { group = try GroupName(name).bytes } catch { throw .badName(name, error) }
+            guard !options.beginsWithLast else { throw .invalid("a group's members can't begin with last values") }
         } else {
             group = []
             guard !options.isExclusive else { throw .invalid("only a group's subscription can be exclusive") }

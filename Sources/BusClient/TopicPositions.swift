@@ -39,7 +39,10 @@ struct TopicPositions {
         defer { move(topic, Place(incarnation: incarnation, sequence: last)) }
         guard !untold.isEmpty, let before = untold.removeValue(forKey: topic) else { return nil }
         let place = before.place
-        guard place.isOfSameLife(as: incarnation), first > place.sequence + 1 + before.storedCount else { return nil }
+        guard place.isOfSameLife(as: incarnation) else {
+            return Missed(count: nil, topic: topic, firstSequence: 0, lastSequence: 0, reason: .reconnected)
+        }
+        guard first > place.sequence + 1 + before.storedCount else { return nil }
         return Missed(
             count: first - place.sequence - 1 - before.storedCount, topic: topic, firstSequence: place.sequence + 1,
             lastSequence: first - 1, reason: .reconnected)
@@ -57,8 +60,7 @@ struct TopicPositions {
         }
         if let before = untold[topic] {
             // What lies between is told with the next event, when it is known how much that is.
-            untold[topic]?.storedCount += 1
-            if !before.place.isOfSameLife(as: incarnation) { untold[topic] = nil }
+            if before.place.isOfSameLife(as: incarnation) { untold[topic]?.storedCount += 1 }
         }
         move(topic, Place(incarnation: incarnation, sequence: sequence))
         return true

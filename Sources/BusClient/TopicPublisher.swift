@@ -21,8 +21,6 @@ final class TopicPublisher {
         case opening(SealSalt)
         /// Granted.
         case open(number: UInt64, Sealer)
-        /// Refused: nothing can be published here on this connection.
-        case refused(Reason, String)
 
         /// Whether it has to be asked for.
         var isNone: Bool {

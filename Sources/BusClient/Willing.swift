@@ -31,6 +31,9 @@ final class Willing: @unchecked Sendable {
 
     init(_ core: ClientCore) { self.core = core }
 
+    /// Changes that the daemon hasn't answered.
+    var pendingCount: Int { changes.count }
+
     /// Leaves a will, or takes it back, and waits for the daemon's word.
     func set(_ will: CheckedWill?, isolation: isolated (any Actor)? = #isolation) async throws(BusError) {
         if let failure = core.failure { throw failure }
@@ -82,8 +85,10 @@ final class Willing: @unchecked Sendable {
             .will(Will(request: sentNumber, retains: retains, isTombstone: isTombstone, batch: sealed)))
     }
 
-    func done(_ request: UInt64) {
-        guard request == sentNumber, request > 0 else { return }
+    func done(_ type: UInt8, _ request: UInt64) throws(BusError) {
+        guard type == FrameType.will.rawValue, request == sentNumber, request > 0 else {
+            throw .protocolViolation("a done frame for nothing that was asked")
+        }
         will = changes.first?.will
         finish(.success(()))
     }

@@ -85,7 +85,7 @@ import Testing
         }
         let client = try await bus.connect()
         await eventually { (try? await client.status().contains(InspectedValue("sessions", 1))) == true }
-        #expect(try await client.status().contains(InspectedValue("events_published", 1)))
+        #expect(try await client.inspect(.topics, key: "a.b")[0].contains(InspectedValue("events", 1)))
         await client.close()
     }
 }

@@ -154,20 +154,6 @@ extension Subscription {
         await client.close()
     }
 
-    @Test func `a policy that the daemon doesn't offer is refused, and the connection goes on`() async throws {
-        let bus = try TestBus()
-        let client = try await bus.connect()
-        var options = SubscribeOptions()
-        options.overflow = .latest
-        await #expect { try await client.subscribe("a", options) } throws: { error in
-            if case .refused(.notSupported, _) = error as? BusError { true } else { false }
-        }
-        let subscription = try await client.subscribe("a")
-        try await client.publish("x", to: "a")
-        #expect(try await subscription.account(upTo: 1).texts == ["x"])
-        await client.close()
-    }
-
     @Test func `cancelling a subscription while events flow ends its sequence`() async throws {
         let bus = try TestBus()
         let client = try await bus.connect()

@@ -42,6 +42,7 @@ import Testing
             case .missed(let missed):
                 seen.missed += missed.count ?? 0
                 if missed.count == nil { seen.unknown += 1 }
+            case .caughtUp: Issue.record("nothing stored was asked for")
             case .event(let event):
                 let words = event.text.split(separator: " ")
                 if words[0] == "end" {
