@@ -70,14 +70,22 @@ final class Account {
         last.queue?.place = place
     }
 
-    /// A long queue of this user's, to be shortened: the longest of a few, and of `own`, which was to grow.
+    /// A long queue of this user's, to be shortened: the longest of a few, and of `own`, which was to grow. Who would
+    /// rather hold publishers back than lose anything pays only where nobody else can.
     func longQueue(or own: Subscription) -> Subscription {
         var longest = own
         for _ in 0..<min(Account.lookedAtCount, queues.count) {
             hand = hand + 1 < queues.count ? hand + 1 : 0
             let candidate = queues[hand]
-            if candidate.queue?.length ?? 0 > longest.queue?.length ?? 0 { longest = candidate }
+            if Account.mayPay(candidate, before: longest) { longest = candidate }
         }
         return longest
+    }
+
+    private static func mayPay(_ candidate: Subscription, before other: Subscription) -> Bool {
+        guard candidate.hasQueued, other.hasQueued else { return candidate.hasQueued }
+        let (losing, otherLosing) = (candidate.policy != .stall, other.policy != .stall)
+        guard losing == otherLosing else { return losing }
+        return candidate.queue?.length ?? 0 > other.queue?.length ?? 0
     }
 }

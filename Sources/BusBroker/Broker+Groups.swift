@@ -26,6 +26,8 @@ extension Broker {
 
     private func settle(_ group: Subscription) {
         if group.hasQueued { handOut(group) }
+        // Somebody can take more: nothing is dropped before.
+        guard group.group?.isUnsettled != true else { return }
         guard let queue = group.queue else { return }
         if queue.isEmpty { group.account.delist(group) }
         if group.stall != .none, queue.isRelaxed { endStall(group) }
@@ -57,30 +59,53 @@ extension Broker {
                 outstanding: consumer.outstanding, room: min(consumer.creditEvents - consumer.sentEvents, UInt64(left)))
         }
         let shares = groupShares(of: queue.eventCount, among: members)
-        for (consumer, share) in zip(turn, shares) where share > 0 { hand(share, of: queue, to: consumer) }
+        // Two who share a batch both get and open the whole of it: worth it only where there are fewer than members.
+        // What one takes beyond or below its share then, the next one takes less or more.
+        let mayCut = queue.count < turn.count
+        let last = shares.lastIndex { $0 > 0 }
+        var rest: Int64 = 0
+        for (index, consumer) in turn.enumerated() where shares[index] > 0 {
+            rest += Int64(shares[index])
+            rest = hand(rest, of: queue, to: consumer, cut: mayCut ? .exactly : index == last ? .upwards : .nearest)
+        }
         // Where bytes or the connection ended before the share did, somebody else may take the rest.
         if subscription.hasQueued, subscription.consumers.contains(where: { isReady($0) && canWrite($0.session) }) {
             unsettle(subscription)
         }
     }
 
+    /// What becomes of the batch in which a share ends.
+    private enum Cut {
+        /// It is cut there.
+        case exactly
+        /// It belongs to the share that more than half of it is in.
+        case nearest
+        /// It belongs to the share: nobody comes behind it.
+        case upwards
+    }
+
     /// Hands the next events of a queue to one member, as many as its share, its credit and its connection allow.
-    private func hand(_ share: UInt64, of queue: DeliveryQueue, to consumer: Consumer) {
+    ///
+    /// - Returns: what is left of the share; below zero what was taken beyond it.
+    private func hand(_ share: Int64, of queue: DeliveryQueue, to consumer: Consumer, cut: Cut) -> Int64 {
         let group = consumer.subscription
         var rest = share
         while rest > 0, consumer.hasCredit, canWrite(consumer.session), let first = queue.first {
-            let isWhole = first.eventCount <= rest
+            let count = Int64(first.eventCount)
+            let isWhole = count <= rest || cut == .upwards || (cut == .nearest && rest * 2 >= count)
+            guard isWhole || cut == .exactly else { break }
             tellMissed(consumer)
-            guard let portion = queue.popFirst(events: rest) else { return }
+            guard let portion = queue.popFirst(events: isWhole ? first.eventCount : UInt64(rest)) else { break }
             // A batch that is cut stays in the queue with its length until its last event has gone.
             if isWhole {
                 returnCharge(portion, group)
             } else {
                 totals.eventsQueued -= portion.eventCount
             }
-            rest -= portion.eventCount
+            rest -= Int64(portion.eventCount)
             deliver(portion, to: consumer)
         }
+        return rest
     }
 
     // MARK: What members hold
