@@ -91,13 +91,18 @@ final class DeliveryQueue {
     }
 
     func popFirst() -> Portion? {
+        guard let portion = removeFirst() else { return nil }
+        settleFront()
+        return portion
+    }
+
+    private func removeFirst() -> Portion? {
         guard let entry = entries.popFirst(), let portion = entry.portion else { return nil }
         // What came back may stand in front of a newer one of its topic, which is the one to be found.
         let number = portion.batch.seal.topic.number
         if !ordinals.isEmpty, ordinals[number] == firstOrdinal { ordinals[number] = nil }
         firstOrdinal += 1
         discount(portion)
-        settleFront()
         return portion
     }
 
