@@ -8,9 +8,10 @@ struct RateLimit {
     private var available: UInt64
     private var filledAt: Moment.Nanoseconds = 0
 
+    /// - Parameter perSecond: beyond eight billion it is as good as none, and counted as that.
     init(perSecond: Int) {
-        self.perSecond = perSecond
-        available = RateLimit.capacity(perSecond)
+        self.perSecond = min(perSecond, 8_000_000_000)
+        available = RateLimit.capacity(self.perSecond)
     }
 
     private static func capacity(_ perSecond: Int) -> UInt64 { UInt64(clamping: perSecond) * 1_000_000_000 }
