@@ -79,7 +79,9 @@ let package = Package(
 
         tests("BusWireTests", ["BusWire"], exclude: ["Golden"]),
         tests("BusCryptoTests", ["BusCrypto", crypto], resources: [.copy("Vectors")]),
-        tests("BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation"], exclude: ["Transcripts"]),
+        tests(
+            "BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation", collections, ordered],
+            exclude: ["Transcripts"]),
         tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
         .target(
             name: "BusTesting",

@@ -1,8 +1,10 @@
 // A broker on a bench: inputs by short calls, effects as frames, time by hand. One call is one round unless a test
-// says otherwise.
+// says otherwise. After every round the broker's books must add up, and when the bench is put away everybody leaves
+// and nothing may be held any more: a charge that isn't given back fails whichever test left it.
 
 import BusSimulation
 import BusWire
+import Testing
 
 @testable import BusBroker
 
@@ -10,34 +12,82 @@ import BusWire
 final class Bench {
     var broker: Broker
     var now = Moment(monotonic: 1_000_000_000, wall: 1_700_000_000_000_000)
+    /// Whether books are looked at; not where a test spoils them on purpose.
+    var isAudited = true
+    /// Whether the daemon gets seals for its own topics.
+    var hasOwnSeals = true
+    /// What the daemon had to say of sessions, batch by batch.
+    private(set) var advised: [[Advisory]] = []
+    private var ownCounters: [UInt64: UInt64] = [:]
     private var nextSalt: UInt64 = 1
 
     init(_ change: (inout BrokerConfiguration) -> Void = { _ in }) {
         var configuration = BrokerConfiguration()
-        configuration.admittedUIDs = [0, 1000, 1001]
+        configuration.admittedUIDs = [0, 1000, 1001, 1002]
+        configuration.announcesSessions = false
         change(&configuration)
         broker = Broker(configuration: configuration, incarnation: BusUUID(high: 1, low: 2), firstSeal: 1)
+    }
+
+    deinit {
+        guard isAudited else { return }
+        for id in broker.sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+            broker.handle(.disconnected(id), at: now)
+        }
+        endRound()
+        _ = drain()
+        for fault in broker.audit() { Issue.record("when everybody had left: \(fault)") }
+        if !broker.isIdle { Issue.record("everybody has left, and something is still held") }
     }
 
     /// Handles inputs as one round; seals are derived at once.
     @discardableResult
     func round(_ inputs: Input...) -> [Effect] {
         for input in inputs { broker.handle(input, at: now) }
-        broker.endRound(at: now)
+        endRound()
         return drain()
     }
 
-    /// Takes what the broker wants done.
+    /// Ends the round and looks whether everything adds up.
+    func endRound() {
+        broker.endRound(at: now)
+        guard isAudited else { return }
+        for fault in broker.audit() { Issue.record("\(fault)") }
+    }
+
+    /// Takes what the broker wants done, and does what it needs done to go on.
     func drain() -> [Effect] {
         var effects: [Effect] = []
         while let effect = broker.nextEffect() {
             effects.append(effect)
-            if case .openSeal(let order) = effect {
-                let keyCheck = [UInt8](repeating: 0xcc, count: 16)
-                broker.handle(.sealDerived(seal: order.seal, session: order.session, keyCheck: keyCheck), at: now)
-            }
+            if answer(effect) { endRound() }
         }
         return effects
+    }
+
+    /// Answers an effect that asks for a key; true where a round must follow.
+    private func answer(_ effect: Effect) -> Bool {
+        let keyCheck = [UInt8](repeating: 0xcc, count: 16)
+        switch effect {
+        case .openSeal(let order):
+            broker.handle(.sealDerived(seal: order.seal, session: order.session, keyCheck: keyCheck), at: now)
+            return false
+        case .openOwnSeal(let seal, _, _):
+            guard hasOwnSeals else {
+                broker.handle(.ownSealFailed(seal: seal), at: now)
+                return true
+            }
+            broker.handle(.ownSealOpened(seal: seal, salt: salt(), keyCheck: keyCheck), at: now)
+            return true
+        case .advise(let seal, let advisories):
+            advised.append(advisories)
+            let counter = ownCounters[seal, default: 0]
+            ownCounters[seal] = counter + 1
+            let batch = SampleBatch(seal: seal, counter: counter, eventCount: UInt32(advisories.count))
+            broker.handle(.advised(seal: seal, batch: batch.bytes), at: now)
+            return true
+        case .send, .grant, .close, .stopped: return false
+        }
     }
 
     /// Lets time pass.
@@ -55,118 +105,22 @@ final class Bench {
         return Peer(self, SessionID(id))
     }
 
+    /// Frames of several peers in one round, in this order.
+    @discardableResult
+    func together(_ frames: (Peer, Frame)...) -> [Effect] {
+        for (peer, frame) in frames { broker.handle(.received(peer.id, frame), at: now) }
+        endRound()
+        return drain()
+    }
+
     func salt() -> [UInt8] {
         nextSalt += 1
         return withUnsafeBytes(of: nextSalt.littleEndian) { Array($0) } + [UInt8](repeating: 0, count: 24)
     }
 
     func account(_ uid: UInt32 = 1000) -> Account? { broker.accounts[uid] }
+    func topic(_ name: String) -> TopicState? { (try? Topic(name)).flatMap { broker.topics[$0] } }
 }
 
-/// One peer on the bench.
-final class Peer {
-    let bench: Bench
-    let id: SessionID
-    private var nextPublish: UInt64 = 1
-    private var counters: [UInt64: UInt64] = [:]
-
-    init(_ bench: Bench, _ id: SessionID) {
-        self.bench = bench
-        self.id = id
-    }
-
-    var session: Session? { bench.broker.sessions[id] }
-
-    @discardableResult
-    func send(_ frames: Frame...) -> [Effect] {
-        for frame in frames { bench.broker.handle(.received(id, frame), at: bench.now) }
-        bench.broker.endRound(at: bench.now)
-        return bench.drain()
-    }
-
-    /// Opens a seal and returns its number, 0 if that failed.
-    func seal(_ topic: String) -> UInt64 {
-        let effects = send(.openSeal(OpenSeal(request: 1, salt: bench.salt(), topic: Array(topic.utf8))))
-        for case .openSeal(let order) in effects { return order.seal }
-        return 0
-    }
-
-    /// The next publish of a seal, as a frame.
-    func batch(
-        _ seal: UInt64, events: UInt32 = 1, payload: Int = 0, receipt: Bool = true,
-        _ change: (inout SampleBatch) -> Void = { _ in }
-    ) -> Frame {
-        let counter = counters[seal, default: 0]
-        var batch = SampleBatch(seal: seal, counter: counter, eventCount: events, payloadLength: payload)
-        change(&batch)
-        counters[seal] = counter + 1
-        defer { nextPublish += 1 }
-        return .publish(Publish(number: nextPublish, wantsReceipt: receipt, batch: batch.bytes))
-    }
-
-    @discardableResult
-    func publish(_ seal: UInt64, events: UInt32 = 1, payload: Int = 0, receipt: Bool = true) -> [Effect] {
-        send(batch(seal, events: events, payload: payload, receipt: receipt))
-    }
-
-    @discardableResult
-    func subscribe(
-        _ number: UInt32, _ filter: String, credit: UInt64 = 1000, bytes: UInt64 = 1 << 30, queue: UInt32 = 0,
-        stall milliseconds: UInt32? = nil
-    ) -> [Effect] {
-        send(
-            .subscribe(
-                Subscribe(
-                    subscription: number, filter: Array(filter.utf8),
-                    overflow: milliseconds == nil ? .dropOldest : .stall, stallMilliseconds: milliseconds ?? 0,
-                    queueEventCount: queue, creditEvents: credit, creditBytes: bytes)))
-    }
-
-    @discardableResult
-    func credit(_ number: UInt32, _ events: UInt64, bytes: UInt64 = 1 << 30) -> [Effect] {
-        send(.credit(Credit(subscription: number, events: events, bytes: bytes)))
-    }
-
-    @discardableResult
-    func drained() -> [Effect] { bench.round(.drained(id)) }
-    @discardableResult
-    func blocked() -> [Effect] { bench.round(.blocked(id)) }
-    @discardableResult
-    func leave() -> [Effect] { bench.round(.disconnected(id)) }
-}
-
-extension [Effect] {
-    /// The frames sent to a peer.
-    func frames(to peer: Peer) -> [Frame] {
-        compactMap { if case .send(peer.id, let frame) = $0 { frame } else { nil } }
-    }
-
-    var deliveries: [Deliver] {
-        compactMap { if case .send(_, .deliver(let deliver)) = $0 { deliver } else { nil } }
-    }
-
-    var gaps: [Gap] { compactMap { if case .send(_, .gap(let gap)) = $0 { gap } else { nil } } }
-    var errors: [ErrorFrame] { compactMap { if case .send(_, .error(let error)) = $0 { error } else { nil } } }
-    var receipts: [Receipts] { compactMap { if case .send(_, .receipts(let told)) = $0 { told } else { nil } } }
-
-    var announcements: [Announcement] {
-        compactMap { if case .send(_, .announce(let announcement)) = $0 { announcement } else { nil } }
-    }
-
-    var grants: [Topic] { compactMap { if case .grant(_, let topic, _) = $0 { topic } else { nil } } }
-    var closes: [Reason] { compactMap { if case .close(_, let reason, _) = $0 { reason } else { nil } } }
-    var stops: Int { count { if case .stopped = $0 { true } else { false } } }
-
-    /// What each effect is, to compare their order.
-    var kinds: [String] {
-        map { effect in
-            switch effect {
-            case .send(_, let frame): frame.type.name
-            case .openSeal: "openSeal"
-            case .grant: "granting"
-            case .close: "close"
-            case .stopped: "stopped"
-            }
-        }
-    }
-}
+/// A small UUID to tell requests apart by.
+func id(_ number: UInt64) -> BusUUID { BusUUID(high: 0xc0, low: number) }

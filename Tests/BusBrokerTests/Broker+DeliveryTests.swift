@@ -25,7 +25,7 @@ import Testing
         let seal = peer.seal("a")
         #expect(peer.publish(seal, payload: 1000).deliveries.count == 1)
         #expect(peer.publish(seal, payload: 1000).deliveries.isEmpty)
-        let sent = peer.session?.subscriptions[1]?.sentBytes ?? 0
+        let sent = peer.session?.consumers[1]?.sentBytes ?? 0
         #expect(peer.credit(1, 1000, bytes: sent).deliveries.isEmpty)
         #expect(peer.credit(1, 1000, bytes: sent + 1).deliveries.count == 1)
     }
@@ -37,7 +37,7 @@ import Testing
         let seal = peer.seal("a")
         for _ in 0..<3 { #expect(peer.publish(seal).deliveries.isEmpty) }
         #expect(peer.credit(1, 3).deliveries.map(\.delivery) == [1, 2, 3])
-        #expect(bench.account()?.queuedLength == 0)
+        #expect(bench.account()?.queued.used == 0)
     }
 }
 
@@ -85,20 +85,25 @@ import Testing
     }
 
     @Test func aUsersBytesAreBoundedOverAllItsSubscriptions() {
-        let bench = Bench { $0.queuedLengthMax = 3000 }
+        let bench = Bench { $0.quotas.queuedLength = 3000 }
         let (publisher, subscriber) = (bench.open(1), bench.open(2, uid: 1001))
         subscriber.subscribe(1, "a", credit: 0)
         subscriber.subscribe(2, "a", credit: 0)
         let seal = publisher.seal("a")
         for _ in 0..<10 {
             publisher.publish(seal, payload: 900)
-            #expect(bench.account(1001)?.queuedLength ?? 0 <= 3000)
-            #expect(bench.broker.audit() == [])
+            #expect(bench.account(1001)?.queued.used ?? 0 <= 3000)
         }
-        let effects = subscriber.credit(1, 100)
-        let told = (effects.gaps.first?.count ?? 0) + UInt64(effects.deliveries.count)
-        #expect(told == 10)
-        #expect(subscriber.credit(2, 100).deliveries.count + effects.deliveries.count <= 3)
+        let held = bench.account(1001)?.queued.used ?? 0
+        #expect(held > 0 && held <= 1500, "what one other user may have")
+        var effects = subscriber.credit(1, 100) + subscriber.credit(2, 100)
+        #expect(effects.deliveries.count == 1)
+        effects += publisher.publish(seal)
+        for number in [1, 2] as [UInt32] {
+            let missed = effects.gaps.filter { $0.subscription == number }.compactMap(\.count).reduce(0, +)
+            #expect(missed + UInt64(effects.deliveries.count { $0.subscription == number }) == 11)
+        }
+        #expect(effects.gaps.allSatisfy { $0.reason == .quotaExceeded })
     }
 }
 
@@ -160,7 +165,7 @@ import Testing
         storage.base.copyMemory(from: publish.batch.base, byteCount: publish.batch.count)
         publish.batch = SharedBytes(storage: storage, offset: 0, count: publish.batch.count)
         peer.send(.publish(publish))
-        let kept = peer.session?.subscriptions[1]?.queue.batches.first?.bytes
+        let kept = peer.subscription(1)?.queue?.first?.batch.bytes
         #expect(kept == publish.batch)
         #expect(kept?.storage.capacity ?? .max < 1000)
     }
@@ -170,9 +175,9 @@ import Testing
     @Test func aSealIsAnnouncedOnceBeforeItsFirstBatchAndItsTopicGrantedOnce() {
         let bench = Bench()
         let (publisher, subscriber) = (bench.open(1), bench.open(2, uid: 1001))
+        let (first, second) = (publisher.seal("a"), publisher.seal("a"))
         subscriber.subscribe(1, ">")
         subscriber.subscribe(2, "a")
-        let (first, second) = (publisher.seal("a"), publisher.seal("a"))
         let effects = publisher.publish(first)
         #expect(effects.kinds == ["announce", "granting", "deliver", "deliver", "receipts"])
         let announcement = effects.announcements.first
@@ -182,11 +187,37 @@ import Testing
         #expect(publisher.publish(second).kinds == ["announce", "deliver", "deliver", "receipts"], "the grant holds")
     }
 
+    @Test func whoSubscribedBeforeTheSealWasOpenedHearsOfItAtOnce() {
+        let bench = Bench()
+        let (publisher, subscriber) = (bench.open(1), bench.open(2, uid: 1001))
+        subscriber.subscribe(1, "a", credit: 0)
+        let effects = publisher.openSeal("a")
+        #expect(effects.kinds == ["openSeal", "announce", "granting"])
+        #expect(effects.to(subscriber).kinds == ["announce", "granting"])
+        let seal = effects.orders.first?.seal ?? 0
+        subscriber.credit(1, 10)
+        #expect(publisher.publish(seal).kinds == ["deliver", "receipts"])
+        #expect(publisher.openSeal("a").kinds == ["openSeal", "announce"], "the grant holds")
+    }
+
+    @Test func onlyTheFirstFewSubscribersHearOfASealBeforeItIsUsedAndNoneThatDoesNotRead() {
+        let bench = Bench()
+        let publisher = bench.open(100)
+        let subscribers = (1...10 as ClosedRange<UInt64>).map { bench.open($0) }
+        for subscriber in subscribers { subscriber.subscribe(1, "a") }
+        subscribers[2].blocked()
+        let told = publisher.openSeal("a")
+        #expect(subscribers.map { told.to($0).announcements.count } == [1, 1, 0, 1, 1, 1, 1, 1, 0, 0])
+        let later = publisher.publish(told.orders.first?.seal ?? 0)
+        #expect(subscribers.map { later.to($0).announcements.count } == [0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+        #expect(subscribers[2].drained().to(subscribers[2]).kinds == ["announce", "granting", "deliver"])
+    }
+
     @Test func announcementsBeginAnewBeforeTheyAreTooMany() {
         let bench = Bench { $0.announcedCountMax = 2 }
         let peer = bench.open(1)
-        peer.subscribe(1, ">")
         let seals = ["a", "b", "c"].map { peer.seal($0) }
+        peer.subscribe(1, ">")
         #expect(seals.prefix(2).flatMap { peer.publish($0).announcements }.map(\.forgetsEarlier) == [false, false])
         let third = peer.publish(seals[2])
         #expect(third.announcements.map(\.forgetsEarlier) == [true])

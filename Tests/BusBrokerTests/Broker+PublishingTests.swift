@@ -1,98 +1,10 @@
-// Seals, batches, receipts.
+// Batches: what is refused, what follows, how it is told.
 
 import BusSimulation
 import BusWire
 import Testing
 
 @testable import BusBroker
-
-@Suite struct SealTests {
-    @Test(arguments: ["", "a..b", ".a", "a.", "a.*", ">", "a b", "$bus.session.opened"])
-    func aTopicAgainstTheRulesIsRefused(topic: String) {
-        let peer = Bench().open(1)
-        let effects = peer.send(.openSeal(OpenSeal(request: 9, salt: peer.bench.salt(), topic: Array(topic.utf8))))
-        #expect(effects.kinds == ["error"])
-        #expect(effects.errors.first?.reason == .badTopic)
-        #expect(effects.errors.first?.request == 9)
-        #expect(effects.errors.first?.inReplyTo == FrameType.openSeal.rawValue)
-    }
-
-    @Test func aSaltIsTakenOnceWhoeverBringsIt() {
-        let bench = Bench()
-        let (a, b) = (bench.open(1), bench.open(2))
-        let request = OpenSeal(request: 1, salt: bench.salt(), topic: Array("a".utf8))
-        #expect(a.send(.openSeal(request)).kinds == ["openSeal"])
-        #expect(b.send(.openSeal(request)).errors.first?.reason == .saltReused)
-    }
-
-    @Test func numbersAreNeverGivenTwice() {
-        let bench = Bench()
-        let first = bench.open(1)
-        #expect([first.seal("a"), first.seal("a"), first.seal("b")] == [1, 2, 3])
-        first.leave()
-        #expect(bench.open(2).seal("a") == 4)
-    }
-
-    @Test func anOrderCarriesAllThatAKeyNeeds() {
-        let bench = Bench()
-        let peer = bench.open(7)
-        let salt = bench.salt()
-        let effects = peer.send(.openSeal(OpenSeal(request: 5, salt: salt, topic: Array("a.b".utf8))))
-        guard case .openSeal(let order)? = effects.first else {
-            Issue.record("no order")
-            return
-        }
-        #expect(order.session == SessionID(7) && order.request == 5 && order.salt == salt && order.epoch == 1)
-        #expect("\(order.topic)" == "a.b")
-    }
-
-    @Test func quotasOfSealsAndTopicsHold() {
-        let bench = Bench {
-            $0.sealCountMax = 2
-            $0.topicCountMax = 1
-        }
-        let peer = bench.open(1)
-        #expect(peer.seal("a") == 1)
-        let effects = peer.send(.openSeal(OpenSeal(request: 1, salt: bench.salt(), topic: Array("b".utf8))))
-        #expect(effects.errors.first?.message == "quota topics of uid 1000 is used up: 1 of 1")
-        #expect(peer.seal("a") == 2)
-        #expect(peer.seal("a") == 0)
-        peer.send(.closeSeal(seal: 1))
-        #expect(peer.seal("a") == 3)
-    }
-
-    @Test func aClosedSealIsUnknown() {
-        let bench = Bench()
-        let peer = bench.open(1)
-        let seal = peer.seal("a")
-        peer.publish(seal)
-        #expect(peer.send(.closeSeal(seal: seal)).isEmpty)
-        #expect(peer.send(.closeSeal(seal: seal)).errors.first?.reason == .unknownSeal)
-        #expect(peer.publish(seal).errors.first?.reason == .unknownSeal)
-    }
-
-    @Test func whatWasSentBeforeASealWasClosedStillGoes() {
-        let bench = Bench()
-        let (publisher, subscriber) = (bench.open(1), bench.open(2))
-        let seal = publisher.seal("a")
-        subscriber.subscribe(1, "a", credit: 0, queue: 1, stall: 100)
-        publisher.publish(seal)
-        #expect(publisher.send(publisher.batch(seal), .closeSeal(seal: seal)).isEmpty)
-        let effects = bench.pass(milliseconds: 100)
-        #expect(effects.errors.isEmpty)
-        #expect(effects.receipts.first?.receipts.first?.firstSequence == 2)
-    }
-
-    @Test func aNumberGuessedBeforeItsKeyExistsIsUnknown() {
-        let bench = Bench()
-        let (peer, other) = (bench.open(1), bench.open(2))
-        other.subscribe(1, "a")
-        let open = Frame.openSeal(OpenSeal(request: 1, salt: bench.salt(), topic: Array("a".utf8)))
-        let effects = peer.send(open, peer.batch(1))
-        #expect(effects.kinds == ["openSeal", "error", "receipts"])
-        #expect(effects.errors.first?.reason == .unknownSeal)
-    }
-}
 
 @Suite struct BrokerPublishingTests {
     @Test func receiptsTellPositionCountAndMatches() {
@@ -262,6 +174,6 @@ import Testing
         let peer = bench.open(1)
         peer.send(patient(peer.batch(peer.seal("a"))))
         peer.leave()
-        #expect(bench.broker.nextDeadline == nil)
+        #expect(bench.broker.nextDeadline == bench.now.monotonic + 600_000_000_000, "only its topic's")
     }
 }

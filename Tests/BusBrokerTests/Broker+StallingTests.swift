@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func whatAUserMayParkIsBounded() {
-        let bench = Bench { $0.parkedLengthMax = 200 }
+        let bench = Bench { $0.quotas.parkedLength = 200 }
         let (publisher, subscriber) = (bench.open(1), bench.open(2, uid: 1001))
         subscriber.subscribe(1, "a", credit: 0, queue: 1, stall: 100)
         let seal = publisher.seal("a")

@@ -1,107 +1,273 @@
-// The queue's arithmetic.
+// The queue's arithmetic, and where each loss is told.
 
 import BusSimulation
 import BusWire
+import OrderedCollections
 import Testing
 
 @testable import BusBroker
 
 @Suite struct DeliveryQueueTests {
-    private let bench = Bench()
+    private let portions = Portions()
+    private let queue = DeliveryQueue(eventCountMax: 1000, lengthMax: 1 << 20)
 
-    private func seal(_ topic: String) throws -> Seal {
-        let session = try #require(bench.open(1).session)
-        let state = TopicState(name: try Topic(topic), number: 0, account: session.account)
-        return Seal(number: 1, topic: state, salt: bench.salt(), session: session)
+    private func next(_ topic: String, at first: UInt64, events: UInt32 = 1) throws -> Portion {
+        try portions.make(topic, at: first, events: events)
     }
 
-    private func batch(_ seal: Seal, at first: UInt64, events: UInt32) -> AcceptedBatch {
-        let bytes = SampleBatch(seal: 1, counter: 0, eventCount: events).bytes
-        return AcceptedBatch(seal: seal, bytes: bytes, firstSequence: first, eventCount: events, time: 0)
+    /// Drops the oldest as policies do.
+    private func dropFirst(_ reason: Reason) -> Portion? {
+        guard let dropped = queue.popFirst() else { return nil }
+        queue.missInFront(dropped, reason)
+        return dropped
+    }
+
+    /// Drops the newest as policies do.
+    private func dropLast(_ reason: Reason) -> Portion? {
+        guard let dropped = queue.popLast() else { return nil }
+        queue.refuse(dropped, reason)
+        return dropped
+    }
+
+    /// What is handed over or told from here on, in words: `a1` an event, `-a1` its loss.
+    private func story(_ queue: DeliveryQueue) -> [String] {
+        var told: [String] = []
+        while !queue.isEmpty || queue.hasMissedInFront {
+            for (key, missed) in queue.takeMissed().entries {
+                told.append("-\(key.topic.map(\.description) ?? "?")\(missed.firstSequence)-\(missed.lastSequence)")
+            }
+            if let portion = queue.popFirst() {
+                told.append("\(portion.batch.seal.topic.name)\(portion.sequences.lowerBound)")
+            }
+        }
+        return told
     }
 
     @Test func itCountsEventsAndBytes() throws {
-        let seal = try seal("a")
-        var queue = DeliveryQueue(eventCountMax: 10, lengthMax: 1000)
-        let batches = [batch(seal, at: 1, events: 3), batch(seal, at: 4, events: 4)]
+        let batches = [try next("a", at: 1, events: 3), try next("a", at: 4, events: 4)]
         for batch in batches { queue.append(batch) }
-        #expect(queue.eventCount == 7)
-        #expect(queue.length == UInt64(batches[0].bytes.count + batches[1].bytes.count))
-        #expect(queue.popFirst()?.lastSequence == 3)
-        #expect(queue.popFirst()?.lastSequence == 7)
+        #expect(queue.eventCount == 7 && queue.count == 2)
+        #expect(queue.length == batches[0].length + batches[1].length)
+        #expect(queue.popFirst()?.sequences == 1...3)
+        #expect(queue.popFirst()?.sequences == 4...7)
         #expect(queue.popFirst() == nil && queue.eventCount == 0 && queue.length == 0)
     }
 
     @Test func fullIsAtABoundAndOverfullBeyondWithMoreThanOneBatch() throws {
-        let seal = try seal("a")
-        var queue = DeliveryQueue(eventCountMax: 4, lengthMax: 1 << 20)
+        let queue = DeliveryQueue(eventCountMax: 4, lengthMax: 1 << 20)
         #expect(!queue.isFull && !queue.isOverfull && queue.isRelaxed)
-        queue.append(batch(seal, at: 1, events: 2))
+        queue.append(try next("a", at: 1, events: 2))
         #expect(!queue.isFull && queue.isRelaxed, "half is relaxed")
-        queue.append(batch(seal, at: 3, events: 2))
+        queue.append(try next("a", at: 3, events: 2))
         #expect(queue.isFull && !queue.isOverfull && !queue.isRelaxed)
-        queue.append(batch(seal, at: 5, events: 1))
+        queue.append(try next("a", at: 5))
         #expect(queue.isOverfull)
-        var single = DeliveryQueue(eventCountMax: 1, lengthMax: 1)
-        single.append(batch(seal, at: 1, events: 100))
+        let single = DeliveryQueue(eventCountMax: 1, lengthMax: 1)
+        single.append(try next("a", at: 1, events: 100))
         #expect(single.isFull && !single.isOverfull)
     }
 
     @Test func bytesAreABoundOfTheirOwn() throws {
-        let seal = try seal("a")
-        let length = UInt64(batch(seal, at: 1, events: 1).bytes.count)
-        var queue = DeliveryQueue(eventCountMax: 1000, lengthMax: 2 * length)
-        queue.append(batch(seal, at: 1, events: 1))
+        let queue = DeliveryQueue(eventCountMax: 1000, lengthMax: 2 * (try next("a", at: 1).length))
+        queue.append(try next("a", at: 1))
         #expect(!queue.isFull && queue.isRelaxed)
-        queue.append(batch(seal, at: 2, events: 1))
+        queue.append(try next("a", at: 2))
         #expect(queue.isFull && !queue.isOverfull)
-        queue.append(batch(seal, at: 3, events: 1))
+        queue.append(try next("a", at: 3))
         #expect(queue.isOverfull)
     }
 
     @Test func boundsOfAnySizeAreArithmeticWithoutOverflow() throws {
-        var queue = DeliveryQueue(eventCountMax: .max, lengthMax: .max)
-        queue.append(batch(try seal("a"), at: .max - 4096, events: 4096))
+        let queue = DeliveryQueue(eventCountMax: .max, lengthMax: .max)
+        queue.append(try next("a", at: .max - 4096, events: 4096))
         #expect(!queue.isFull && !queue.isOverfull && queue.isRelaxed)
     }
 
+    @Test func theFirstEventsOfABatchMayBeTakenAndTheRestKeepsItsPlace() throws {
+        queue.append(try next("a", at: 1, events: 10))
+        queue.append(try next("b", at: 1))
+        let length = queue.length
+        #expect(queue.popFirst(events: 4)?.sequences == 1...4)
+        #expect(queue.eventCount == 7 && queue.count == 2)
+        #expect(queue.length == length, "the batch is still there, whole")
+        #expect(queue.popFirst(events: 6)?.sequences == 5...10, "no more than there are")
+        #expect(queue.popFirst(events: 6)?.sequences == 1...1)
+        #expect(queue.isEmpty && queue.length == 0 && queue.eventCount == 0)
+    }
+
+    // MARK: Where losses are told
+
     @Test func lossesOfATopicAddUpUntilTheyAreTold() throws {
-        let (a, b) = (try seal("a"), try seal("b"))
-        var queue = DeliveryQueue(eventCountMax: 1, lengthMax: 1)
-        for next in [batch(a, at: 5, events: 2), batch(b, at: 1, events: 1), batch(a, at: 7, events: 3)] {
+        for next in [try next("a", at: 5, events: 2), try next("b", at: 1), try next("a", at: 7, events: 3)] {
             queue.append(next)
         }
-        while queue.dropFirst(.queueFull) != nil {}
-        let missed = queue.takeMissed()
-        #expect(missed.map { $0.key.topic?.description } == ["a", "b"])
-        #expect(missed.map(\.missed.count) == [5, 1])
-        #expect(missed.map(\.missed.firstSequence) == [5, 1])
-        #expect(missed.map(\.missed.lastSequence) == [9, 1])
+        while dropFirst(.queueFull) != nil {}
+        let missed = queue.takeMissed().entries
+        #expect(missed.keys.map { $0.topic?.description } == ["a", "b"])
+        #expect(missed.values.map(\.count) == [5, 1])
+        #expect(missed.values.map(\.firstSequence) == [5, 1])
+        #expect(missed.values.map(\.lastSequence) == [9, 1])
         #expect(queue.takeMissed().isEmpty)
     }
 
-    @Test func beyondAThousandTopicsOnlyTheCountIsKept() throws {
-        let session = try #require(bench.open(1).session)
-        var queue = DeliveryQueue(eventCountMax: 1, lengthMax: 1)
-        let count = DeliveryQueue.missedTopicCountMax + 10
-        for number in 0..<count {
-            let state = TopicState(name: try Topic("t\(number)"), number: 0, account: session.account)
-            queue.append(batch(Seal(number: 1, topic: state, salt: [], session: session), at: 1, events: 2))
+    @Test func whatIsRefusedIsToldBehindWhatWaited() throws {
+        queue.append(try next("a", at: 1))
+        queue.refuse(try next("a", at: 2), .queueFull)
+        queue.refuse(try next("a", at: 3), .queueFull)
+        #expect(!queue.hasMissedInFront)
+        queue.append(try next("a", at: 4))
+        #expect(story(queue) == ["a1", "-a2-3", "a4"])
+    }
+
+    @Test func whatIsRefusedByAnEmptyQueueIsToldBeforeTheNext() throws {
+        queue.refuse(try next("a", at: 1), .quotaExceeded)
+        #expect(queue.hasMissedInFront)
+        queue.append(try next("a", at: 2))
+        #expect(story(queue) == ["-a1-1", "a2"])
+    }
+
+    @Test func whatWasRefusedBehindTheLastOneIsInFrontWhenItIsGone() throws {
+        queue.append(try next("a", at: 1))
+        queue.refuse(try next("a", at: 2), .queueFull)
+        #expect(queue.popFirst()?.sequences == 1...1)
+        #expect(queue.hasMissedInFront && queue.isEmpty)
+    }
+
+    @Test func theNewestDroppedIsToldInItsPlace() throws {
+        queue.append(try next("a", at: 1))
+        queue.refuse(try next("b", at: 1), .queueFull)
+        queue.append(try next("a", at: 2))
+        queue.refuse(try next("b", at: 2), .queueFull)
+        #expect(dropLast(.queueFull)?.sequences == 2...2)
+        queue.append(try next("a", at: 3))
+        #expect(story(queue) == ["a1", "-b1-2", "-a2-2", "a3"])
+    }
+
+    @Test func theNewestThatIsTheOnlyOneIsToldInFront() throws {
+        queue.append(try next("a", at: 1))
+        #expect(dropLast(.queueFull)?.sequences == 1...1)
+        #expect(queue.isEmpty && queue.hasMissedInFront && queue.length == 0)
+        #expect(dropLast(.queueFull) == nil)
+    }
+
+    @Test func whatComesBackStandsInFrontAndWhatWasLostThereIsToldFirst() throws {
+        queue.append(try next("a", at: 3))
+        queue.append(try next("a", at: 4))
+        _ = dropFirst(.queueFull)
+        queue.prepend(try next("a", at: 2))
+        queue.prepend(try next("a", at: 1))
+        queue.missInFront(try next("b", at: 9), .attemptsExhausted)
+        #expect(queue.count == 3 && queue.eventCount == 3)
+        #expect(story(queue) == ["-a3-3", "-b9-9", "a1", "a2", "a4"])
+    }
+
+    // MARK: The newest of each topic
+
+    /// Queues a portion as the policy `latest` does.
+    private func replace(_ portion: Portion) -> ClosedRange<UInt64>? {
+        let older = queue.supersede(topic: portion.batch.seal.topic.number)
+        if let older { queue.refuse(older, .superseded) }
+        queue.appendLatest(portion)
+        return older?.sequences
+    }
+
+    @Test func aNewerOneTakesThePlaceAtTheEndAndTheOlderIsToldBeforeIt() throws {
+        for topic in ["a", "b", "c"] { #expect(replace(try next(topic, at: 1)) == nil) }
+        #expect(replace(try next("b", at: 2)) == 1...1)
+        #expect(queue.count == 3 && queue.eventCount == 3)
+        #expect(story(queue) == ["a1", "c1", "-b1-1", "b2"])
+    }
+
+    @Test func theFirstOneMayBeReplacedAndLossesBeforeItStayInFront() throws {
+        queue.refuse(try next("z", at: 1), .queueFull)
+        #expect(replace(try next("a", at: 1)) == nil)
+        #expect(replace(try next("b", at: 1)) == nil)
+        #expect(replace(try next("a", at: 2)) == 1...1)
+        #expect(queue.first?.sequences == 1...1 && queue.first?.batch.seal.topic.name.description == "b")
+        #expect(story(queue) == ["-z1-1", "b1", "-a1-1", "a2"])
+    }
+
+    @Test func whatWasLostBeforeAReplacedOneKeepsItsPlace() throws {
+        #expect(replace(try next("a", at: 1)) == nil)
+        queue.refuse(try next("z", at: 1), .queueFull)
+        #expect(replace(try next("b", at: 1)) == nil)
+        #expect(replace(try next("c", at: 1)) == nil)
+        #expect(replace(try next("b", at: 2)) == 1...1)
+        #expect(story(queue) == ["a1", "-z1-1", "c1", "-b1-1", "b2"])
+    }
+
+    @Test func theOnlyOneReplacedIsToldInFront() throws {
+        #expect(replace(try next("a", at: 1)) == nil)
+        #expect(replace(try next("a", at: 2)) == 1...1)
+        #expect(queue.hasMissedInFront)
+        #expect(story(queue) == ["-a1-1", "a2"])
+    }
+
+    @Test func whatIsNoLongerQueuedIsNotReplaced() throws {
+        #expect(replace(try next("a", at: 1)) == nil)
+        #expect(replace(try next("b", at: 1)) == nil)
+        _ = queue.popFirst()
+        #expect(replace(try next("a", at: 2)) == nil)
+        _ = dropFirst(.queueFull)
+        #expect(replace(try next("b", at: 2)) == nil)
+        #expect(replace(try next("a", at: 3)) == 2...2)
+    }
+
+    @Test func whatComesBackDoesNotHideTheNewest() throws {
+        #expect(replace(try next("a", at: 2)) == nil)
+        queue.prepend(try next("a", at: 1))
+        _ = queue.popFirst()
+        #expect(replace(try next("a", at: 3)) == 2...2, "it still stands where it stood")
+    }
+
+    @Test func emptiedPlacesAreClearedAwayAndNothingIsForgotten() throws {
+        let topics = (0..<100).map { "t\($0)" }
+        for topic in topics { #expect(replace(try next(topic, at: 1)) == nil) }
+        // Every other one, then all, some of them several times.
+        for topic in topics.enumerated().filter({ $0.offset % 2 == 0 }).map(\.element) {
+            #expect(replace(try next(topic, at: 2)) == 1...1)
         }
-        while queue.dropFirst(.queueFull) != nil {}
-        let missed = queue.takeMissed()
-        #expect(missed.count == DeliveryQueue.missedTopicCountMax + 1)
-        #expect(missed.last?.key.topic == nil)
-        #expect(missed.last?.missed.count == 20 && missed.last?.missed.firstSequence == 0)
+        for round in 3..<20 as Range<UInt64> {
+            for topic in topics { #expect(replace(try next(topic, at: round)) != nil) }
+            #expect(queue.count == 100 && queue.eventCount == 100)
+            #expect(Array(queue.portions).count == 100)
+        }
+        var told: [String: UInt64] = [:]
+        var seen: [String: UInt64] = [:]
+        while !queue.isEmpty {
+            for (key, missed) in queue.takeMissed().entries {
+                told[key.topic?.description ?? "", default: 0] += missed.count
+            }
+            if let portion = queue.popFirst() {
+                let topic = portion.batch.seal.topic.name.description
+                seen[topic] = portion.sequences.lowerBound
+                // Told before the one that took its place.
+                #expect(told[topic] == (Int(topic.dropFirst()).map { $0 % 2 == 0 } == true ? 18 : 17))
+            }
+        }
+        #expect(seen.count == 100 && seen.values.allSatisfy { $0 == 19 })
+    }
+
+    // MARK: The end
+
+    @Test func allThatWasLostCanBeToldAtOnceInOrder() throws {
+        queue.refuse(try next("a", at: 1), .queueFull)
+        queue.append(try next("x", at: 1))
+        queue.refuse(try next("b", at: 1), .queueFull)
+        queue.append(try next("x", at: 2))
+        queue.refuse(try next("a", at: 2), .queueFull)
+        let all = queue.takeAllMissed().entries
+        #expect(all.keys.map { $0.topic?.description } == ["a", "b"])
+        #expect(all.values.map(\.count) == [2, 1])
     }
 
     @Test func forgettingLeavesNothing() throws {
-        let seal = try seal("a")
-        var queue = DeliveryQueue(eventCountMax: 1, lengthMax: 1)
-        queue.append(batch(seal, at: 1, events: 1))
-        queue.append(batch(seal, at: 2, events: 1))
-        _ = queue.dropFirst(.queueFull)
+        queue.append(try next("a", at: 1))
+        queue.append(try next("a", at: 2))
+        _ = dropFirst(.queueFull)
+        queue.refuse(try next("a", at: 3), .queueFull)
         queue.removeAll()
-        #expect(queue.isEmpty && queue.eventCount == 0 && queue.length == 0 && queue.takeMissed().isEmpty)
+        #expect(queue.isEmpty && queue.eventCount == 0 && queue.length == 0)
+        #expect(queue.takeMissed().isEmpty && queue.takeAllMissed().isEmpty)
     }
 }

@@ -1,5 +1,6 @@
 // The trie against the plain definition of a match, over everything that three tokens can say.
 
+import BusSimulation
 import BusWire
 import Testing
 
@@ -24,7 +25,8 @@ import Testing
             let request = Subscribe(
                 subscription: UInt32(serial), filter: filter.bytes, creditEvents: 0, creditBytes: 0)
             return Subscription(
-                request, filter: filter, policy: .dropOldest, serial: UInt64(serial), session: session)
+                request, filter: filter, group: nil, policy: .dropOldest, serial: UInt64(serial),
+                account: session.account)
         }
     }
 
@@ -89,5 +91,59 @@ import Testing
         peer.subscribe(1, "a")
         peer.send(.unsubscribe(subscription: 1))
         #expect(bench.broker.filters.version == before + 2)
+    }
+
+    // MARK: By chance
+
+    /// Names of up to sixteen tokens out of few words, so that much of them is alike.
+    private func name(_ chance: inout SplitMix64, wildcards: Bool) -> String {
+        var tokens: [String] = []
+        for _ in 0..<(chance.chance(10) ? chance.within(1...16) : chance.within(1...4)) {
+            tokens.append(wildcards && chance.chance(25) ? "*" : chance.pick(["a", "b", "cc", "d", "é"]))
+        }
+        if chance.chance(5) { tokens[0] = chance.pick(["$bus", "$reply"]) }
+        if wildcards, chance.chance(25) { tokens[tokens.count - 1] = ">" }
+        return tokens.joined(separator: ".")
+    }
+
+    @Test func itMatchesByTheDefinitionWhateverComesAndGoes() throws {
+        let account = Account(uid: 1, Quotas())
+        for seed in 1...40 as ClosedRange<UInt64> {
+            var chance = SplitMix64(seed: seed)
+            let trie = FilterTrie()
+            var all: [Subscription] = []
+            for serial in 0..<300 as Range<UInt64> {
+                if chance.chance(35), !all.isEmpty {
+                    trie.remove(all.remove(at: chance.below(all.count)))
+                } else {
+                    let filter = try TopicFilter(name(&chance, wildcards: true))
+                    let request = Subscribe(subscription: 1, filter: filter.bytes, creditEvents: 0, creditBytes: 0)
+                    let subscription = Subscription(
+                        request, filter: filter, group: nil, policy: .dropOldest, serial: serial, account: account)
+                    all.append(subscription)
+                    trie.insert(subscription)
+                }
+                let topic = try Topic(name(&chance, wildcards: false))
+                let expected = all.filter { $0.filter.matches(topic) }.map(\.serial)
+                #expect(trie.matches(topic).map(\.serial) == expected, "seed \(seed): \(topic)")
+            }
+            #expect(trie.count == all.count)
+            for subscription in all { trie.remove(subscription) }
+            #expect(trie.isEmpty && trie.count == 0, "seed \(seed)")
+        }
+    }
+
+    @Test func aFilterAsDeepAsFiltersGetLeavesNothing() throws {
+        let account = Account(uid: 1, Quotas())
+        let trie = FilterTrie()
+        let filter = try TopicFilter([String](repeating: "*", count: 15).joined(separator: ".") + ".>")
+        let request = Subscribe(subscription: 1, filter: filter.bytes, creditEvents: 0, creditBytes: 0)
+        let subscription = Subscription(
+            request, filter: filter, group: nil, policy: .dropOldest, serial: 1, account: account)
+        trie.insert(subscription)
+        let topic = try Topic([String](repeating: "x", count: 16).joined(separator: "."))
+        #expect(trie.matches(topic).count == 1)
+        trie.remove(subscription)
+        #expect(trie.isEmpty && trie.matches(topic).isEmpty)
     }
 }

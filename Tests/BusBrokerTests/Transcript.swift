@@ -36,7 +36,7 @@ struct Transcript {
             let command = try Command(part)
             if command.verb == "config" { try configure(command) } else { try handle(command) }
         }
-        bench.broker.endRound(at: bench.now)
+        bench.endRound()
         for effect in bench.drain() { output.append("    " + describe(effect)) }
     }
 
@@ -45,7 +45,7 @@ struct Transcript {
             if let window = command.options["window"] { $0.publishWindow = Int(window) }
             if let bytes = command.options["round-bytes"] { $0.roundLengthMax = Int(bytes) }
             if let count = command.options["round-count"] { $0.roundCountMax = Int(count) }
-            if let count = command.options["connections"] { $0.connectionCountMax = Int(count) }
+            if let count = command.options["connections"] { $0.quotas.connections = Int(count) }
         }
         self.bench = bench
     }
@@ -170,6 +170,8 @@ private func describe(_ effect: Effect) -> String {
         "\(order.session) open-seal request=\(order.request) seal=\(order.seal) topic=\(order.topic) epoch=\(order.epoch)"
     case .grant(let id, let topic, let epoch): "\(id) grant topic=\(topic) epoch=\(epoch)"
     case .close(let id, let reason, _): "\(id) close \(reason)"
+    case .openOwnSeal(let seal, let topic, let epoch): "daemon open-seal seal=\(seal) topic=\(topic) epoch=\(epoch)"
+    case .advise(let seal, let advisories): "daemon advise seal=\(seal) count=\(advisories.count)"
     case .stopped: "stopped"
     }
 }

@@ -1,0 +1,83 @@
+// A consumer's readiness, what a member holds, and the last values somebody begins with.
+
+import BusSimulation
+import BusWire
+import DequeModule
+import Testing
+
+@testable import BusBroker
+
+@Suite struct ConsumerTests {
+    private let bench = Bench()
+
+    private func consumer() throws -> Consumer {
+        let peer = bench.open(1)
+        peer.subscribe(1, "a", credit: 2, bytes: 10)
+        return try #require(peer.session?.consumers[1])
+    }
+
+    @Test func itIsReadyWhileBothCreditsLast() throws {
+        let consumer = try consumer()
+        #expect(consumer.hasCredit)
+        consumer.sentEvents = 1
+        consumer.sentBytes = 9
+        #expect(consumer.hasCredit)
+        consumer.sentBytes = 10
+        #expect(!consumer.hasCredit)
+        (consumer.sentEvents, consumer.sentBytes) = (2, 0)
+        #expect(!consumer.hasCredit)
+    }
+
+    @Test func onlyMembersOfGroupsHoldAnything() throws {
+        let consumer = try consumer()
+        #expect(consumer.holding == nil && consumer.outstanding == 0)
+        let peer = bench.open(2)
+        peer.subscribe(1, "a", group: "g")
+        let member = try #require(peer.session?.consumers[1])
+        bench.isAudited = false
+        member.holding?.append(try Portions().make("a", at: 1, events: 3), delivery: 1)
+        #expect(member.outstanding == 3)
+    }
+}
+
+@Suite struct HoldingTests {
+    private let portions = Portions()
+    private let holding = Holding()
+
+    private func fill() throws {
+        holding.append(try portions.make("a", at: 1, events: 3), delivery: 1)
+        holding.append(try portions.make("a", at: 4, events: 4), delivery: 2)
+        holding.append(try portions.make("a", at: 8, events: 5), delivery: 5)
+    }
+
+    @Test func anAcknowledgementCoversEverythingUpToIt() throws {
+        try fill()
+        #expect(holding.eventCount == 12)
+        #expect(holding.release(through: 0) == 0)
+        #expect(holding.release(through: 2) == 7)
+        #expect(holding.eventCount == 5 && holding.portions.count == 1)
+        #expect(holding.release(through: 4) == 0, "what lies between was never held")
+        #expect(holding.release(through: .max) == 5)
+        #expect(holding.eventCount == 0 && holding.portions.isEmpty)
+    }
+
+    @Test func whatIsLeftIsGivenBackInOrder() throws {
+        try fill()
+        #expect(holding.release(through: 1) == 3)
+        #expect(holding.releaseAll().map(\.portion.sequences) == [4...7, 8...12])
+        #expect(holding.eventCount == 0 && holding.portions.isEmpty)
+    }
+}
+
+@Suite struct BacklogTests {
+    @Test func itCountsDownBytesAndUpEvents() throws {
+        let portions = Portions()
+        let values = [try portions.make("a", at: 1), try portions.make("b", at: 7, events: 2)]
+        let backlog = Backlog(values)
+        #expect(backlog.length == Int(values[0].length + values[1].length) && backlog.told == 0)
+        #expect(backlog.popFirst()?.sequences == 1...1)
+        #expect(backlog.length == Int(values[1].length) && backlog.told == 1)
+        #expect(backlog.popFirst()?.sequences == 7...8)
+        #expect(backlog.popFirst() == nil && backlog.length == 0 && backlog.told == 3)
+    }
+}
