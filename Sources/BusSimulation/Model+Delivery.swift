@@ -122,6 +122,16 @@ extension Model {
         try expect(deliver.isAnswerable == entry.isAnswerable, "\(name): wrong about whether it may answer")
     }
 
+    /// A seal that a session may hear of: of something it is owed, or may soon be.
+    func knownSeal(_ number: UInt64, _ session: ModelSession) -> ModelSeal? {
+        let owed = session.subscriptions.values.lazy.flatMap(\.stream.owed).map(\.batch.seal)
+        if let seal = owed.first(where: { $0.number == number }) { return seal }
+        let seal = ownSeals[number] ?? sessions.values.lazy.compactMap { $0.seals[number] }.first
+        return seal.flatMap { seal in
+            session.subscriptions.values.contains { $0.stream.filter.matches(seal.topic) } ? seal : nil
+        }
+    }
+
     func check(_ announcement: Announcement, _ session: ModelSession) throws(Violation) {
         let name = "session \(session.id)"
         if announcement.forgetsEarlier {
@@ -133,9 +143,9 @@ extension Model {
         try expect(session.announced.count < configuration.announcedCountMax, "\(name): remembers too much")
         let isNew = session.announced.insert(announcement.seal).inserted
         try expect(isNew, "\(name): seal \(announcement.seal) is announced twice")
-        let entries = session.subscriptions.values.lazy.flatMap(\.stream.owed)
-        let seal = entries.first { $0.batch.seal.number == announcement.seal }?.batch.seal
-        guard let seal else { throw Violation("\(name): seal \(announcement.seal) is announced for nothing") }
+        guard let seal = knownSeal(announcement.seal, session) else {
+            throw Violation("\(name): seal \(announcement.seal) is announced for nothing")
+        }
         let isRight =
             announcement.salt == seal.salt && announcement.topic == seal.topic.bytes && announcement.uid == seal.uid
             && announcement.keyCheck == seal.keyCheck

@@ -25,7 +25,7 @@ extension Model {
         case .closing: return true
         case .receipts(let receipts): return receipts.progress > session.progress
         case .error(let error): return error.inReplyTo == FrameType.publish.rawValue && session.owedRefusals.isEmpty
-        case .announce(let announcement): return !isOwed(session) { $0.batch.seal.number == announcement.seal }
+        case .announce(let announcement): return knownSeal(announcement.seal, session) == nil
         case .gap(let gap):
             guard let stream = session.subscriptions[gap.subscription]?.stream else { return false }
             if isForeseen(stream) { return !isExact(gap, stream) }
@@ -42,6 +42,7 @@ extension Model {
         case .unanswered(let word):
             return !session.requests.contains { $0.correlation == word.correlation }
         case .sealLimits(let limits):
+            guard !session.closedSeals.contains(limits.seal) else { return false }
             return !session.owedBounds.contains { $0.seal == limits.seal }
         case .unsubscribed(let end):
             // Put out because of something that was accepted: as much as is counted.
@@ -53,9 +54,5 @@ extension Model {
             return end.reason == .quotaExceeded ? known <= end.missedCount : known < end.missedCount
         default: return false
         }
-    }
-
-    private func isOwed(_ session: ModelSession, _ isIt: (OwedEntry) -> Bool) -> Bool {
-        session.subscriptions.values.contains { $0.stream.owed.contains(where: isIt) }
     }
 }

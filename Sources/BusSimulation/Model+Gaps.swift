@@ -11,6 +11,7 @@ extension Model {
             throw Violation("\(name): a gap without topic, count or positions")
         }
         subscription.missedCount += count
+        stream.missedCount += count
         try note(gap.reason, stream, name)
         let told = ToldGap(topic: topic, reason: gap.reason, count: count, sequences: gap.firstSequence...gap.lastSequence)
         if isForeseen(stream) {
@@ -55,7 +56,7 @@ extension Model {
 
     private func lost(_ gap: Gap, _ stream: ModelStream) -> [OwedEntry] {
         // Who unsubscribes hears of all its losses; and what was superseded may be told before what was queued before it.
-        let isEarly = gap.reason == .superseded || isLeaving(stream) || stream.policy == .dropNewest
+        let isEarly = gap.reason == .superseded || isLeaving(stream)
         // Last values wait beside the queue: what was lost of it may be told before them.
         let queue = stream.owed.filter { !$0.isStored || $0.lost != nil }
         let told = isEarly ? queue[...] : queue.prefix { $0.lost != nil }
@@ -66,7 +67,7 @@ extension Model {
     }
 
     private func isLeaving(_ stream: ModelStream) -> Bool {
-        guard stream.group == nil, let subscription = stream.members.first else { return false }
+        guard stream.members.count == 1, let subscription = stream.members.first else { return false }
         return subscription.session.owedAnswers.first == .unsubscribed(subscription.number)
     }
 
@@ -105,7 +106,7 @@ extension Model {
             let count = missed.reduce(0) { $0 + $1.eventCount }
             let told = gaps.reduce(0) { $0 + $1.count }
             // What was superseded may be told early: then it is accounted for once all before it is.
-            let isEarly = gaps.contains { $0.reason == .superseded } || Model.toleratesEarlyGaps
+            let isEarly = gaps.contains { $0.reason == .superseded }
             if isEarly, count < told { continue }
             // At its end, what was still queued is neither sent nor missed.
             if next == nil, count > told { continue }
@@ -118,8 +119,6 @@ extension Model {
             stream.gaps.removeAll { $0.topic == topic }
         }
     }
-
-    static var toleratesEarlyGaps: Bool { true }
 
     /// Of a batch that was cut, what was superseded is told and the rest still waits.
     private func cut(_ stream: ModelStream, _ topic: Topic, behind last: UInt64) {

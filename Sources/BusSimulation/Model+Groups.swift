@@ -19,16 +19,15 @@ extension Model {
         if entry.attempt > 1 { tally[.redelivered] += 1 }
     }
 
-    /// What a member that goes had not acknowledged goes to the others, in its old place.
+    /// What a member that goes had not acknowledged goes to the others, in its old place; with the last it is lost.
     func giveBack(_ subscription: ModelSubscription, _ stream: ModelStream) {
-        let unacknowledged = subscription.unacknowledged.map(\.entry)
+        let entries = subscription.unacknowledged.map(\.entry)
         subscription.unacknowledged = []
-        // What it had acknowledged, or got alone, it will not answer any more.
-        let isLast = stream.members.isEmpty
-        if !unacknowledged.isEmpty, !isLast { stream.isClouded = true }
-        if !isLast { filling.append(stream) }
-        for entry in unacknowledged where !isLast {
-            rise(entry, of: subscription)
+        for entry in entries { rise(entry, of: subscription) }
+        guard !stream.members.isEmpty, stream.missedAtEnd == nil else { return lose(entries, of: stream, [.responderGone]) }
+        filling.append(stream)
+        for entry in entries {
+            stream.isClouded = true
             entry.attempt += 1
             let index = stream.owed.firstIndex { isBefore(entry, $0) } ?? stream.owed.count
             stream.owed.insert(entry, at: index)

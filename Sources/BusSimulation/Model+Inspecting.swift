@@ -86,7 +86,7 @@ extension Model {
     private var statusRow: ExpectedRow {
         var row: ExpectedRow = [
             "sessions": .number(UInt64(sessions.values.count { $0.phase == .open })),
-            "subscriptions": .number(UInt64(streams.count)),
+            "subscriptions": .number(UInt64(sessions.values.reduce(0) { $0 + $1.subscriptions.count })),
             "events_published": .number(totals.eventsAccepted),
             "bytes_published": .number(totals.bytesAccepted),
             "batches_published": .number(UInt64(acceptedCount)),

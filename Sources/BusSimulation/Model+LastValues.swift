@@ -12,7 +12,9 @@ extension Model {
     }
 
     /// Whether every event of a topic becomes its last value by configuration.
-    func retainsAlways(_ topic: Topic) -> Bool { false }
+    func retainsAlways(_ topic: Topic) -> Bool {
+        configuration.topics.contains { $0.retains && $0.filter.matches(topic) }
+    }
 
     /// A stream begins with the last values there are now.
     func beginWithLast(_ subscription: ModelSubscription) {

@@ -50,9 +50,7 @@ extension Model {
     }
 
     func failOwnSeal(_ number: UInt64) {
-        guard let topic = ownSealTopics.removeValue(forKey: number) else { return }
-        mutedTopics.insert(topic)
-        advisories.removeAll { self.topic(of: $0.advisory) == topic }
+        if let topic = ownSealTopics.removeValue(forKey: number) { mutedTopics.insert(topic) }
     }
 
     /// The daemon says these, and its batch of them is accepted.

@@ -125,6 +125,7 @@ extension Model {
         topic.lastSequence += UInt64(count)
         topic.lastTime = max(topic.lastTime, now.wall)
         acceptedCount += 1
+        note?("        accepted: \(seal.topic) \(first)-\(topic.lastSequence)")
         totals.eventsAccepted += UInt64(count)
         totals.bytesAccepted += UInt64(bytes.count)
         tally[.accepted] += 1

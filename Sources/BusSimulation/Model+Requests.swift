@@ -79,12 +79,12 @@ extension Model {
         }
     }
 
-    /// A subscription goes with rights it never used.
-    func loseRights(of subscription: ModelSubscription) {
+    /// A session goes with rights it never used; who only unsubscribes may still answer.
+    func loseRights(of session: ModelSession) {
         for requester in sessionsInOrder {
             for request in requester.requests {
                 for index in request.stands.indices {
-                    guard case .may(let who) = request.stands[index].stand, who === subscription else { continue }
+                    guard case .may(let who) = request.stands[index].stand, who.session === session else { continue }
                     giveUp(request, index, [.responderGone])
                 }
             }

@@ -33,7 +33,7 @@ extension Model {
 
     private func agrees(_ request: Subscribe, _ policy: OverflowPolicy?, _ stream: ModelStream) -> Bool {
         policy == stream.policy
-            && UInt64(request.stallMilliseconds) * 1_000_000 == stream.stallTime
+            && (policy != .stall || UInt64(request.stallMilliseconds) * 1_000_000 == stream.stallTime)
             && request.mode.contains(.exclusive) == stream.isExclusive
             && request.mode.contains(.responds) == stream.responds
     }

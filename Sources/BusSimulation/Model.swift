@@ -55,6 +55,8 @@ final class Model {
     var now = Moment(monotonic: 0, wall: 0)
     var salts: Set<[UInt8]> = []
     var lastSeal: UInt64 = 0
+    /// Hears what the model takes for accepted, when somebody follows a run.
+    var note: ((String) -> Void)?
     /// What happened, for those who ask whether a run was worth it.
     var tally = SimulationTally()
 
@@ -99,6 +101,7 @@ final class Model {
     /// A session holds nothing any more and is owed nothing but what follows its last publish.
     func forget(_ session: ModelSession) {
         for subscription in session.subscriptionsInOrder { leave(subscription) }
+        loseRights(of: session)
         cancelAll(session)
         session.seals = [:]
         session.pending = []
@@ -116,7 +119,6 @@ final class Model {
         let stream = subscription.stream
         stream.members.removeAll { $0 === subscription }
         giveBack(subscription, stream)
-        loseRights(of: subscription)
         guard stream.members.isEmpty else { return }
         groups.removeAll { $0 === stream }
         // What it asked it to answer waits for nobody now.

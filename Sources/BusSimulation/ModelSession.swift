@@ -119,6 +119,6 @@ extension Word {
         guard case .unanswered(let correlation, let reasons) = self,
             case .unanswered(let toldCorrelation, let toldReasons) = told
         else { return self == told }
-        return correlation == toldCorrelation && toldReasons.isSubset(of: reasons.union([.queueFull]))
+        return correlation == toldCorrelation && toldReasons.isSubset(of: reasons)
     }
 }

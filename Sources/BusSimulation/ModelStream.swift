@@ -19,6 +19,10 @@ final class ModelStream {
     var owed: [OwedEntry] = []
     /// Gaps told since the last delivery, for a stream whose losses can't be foreseen.
     var gaps: [ToldGap] = []
+    /// Events told as missed to any of its members, gone ones among them.
+    var missedCount: UInt64 = 0
+    /// What the account of all its members says, once it is put out.
+    var missedAtEnd: UInt64?
     /// Whether a member gave back what it had, which goes on in an order of its own until the queue is empty.
     var isClouded = false
     /// Which batch was delivered from last, in the order of acceptance.

@@ -87,6 +87,9 @@ struct SimulationKnobs {
         sessionCountMax = chance.pick([2, 4, 12])
         queueEventCountMax = chance.pick([1, 5, 30])
         creditMax = chance.pick([1, 20, 400])
+        if chance.chance(30), let filter = try? TopicFilter(chance.pick(["a.>", "b", "*.a"])) {
+            configuration.topics = [TopicDeclaration(filter, retains: true)]
+        }
         groups = Array(["g", "h", "i"].prefix(chance.within(1...3)))
         groupPercent = chance.pick([0, 0, 30, 90])
         exclusivePercent = chance.pick([0, 0, 50])

@@ -100,7 +100,7 @@ extension World {
         if action == .badWill {
             switch chance.below(4) {
             case 0: batch.eventCount = 2
-            case 1: batch.eventCount = 2
+            case 1: batch.payloadLength = Limits.willLengthMax
             case 2: batch.counter += 1
             default: batch.seal = 499
             }

@@ -19,9 +19,11 @@ extension World {
         var publish = makePublish(batch, session)
         publish.isRequest = true
         if action == .badRequest {
-            switch chance.below(3) {
+            switch chance.below(5) {
             case 0: batch.columns.replyTo = .all(Array("$reply.999".utf8))
             case 1: batch.columns.correlation = .none
+            case 2: publish.retains = true
+            case 3: publish.hasMore = true
             default: batch.columns.correlation = .all(session.requests.last?.correlation ?? batch.id(at: 0))
             }
             publish.batch = batch.bytes

@@ -40,6 +40,7 @@ final class World {
 
     /// Gives an input to both and checks what comes out.
     func handle(_ input: Input) throws(Violation) {
+        if isTracing, model.note == nil { model.note = { [unowned self] in note($0) } }
         note("\(input)")
         try model.note(input)
         try hand(input)
