@@ -55,17 +55,17 @@ extension Model {
                 && entry.attempt == deliver.attempt && entry.lost == nil
         }
         let selection = try selection(deliver, name)
-        let index = stream.owed.firstIndex { isIt($0) && selection.isSubset(of: $0.places) }
+        let index = stream.owed.firstIndex { isIt($0) && selection.isSubset(of: $0.live) }
         guard let index else {
             let first = stream.owed.first.map { "\($0.topic) \($0.firstSequence), places \($0.places)" } ?? "nothing"
             throw Violation(
                 "\(name): delivered places \(selection.sorted()) of a batch at \(deliver.firstSequence), owed is \(first)")
         }
         let entry = stream.owed[index]
-        if selection.count < entry.places.count {
+        if selection.count < entry.live.count {
             // A group's share ends within a batch; elsewhere what is before the selection was superseded.
             let first = selection.min() ?? 0
-            let rest = entry.split { !selection.contains($0) }
+            let rest = entry.split { !selection.contains($0) && !entry.withdrawn.contains($0) }
             let isBehind = rest.places.allSatisfy { $0 > first }
             let isBefore = rest.places.allSatisfy { $0 < first }
             let isAllowed = stream.group != nil && isBehind || stream.policy == .latest && isBefore
@@ -77,7 +77,7 @@ extension Model {
         stream.told = []
         stream.lastIndex = max(stream.lastIndex, entry.batch.index)
         if stream.owed.count == 1, stream.gaps.isEmpty { stream.isClouded = false }
-        stream.owed.removeAll { $0 === entry }
+        stream.owed.removeAll { $0 === entry || $0.live.isEmpty && $0.batch.index < entry.batch.index }
         return entry
     }
 
@@ -85,6 +85,7 @@ extension Model {
     func isNext(_ entry: OwedEntry, _ stream: ModelStream) -> Bool {
         if entry.attempt == 1, entry.batch.index < stream.lastIndex { return false }
         return stream.owed.prefix { $0 !== entry }.allSatisfy { earlier in
+            if earlier.live.isEmpty { return true }
             if earlier.attempt > 1, entry.attempt > 1 { return true }
             // What lost its place to a newer event is told at the latest with the topic's next event.
             if isSuperseded(earlier, stream), earlier.topic != entry.topic { return true }

@@ -108,8 +108,9 @@ extension Model {
             try checkOverflow(end.reason, stream, name)
         }
         try settleGaps(before: nil, subscription)
-        try expect(end.reason != .unsubscribed || stream.group != nil || !stream.owed.contains { $0.lost != nil }, "\(name): ends, and losses aren't told")
+        try expect(end.reason != .unsubscribed || stream.group != nil || !stream.owed.contains { $0.lost != nil && !$0.live.isEmpty }, "\(name): ends, and losses aren't told")
         try compare(end, subscription)
+        if end.reason != .unsubscribed { lose(stream.owed, of: stream, [end.reason]) }
         leave(subscription)
     }
 

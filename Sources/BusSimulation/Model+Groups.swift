@@ -9,7 +9,7 @@ extension Model {
     func noteShare(_ entry: OwedEntry, of subscription: ModelSubscription) throws(Violation) {
         let stream = subscription.stream
         try expect(subscription.isOnDuty, "\(subscription.name): stands by, and is delivered to")
-        let first = (batch: entry.batch.index, place: entry.places[0])
+        let first = (batch: entry.batch.index, place: entry.live[0])
         if entry.attempt == 1 {
             try expect(subscription.newest < first, "\(subscription.name): \(entry.topic) \(entry.firstSequence) comes late")
             subscription.newest = (entry.batch.index, entry.places[entry.places.count - 1])
@@ -19,23 +19,17 @@ extension Model {
         if entry.attempt > 1 { tally[.redelivered] += 1 }
     }
 
-    /// What a member that goes had not acknowledged goes to the others, in its old place; with the last it is lost.
+    /// What a member that goes had not acknowledged goes to the others, before what waits; with the last it is lost.
     func giveBack(_ subscription: ModelSubscription, _ stream: ModelStream) {
         let entries = subscription.unacknowledged.map(\.entry)
         subscription.unacknowledged = []
         for entry in entries { rise(entry, of: subscription) }
         guard !stream.members.isEmpty, stream.missedAtEnd == nil else { return lose(entries, of: stream, [.responderGone]) }
+        for entry in entries { entry.attempt += 1 }
+        // What was lost before is told first.
+        let index = stream.owed.firstIndex { $0.lost == nil } ?? stream.owed.count
+        stream.owed.insert(contentsOf: entries, at: index)
         filling.append(stream)
-        for entry in entries {
-            stream.isClouded = true
-            entry.attempt += 1
-            let index = stream.owed.firstIndex { isBefore(entry, $0) } ?? stream.owed.count
-            stream.owed.insert(entry, at: index)
-        }
-    }
-
-    private func isBefore(_ a: OwedEntry, _ b: OwedEntry) -> Bool {
-        (a.batch.index, a.places[0]) < (b.batch.index, b.places[0])
     }
 
     func acknowledge(_ delivery: UInt64, _ subscription: ModelSubscription) {

@@ -96,7 +96,7 @@ extension Model {
         ]
         guard streams.allSatisfy(isCounted) else { return row }
         let waiting = streams.flatMap(\.queued)
-        row["events_queued"] = .number(waiting.reduce(0) { $0 + $1.eventCount })
+        row["events_queued"] = .number(waiting.reduce(0) { $0 + UInt64($1.places.count) })
         row["bytes_queued"] = .number(waiting.reduce(0) { $0 + $1.length })
         return row
     }

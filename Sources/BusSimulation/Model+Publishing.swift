@@ -38,6 +38,7 @@ extension Model {
             try settle(acceptance)
         }
         applyPolicies()
+        for stream in streams { passOverWithdrawn(stream) }
         tally[.parked] += parked.count { !$0.pending.isEmpty }
         parked.removeAll { $0.pending.isEmpty }
     }

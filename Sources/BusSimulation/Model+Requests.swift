@@ -60,7 +60,7 @@ extension Model {
     /// An entry was delivered: whoever got it may answer.
     func giveRights(_ entry: OwedEntry, to subscription: ModelSubscription) {
         guard entry.isAnswerable else { return }
-        for place in entry.places {
+        for place in entry.live {
             let request = entry.batch.requests[place]
             guard let index = request.index(of: subscription.stream) else { continue }
             if case .waits = request.stands[index].stand { request.stands[index].stand = .may(subscription) }
@@ -157,12 +157,17 @@ extension Model {
         request.stands = []
     }
 
+    /// Whoever is ready passes over what nobody waits for any more.
+    func passOverWithdrawn(_ stream: ModelStream) {
+        guard stream.members.contains(where: { $0.hasCredit && $0.isOnDuty && canWrite($0.session) }) else { return }
+        stream.owed.removeFirst(stream.owed.prefix { $0.live.isEmpty && $0.lost == nil }.count)
+    }
+
     /// What nobody waits for any more isn't delivered to those who would answer, and that is no loss.
     private func withdraw(_ request: ModelRequest, from stream: ModelStream) {
         for entry in stream.owed where entry.isAnswerable && entry.lost == nil {
-            entry.places.removeAll { entry.batch.requests[$0] === request }
+            entry.withdrawn.formUnion(entry.places.filter { entry.batch.requests[$0] === request })
         }
-        stream.owed.removeAll { $0.places.isEmpty }
     }
 
     func check(_ word: Unanswered, _ session: ModelSession) throws(Violation) {

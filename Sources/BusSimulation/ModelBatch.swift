@@ -66,6 +66,8 @@ final class OwedEntry {
     let batch: ModelBatch
     /// Which of the batch's events, in order; never none.
     var places: [Int]
+    /// Requests among them that nobody waits for any more: neither delivered nor missed, but they keep their place.
+    var withdrawn: Set<Int> = []
     /// How often they will have been handed to somebody with the next delivery.
     var attempt: UInt16 = 1
     /// Whether they are last values from before the subscription.
@@ -81,17 +83,20 @@ final class OwedEntry {
     }
 
     var topic: Topic { batch.topic }
-    var eventCount: UInt64 { UInt64(places.count) }
+    /// What of it is still meant.
+    var live: [Int] { withdrawn.isEmpty ? places : places.filter { !withdrawn.contains($0) } }
+    var eventCount: UInt64 { UInt64(live.count) }
     /// The batch travels and waits whole, whatever of it is meant.
     var length: UInt64 { UInt64(batch.bytes.count) }
-    var firstSequence: UInt64 { batch.sequence(at: places[0]) }
-    var lastSequence: UInt64 { batch.sequence(at: places[places.count - 1]) }
+    var firstSequence: UInt64 { batch.sequence(at: live.first ?? places[0]) }
+    var lastSequence: UInt64 { batch.sequence(at: live.last ?? places[places.count - 1]) }
 
     /// The same events' other half: what `isTaken` says leaves this entry for the one returned.
     func split(_ isTaken: (Int) -> Bool) -> OwedEntry {
         let other = OwedEntry(batch, places.filter(isTaken))
         other.attempt = attempt
         other.isStored = isStored
+        other.withdrawn = withdrawn
         other.isAnswerable = isAnswerable
         places.removeAll(where: isTaken)
         return other

@@ -55,7 +55,7 @@ final class ModelStream {
     var waiting: [OwedEntry] { owed.filter { $0.lost == nil } }
     /// What counts against its bounds: last values from before don't.
     var queued: [OwedEntry] { owed.filter { $0.lost == nil && !$0.isStored } }
-    var queuedEvents: UInt64 { queued.reduce(0) { $0 + $1.eventCount } }
+    var queuedEvents: UInt64 { queued.reduce(0) { $0 + UInt64($1.places.count) } }
     var queuedLength: UInt64 { queued.reduce(0) { $0 + $1.length } }
     /// A single entry is never too much: what can't be queued could never be delivered.
     var isOverfull: Bool {
@@ -87,7 +87,9 @@ final class ModelStream {
     /// Of each topic only the newest event waits.
     func keepLatest() {
         guard policy == .latest, let newest = queued.last, let last = newest.places.last else { return }
-        for entry in queued where entry.topic == newest.topic && entry !== newest { entry.lost = .superseded }
+        for entry in queued where entry.topic == newest.topic && entry !== newest && entry.attempt == 1 {
+            entry.lost = .superseded
+        }
         guard newest.places.count > 1, let index = owed.firstIndex(where: { $0 === newest }) else { return }
         let older = newest.split { $0 != last }
         older.lost = .superseded
@@ -138,7 +140,7 @@ final class ModelSubscription {
 
     var name: String { "\(session.id)/\(number)" }
     var hasCredit: Bool { sentEvents < creditEvents && sentBytes < creditBytes }
-    var outstanding: Int { unacknowledged.reduce(0) { $0 + $1.entry.places.count } }
+    var outstanding: Int { unacknowledged.reduce(0) { $0 + $1.entry.live.count } }
     /// Whether a stream's next delivery may be for this one.
     var isOnDuty: Bool { !stream.isExclusive || stream.members.first === self }
 }
