@@ -15,6 +15,17 @@ struct BusUUIDTests {
         #expect(empty.description == "00000000-0000-7000-8000-000000000000")
     }
 
+    @Test("is ordered as its bytes are, and so as it counts")
+    func order() {
+        let id = BusUUID(milliseconds: 9, counterHigh: 1, counterLow: low62)
+        let later = [
+            id.advanced(by: 1), BusUUID(milliseconds: 10, counterHigh: 0, counterLow: 0), BusUUID(high: .max, low: 0),
+        ]
+        for other in later.compactMap(\.self) { #expect(id < other && !(other < id)) }
+        #expect(!(id < id) && BusUUID.zero < id)
+        #expect(BusUUID(high: 1, low: 0) < BusUUID(high: 1, low: 1 << 63))
+    }
+
     @Test("counts up in its lower 62 bits")
     func counting() {
         let id = BusUUID(milliseconds: 9, counterHigh: 1, counterLow: 5)
