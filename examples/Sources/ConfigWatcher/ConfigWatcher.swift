@@ -5,7 +5,7 @@
 // Set one with   bus pub config.interval 30 --retain   and clear it with   bus pub config.interval '' --retain
 
 import BusClient
-import Foundation
+import Glibc
 
 @main
 struct ConfigWatcher {
@@ -39,6 +39,6 @@ struct ConfigWatcher {
 
     static func say(_ line: String) {
         print(line)
-        fflush(stdout)
+        fflush(nil)  // also where standard output is a pipe
     }
 }

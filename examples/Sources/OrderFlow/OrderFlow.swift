@@ -1,74 +1,66 @@
 // Two services that take orders: a query, a command and an event.
 //
-//   OrderFlow stock [ITEM=COUNT ...]   answers stock.count (a query) and stock.take (a command)
-//   OrderFlow orders                   answers orders.place with both, and publishes orders.placed (an event)
+//   OrderFlow stock 10     answers stock.count, a query, and stock.take, a command
+//   OrderFlow orders       answers orders.place by asking both, and publishes orders.placed, an event
 //
-// Place one with   bus req orders.place '3 bolts'   and watch with   bus sub 'orders.placed'
+// Place one with   bus req orders.place 3   and watch with   bus sub orders.placed --json
 
 import BusClient
-import Foundation
 
 @main
 struct OrderFlow {
     static func main() async throws {
-        let arguments = CommandLine.arguments.dropFirst()
-        let bus = try await BusConnection.connect(ConnectOptions(name: arguments.first ?? "orders"))
-        if arguments.first == "stock" { try await stock(bus, arguments.dropFirst()) } else { try await orders(bus) }
-        print("ready")
-        fflush(stdout)
-        try await Task.sleep(for: .seconds(1 << 30))
-    }
-
-    /// Knows how many there are. An actor: requests are answered several at a time.
-    actor Shelf {
-        private var counts: [String: Int]
-        init(_ counts: [String: Int]) { self.counts = counts }
-
-        func count(_ item: String) -> Int { counts[item, default: 0] }
-
-        func take(_ count: Int, _ item: String) throws -> Int {
-            // What is thrown here is what the requester's `request` throws: BusError.replyFailed with this text.
-            guard counts[item, default: 0] >= count else { throw Refusal("only \(counts[item, default: 0]) \(item)") }
-            counts[item]! -= count
-            return counts[item]!
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let service = arguments.first ?? "orders"
+        try await BusConnection.with(ConnectOptions(name: service)) { bus in
+            if service == "stock" {
+                try await keepStock(bus, Shelf(arguments.dropFirst().first.flatMap { Int($0) } ?? 10))
+            } else {
+                try await takeOrders(bus)
+            }
+            // What was begun above goes on until somebody ends this process.
+            try await Task.sleep(for: .seconds(1_000_000_000))
         }
     }
 
-    static func stock(_ bus: BusConnection, _ items: ArraySlice<String>) async throws {
-        let pairs = items.map { $0.split(separator: "=") }.map { (String($0[0]), Int($0[1]) ?? 0) }
-        let shelf = Shelf(Dictionary(pairs) { $1 })
-        _ = try await bus.reply(to: "stock.count") { OutgoingEvent("\(await shelf.count($0.event.text))") }
-        // A command that is asked again after a fault has the same id: the library answers it, and takes nothing twice.
-        _ = try await bus.reply(to: "stock.take") { request in
-            let (count, item) = try parse(request.event.text)
-            return OutgoingEvent("\(try await shelf.take(count, item)) left")
-        }
+    static func keepStock(_ bus: BusConnection, _ shelf: Shelf) async throws {
+        _ = try await bus.reply(to: "stock.count") { _ in OutgoingEvent("\(await shelf.count)") }
+        _ = try await bus.reply(to: "stock.take") { OutgoingEvent("\(try await shelf.take($0.event.text)) left") }
     }
 
-    static func orders(_ bus: BusConnection) async throws {
-        var careful = RequestOptions()
-        careful.retry = RetryPolicy(attempts: 5)
-        let options = careful
+    static func takeOrders(_ bus: BusConnection) async throws {
+        // Asked again after a fault, a command keeps its id, and the library at the other end doesn't do it twice.
+        var options = RequestOptions()
+        options.retry = RetryPolicy(attempts: 5)
+        let careful = options
         _ = try await bus.reply(to: "orders.place") { request in
-            let (count, item) = try parse(request.event.text)
-            let there = try await bus.request(item, to: "stock.count").text
-            guard Int(there) ?? 0 >= count else { throw Refusal("\(count) \(item) wanted, \(there) there") }
-            let left = try await bus.request("\(count) \(item)", to: "stock.take", options).text
-            var placed = OutgoingEvent("\(count) \(item), \(left)")
+            let there = try await bus.request("", to: "stock.count", careful).text
+            // What is thrown here is what the requester gets: BusError.replyFailed, or status 1 from `bus req`.
+            guard let count = Int(request.event.text), count > 0 else { throw Refusal(why: "how many?") }
+            guard count <= Int(there) ?? 0 else { throw Refusal(why: "there are only \(there)") }
+            let left = try await bus.request("\(count)", to: "stock.take", careful).text
+            var placed = OutgoingEvent("\(count) ordered, \(left)")
+            // One conversation: who sees the event can tell which request it came of.
             (placed.correlation, placed.causation) = (request.event.correlation, request.event.id)
             let receipt = try await bus.publish(placed, to: "orders.placed")
-            return OutgoingEvent("order \(receipt.firstSequence): \(count) \(item)")
+            return OutgoingEvent("order \(receipt.firstSequence): \(count)")
         }
     }
+}
 
-    static func parse(_ text: String) throws -> (Int, String) {
-        let words = text.split(separator: " ").map(String.init)
-        guard words.count == 2, let count = Int(words[0]) else { throw Refusal("“\(text)” is not COUNT ITEM") }
-        return (count, words[1])
+/// What is there. An actor, since several requests are answered at a time.
+actor Shelf {
+    private(set) var count: Int
+    init(_ count: Int) { self.count = count }
+
+    func take(_ wanted: String) throws -> Int {
+        guard let wanted = Int(wanted), wanted <= count else { throw Refusal(why: "no longer there") }
+        count -= wanted
+        return count
     }
 }
 
 struct Refusal: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+    let why: String
+    var description: String { why }
 }

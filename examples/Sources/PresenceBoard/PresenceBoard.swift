@@ -1,44 +1,43 @@
-// A board of who is here. Each member keeps its own line up to date, and leaves a will for when it can't any more.
+// A board of who is here. Each member keeps a line of its own up to date, and leaves a will for when it can't any more.
 //
 //   PresenceBoard NAME [STATUS]
 //
-// What the daemon itself sees of sessions coming and going:   bus sub '$bus.session.>'
+// What the daemon itself says of sessions that come and go:   bus sub '$bus.session.>'
 
 import BusClient
 import Foundation
 
 @main
 struct PresenceBoard {
-    /// What the daemon says of a session, as JSON.
-    struct Session: Decodable {
-        let session: UInt64
+    /// What the daemon says of a session that is gone.
+    struct Closed: Decodable {
         let pid: Int
         let name: String
-        let reason: String?
+        let reason: String
     }
 
     static func main() async throws {
         let arguments = CommandLine.arguments.dropFirst()
         let name = arguments.first ?? "somebody"
-
-        var options = ConnectOptions(name: "board \(name)")
-        var gone = OutgoingEvent("gone")
-        gone.retains = true
-        // Published by the daemon when this process is killed or crashes: the kernel tells it at once.
-        options.will = LastWill(gone, on: "board.\(name)")
+        var options = ConnectOptions(name: "board of \(name)")
+        // Published by the daemon when this process is killed or crashes; the kernel tells it at once.
+        options.will = LastWill(line("gone"), on: "board.\(name)")
         try await BusConnection.with(options) { bus in
-            var here = OutgoingEvent(arguments.dropFirst().first ?? "here")
-            here.retains = true
-            try await bus.publish(here, to: "board.\(name)")
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await followBoard(bus) }
-                group.addTask { try await followSessions(bus) }
-                try await group.next()
-            }
+            try await bus.publish(line(arguments.dropFirst().first ?? "here"), to: "board.\(name)")
+            async let board: Void = followBoard(bus)
+            try await followSessions(bus)
+            try await board
         }
     }
 
-    /// Everybody's last word, then what changes.
+    /// A line stays until the next: whoever comes later sees it, too.
+    static func line(_ text: String) -> OutgoingEvent {
+        var event = OutgoingEvent(text)
+        event.retains = true
+        return event
+    }
+
+    /// Everybody's line, then what changes.
     static func followBoard(_ bus: BusConnection) async throws {
         var options = SubscribeOptions()
         options.beginsWithLast = true
@@ -51,13 +50,13 @@ struct PresenceBoard {
     static func followSessions(_ bus: BusConnection) async throws {
         for try await arrival in try await bus.subscribe("$bus.session.closed") {
             guard case .event(let event) = arrival else { continue }
-            let closed = try JSONDecoder().decode(Session.self, from: Data(event.payload.array))
-            say("session of \(closed.name), pid \(closed.pid), closed: \(closed.reason ?? "")")
+            let closed = try JSONDecoder().decode(Closed.self, from: Data(event.payload.array))
+            say("\(closed.name), pid \(closed.pid), closed its session: \(closed.reason)")
         }
     }
 
     static func say(_ line: String) {
         print(line)
-        fflush(stdout)
+        fflush(nil)  // also where standard output is a pipe
     }
 }

@@ -5,7 +5,6 @@
 // Give them work with   seq 100 | bus pub jobs.count --lines   and watch with   bus sub 'done.>'
 
 import BusClient
-import Foundation
 
 @main
 struct WorkerGroup {
