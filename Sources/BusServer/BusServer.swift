@@ -170,7 +170,7 @@ public final class BusServer {
             switch effect {
             case .send(let id, let frame): peers[id]?.write(frame)
             case .grant(let id, let topic, let epoch): grant(topic, epoch, to: id)
-            case .openSeal(let order): openSeal(order)
+            case .openSeal(let order): charging(order.session) { openSeal(order) }
             case .openOwnSeal(let seal, let topic, let epoch): openOwnSeal(seal, topic, epoch)
             case .advise(let seal, let advisories): advise(seal, advisories)
             case .close(let id, let reason, let message):
@@ -178,6 +178,13 @@ public final class BusServer {
             case .stopped: stop()
             }
         }
+    }
+
+    /// Deriving keys is the dearest thing anybody can ask for, and happens after whoever asked had its turn.
+    private func charging(_ id: SessionID, _ work: () -> Void) {
+        let start = MonotonicInstant.now()
+        work()
+        peers[id]?.connection?.charge(nanoseconds: MonotonicInstant.now().nanoseconds - start.nanoseconds)
     }
 
     private func grant(_ topic: Topic, _ epoch: UInt32, to id: SessionID) {

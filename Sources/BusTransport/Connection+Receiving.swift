@@ -13,6 +13,9 @@ extension Connection {
     /// From this length on a frame gets storage of its own instead of being moved. At 16 KiB moving costs about a
     /// microsecond, which is what the additional `recv` for its rest costs. Not tuned.
     static let assembledFrameMin = 16 << 10
+    static let unboundedRoom = Int(Int32.max)
+    /// The shortest bounded read: a few dozen requests. Not tuned.
+    private static let roomMin = 512
     /// Least room worth a `recv`, so that a large batch does not come in slices. Not tuned.
     static let receiveRoomMin = 64 << 10
 
@@ -43,7 +46,7 @@ extension Connection {
         reactor.received.makeRoom(before + Self.receiveRoomMin)
         let storage = reactor.received.storage
         let start = reactor.received.position
-        let count = read(storage.base + start + before, reactor.received.room - before)
+        let count = read(storage.base + start + before, min(reactor.received.room - before, roomMax))
         guard count > 0 else { return }
         if let tail {
             storage.base.advanced(by: start).copyMemory(from: tail.base, byteCount: before)
@@ -53,6 +56,23 @@ extension Connection {
         reactor.received.align()
         deliver(SharedBytes(storage: storage, offset: start, count: before + count))
     }
+
+    /// Bounds the next read by what the last one cost, so that one read is worth about a quantum of `FairTurns`: a
+    /// megabyte of payload is handled in less, a kilobyte of requests for keys takes as long. Where nobody else waits
+    /// a read brings what there is.
+    func adjustRoom(isContested: Bool) {
+        defer { readCost = 0 }
+        guard isContested else { return roomMax = Self.unboundedRoom }
+        if readCost > FairTurns.quantum {
+            let share = Int64(min(roomMax, Self.receiveRoomMin * 4)) * FairTurns.quantum / readCost
+            roomMax = max(Int(share), Self.roomMin)
+        } else if readCost < FairTurns.quantum / 2, roomMax < Self.unboundedRoom / 2 {
+            roomMax *= 2
+        }
+    }
+
+    /// Charges the connection's principal with time that was spent on what the connection asked for, after it was read.
+    public func charge(nanoseconds: Int64) { reactor.charge(nanoseconds, to: self) }
 
     private func receiveRest(of frame: ByteStorage) {
         let count = read(frame.base + assembled, frame.capacity - assembled)

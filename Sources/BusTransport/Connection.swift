@@ -76,6 +76,10 @@ public final class Connection: @unchecked Sendable {
     var assembly: ByteStorage?
     var assembled = 0
 
+    /// Bytes that one read may bring, and what the last one cost, in nanoseconds (see `adjustRoom`).
+    var roomMax = Connection.unboundedRoom
+    var readCost: Int64 = 0
+
     // Sending.
     var outbox: Outbox?
     var isDirty = false

@@ -123,7 +123,10 @@ public final class Listener: @unchecked Sendable {
     // MARK: Accepting
 
     func ready() {
-        for _ in 0..<Self.acceptsPerRoundMax {
+        let end = MonotonicInstant.now() + .nanoseconds(FairTurns.quantum)
+        for number in 0..<Self.acceptsPerRoundMax {
+            // Nobody knows whose connections wait; whoever they are, they take no more than one user's turn.
+            if number > 0, MonotonicInstant.now() >= end { return }
             guard isAccepting, registration != nil, let owner else { return }
             let result = linux_accept(rawDescriptor)
             if result >= 0 {

@@ -7,7 +7,10 @@ extension Reactor {
             for index in 0..<ready { dispatch(poller.event(at: index)) }
             return
         }
-        turns.begin(count: ready)
+        turns.begin(
+            count: ready, among: (0..<ready).lazy.compactMap { self.principal(of: self.poller.event(at: $0).source) },
+            at: now)
+        let isContested = turns.isContested(at: now)
         for offset in 0..<ready {
             let event = poller.event(at: (offset + turns.rotation) % ready)
             guard case .connection(let connection) = event.source, let principal = connection.principal else {
@@ -15,10 +18,22 @@ extension Reactor {
                 continue
             }
             guard turns.admits(principal) else { continue }
+            connection.adjustRoom(isContested: isContested)
             let start = MonotonicInstant.now()
             connection.ready(event.events)
-            turns.note(MonotonicInstant.now().nanoseconds - start.nanoseconds, by: principal)
+            charge(MonotonicInstant.now().nanoseconds - start.nanoseconds, to: connection)
         }
+    }
+
+    private func principal(of source: EventSource) -> UInt32? {
+        if case .connection(let connection) = source { connection.principal } else { nil }
+    }
+
+    /// Takes note of time spent on a connection's behalf.
+    func charge(_ nanoseconds: Int64, to connection: Connection) {
+        guard principals.count > 1, let principal = connection.principal else { return }
+        turns.note(nanoseconds, by: principal)
+        connection.readCost += nanoseconds
     }
 
     private func dispatch(_ event: (source: EventSource, events: UInt32)) {

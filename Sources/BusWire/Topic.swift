@@ -134,22 +134,35 @@ private func checkName(_ bytes: [UInt8], wildcards: Bool) throws(NameFault) {
     guard let first = bytes.first, let last = bytes.last else { throw .empty }
     guard bytes.count <= Limits.topicLengthMax else { throw .tooLong(bytes.count) }
     guard first != dot, last != dot else { throw .edgeDot }
+    try checkScalars(bytes)
+    let count = bytes.count { $0 == dot } + 1
+    guard count <= Limits.tokenCountMax else { throw .tooManyTokens(count) }
+    var start = 0
+    while start <= bytes.count {
+        let end = bytes[start...].firstIndex(of: dot) ?? bytes.count
+        try checkToken(bytes[start..<end], isLast: end == bytes.count, wildcards: wildcards)
+        start = end + 1
+    }
+}
+
+/// Neither white space nor control characters.
+private func checkScalars(_ bytes: [UInt8]) throws(NameFault) {
+    // Printable ASCII is nearly everything, and asking Unicode about each character costs more than all else here.
+    if bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) { return }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
     for scalar in text.unicodeScalars
     where scalar.properties.isWhitespace || scalar.properties.generalCategory == .control {
         throw .forbidden("U+" + String(scalar.value, radix: 16, uppercase: true))
     }
-    let tokens = bytes.split(separator: dot, omittingEmptySubsequences: false)
-    guard tokens.count <= Limits.tokenCountMax else { throw .tooManyTokens(tokens.count) }
-    for (i, token) in tokens.enumerated() {
-        guard !token.isEmpty else { throw .emptyToken }
-        let isWildcard = token.count == 1 && (token.first == star || token.first == tail)
-        if wildcards, isWildcard {
-            if token.first == tail, i != tokens.count - 1 { throw .tailNotLast }
-        } else if token.contains(star) {
-            throw .forbidden(wildcards ? "a * inside a token" : "a *")
-        } else if token.contains(tail) {
-            throw .forbidden(wildcards ? "a > inside a token" : "a >")
-        }
+}
+
+private func checkToken(_ token: ArraySlice<UInt8>, isLast: Bool, wildcards: Bool) throws(NameFault) {
+    guard let first = token.first else { throw .emptyToken }
+    if wildcards, token.count == 1, first == star || first == tail {
+        if first == tail, !isLast { throw .tailNotLast }
+    } else if token.contains(star) {
+        throw .forbidden(wildcards ? "a * inside a token" : "a *")
+    } else if token.contains(tail) {
+        throw .forbidden(wildcards ? "a > inside a token" : "a >")
     }
 }

@@ -42,6 +42,30 @@ import Testing
         }
     }
 
+    @Test func `what came of a read later is charged, too, and makes the next ones shorter`() throws {
+        try withReactor { reactor in
+            let (greedy, modest) = (Peer(), Peer())
+            let far = try readers(1, of: 1, costing: 0, on: reactor, greedy)[0]
+            let other = try readers(1, of: 2, costing: 0, on: reactor, modest)[0]
+            greedy.answer = { connection, bytes in
+                connection.charge(nanoseconds: 16 * FairTurns.quantum)
+                return Consumption(consumed: bytes.count)
+            }
+            reactor.turn(waitingAtMost: 0)
+            #expect(greedy.bytes.count == 1 && modest.bytes.count == 1)
+            // It owes fifteen quanta; meanwhile the other one is read from, round after round.
+            #expect(far.send([UInt8](repeating: 2, count: 100_000)) == 100_000)
+            for round in 2..<17 {
+                #expect(other.send([1]) == 1)
+                reactor.turn(waitingAtMost: 0)
+                #expect(greedy.bytes.count == 1 && modest.bytes.count == round)
+            }
+            #expect(other.send([1]) == 1)
+            reactor.turn(waitingAtMost: 0)
+            #expect(greedy.bytes.count > 1 && greedy.bytes.count <= 1 + (256 << 10) / 16)
+        }
+    }
+
     @Test func `who is gone is no principal any more`() throws {
         try withReactor { reactor in
             let peer = Peer()
