@@ -75,7 +75,8 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
             return "\(events) events on \(topic) were not published: \(error)"
         case .subscriptionEnded(let filter, let error): return "the subscription to \(filter) ended: \(error)"
         case .missed(let filter, let missed):
-            return "the responder on \(filter) missed \(missed.count.map(String.init) ?? "some") events: \(missed.reason)"
+            let count = missed.count.map(String.init) ?? "some"
+            return "the responder on \(filter) missed \(count) events: \(missed.reason)"
         case .ended(let why): return "connection ended: \(why)"
         }
     }

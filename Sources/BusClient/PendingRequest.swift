@@ -23,7 +23,7 @@ struct PendingRequest {
         /// It was lost before anybody who would answer had it, for this reason.
         case lost(Reason)
         case timedOut
-        /// A streamed answer began and doesn't go on.
+        /// A streamed answer began and didn't go on in time.
         case brokeOff
         case disconnected(String)
     }
@@ -111,8 +111,7 @@ struct PendingRequest {
 
     private func withoutMore() -> Progress {
         // Whoever was within a stream is the one that is gone: the others ended theirs.
-        if isWithinStream { return .failed(.brokeOff) }
-        if hasAnswer { return .ended }
+        if hasAnswer, !isWithinStream { return .ended }
         return .failed(goneReason == .responderGone ? .responderGone : .lost(goneReason))
     }
 
@@ -121,7 +120,7 @@ struct PendingRequest {
     /// - Parameter chance: 0.5 to 1.5, by which the wait is multiplied.
     func retryTime(after failure: Failure, at now: MonotonicInstant, chance: Double) -> MonotonicInstant? {
         // What has begun to be answered is not asked again.
-        guard let retry, !hasAnswer, failure != .brokeOff, attempt < retry.attempts else { return nil }
+        guard let retry, !hasAnswer, attempt < retry.attempts else { return nil }
         let doubled = retry.backoffMin * (1 << min(attempt - 1, 30))
         return now + min(doubled, retry.backoffMax) * chance
     }

@@ -25,7 +25,7 @@ final class ResponderState: @unchecked Sendable {
     private var works: [RequestKey: RequestWork] = [:]
     private var byAddress: [ReplyAddress: RequestWork] = [:]
     private var answers = AnswerCache()
-    private var isFinishing = false
+    private(set) var isFinishing = false
     private var isOver = false
     private let finishers: Waiters
 

@@ -136,7 +136,8 @@ final class SubscriptionState: @unchecked Sendable {
         ending = result
         // Who iterates is told there; a handler can't be.
         if let error, isConfirmed, core.failure == nil {
-            if case .iterator = taker {} else {
+            if case .iterator = taker {
+            } else {
                 core.options.onNotice?(.subscriptionEnded(filter: filter, error))
             }
         }
