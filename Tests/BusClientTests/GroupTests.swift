@@ -12,13 +12,6 @@ import Testing
         return options
     }
 
-    private func outstanding(_ client: BusConnection) async throws -> UInt64 {
-        try await client.inspect(.subscriptions).reduce(0) { sum, row in
-            for case .number(let number) in row.filter({ $0.name == "outstanding" }).map(\.value) { return sum + number }
-            return sum
-        }
-    }
-
     @Test func `each event goes to one member, a batch is spread over them, and each knows its own`() async throws {
         let bus = try TestBus()
         let writer = try await bus.connect("writer")
@@ -57,7 +50,7 @@ import Testing
         }
         let counts = Dictionary(grouping: seen.value.values) { $0[0].prefix(1) }.mapValues(\.count)
         #expect(counts.count == 4, "\(counts)")
-        try await eventually { try await outstanding(writer) == 0 }
+        try await eventually { try await writer.total("outstanding", of: .subscriptions) == 0 }
         for client in members + [writer] { await client.close() }
     }
 
@@ -72,10 +65,10 @@ import Testing
                 Issue.record("no event came")
                 return
             }
-            try await eventually { try await outstanding(client) == left }
+            try await eventually { try await client.total("outstanding", of: .subscriptions) == left }
         }
         await subscription.acknowledge()
-        try await eventually { try await outstanding(client) == 0 }
+        try await eventually { try await client.total("outstanding", of: .subscriptions) == 0 }
         await client.close()
     }
 
@@ -90,7 +83,7 @@ import Testing
         var arrivals = subscription.makeAsyncIterator()
         for _ in 0..<4 { _ = try await arrivals.next() }
         // Three are handled, the fourth is worked on.
-        try await eventually { try await outstanding(writer) == 7 }
+        try await eventually { try await writer.total("outstanding", of: .subscriptions) == 7 }
         let heir = try await bus.connect("heir")
         let inherited = try await heir.subscribe("jobs", options())
         await relay.cut()

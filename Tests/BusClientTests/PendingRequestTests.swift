@@ -68,11 +68,12 @@ import Testing
         #expect(request.deadline == start + .seconds(3))
     }
 
-    @Test func `a responder that is gone within its stream breaks it off`() {
-        var request = request()
+    @Test func `a responder that is gone within its stream is gone, and isn't asked again`() {
+        var request = request(retry: RetryPolicy())
         #expect(request.published(responders: 1) == .waits)
         #expect(request.answered(hasMore: true, at: start) == .waits)
-        #expect(request.unanswered(.responderGone) == .failed(.brokeOff))
+        #expect(request.unanswered(.responderGone) == .failed(.responderGone))
+        #expect(request.retryTime(after: .responderGone, at: start, chance: 1) == nil)
     }
 
     @Test func `who wants the first answer has it with the first part of one`() {
@@ -101,7 +102,9 @@ import Testing
         #expect(request.attempt == 4)
     }
 
-    @Test(arguments: [PendingRequest.Failure.noResponders, .responderGone, .lost(.queueFull), .timedOut, .disconnected("")])
+    @Test(arguments: [
+        PendingRequest.Failure.noResponders, .responderGone, .lost(.queueFull), .timedOut, .disconnected(""),
+    ])
     func `a failure without any answer is tried again, with chance in the wait`(failure: PendingRequest.Failure) {
         let request = request(retry: RetryPolicy(backoffMin: .milliseconds(100)))
         #expect(request.retryTime(after: failure, at: start, chance: 0.5) == start + .milliseconds(50))

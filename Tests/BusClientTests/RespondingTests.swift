@@ -61,29 +61,20 @@ import Testing
             asking.append(
                 Task {
                     var texts: [String] = []
-                    for try await reply in client.requests(self.event("x", id: id), to: "a") { texts.append(reply.text) }
+                    let replies = client.requests(self.event("x", id: id), to: "a")
+                    for try await reply in replies { texts.append(reply.text) }
                     return texts
                 })
         }
-        try await eventually { try await requests(server) == 4 }
+        try await eventually { try await server.openRequests() == 4 }
         // One of them loses interest: the call goes on for the others.
         asking[0].cancel()
         _ = await asking[0].result
-        try await eventually { try await requests(server) == 3 }
+        try await eventually { try await server.openRequests() == 3 }
         isHolding.change { $0 = false }
         for task in asking[1...] { #expect(try await task.value == ["part", "end"]) }
         #expect(calls.value == 1)
         for client in clients + [server] { await client.close() }
-    }
-
-    /// Requests open in the daemon.
-    private func requests(_ client: BusConnection) async throws -> UInt64 {
-        try await client.inspect(.sessions).reduce(0) { sum, row in
-            for case .number(let number) in row.filter({ $0.name == "requests_open" }).map(\.value) {
-                return sum + number
-            }
-            return sum
-        }
     }
 
     @Test func `a call that was cancelled and didn't mind serves who comes again, one that gave up is made anew`()
@@ -116,23 +107,15 @@ import Testing
             isHolding.change { $0 = true }
             let asking = Task { [options] in try await client.request(OutgoingEvent(text), to: "a", options).text }
             await eventually { calls.value.contains(text) }
-            try await eventually { try await cancellations(server) > 0 }
+            try await eventually { try await server.total("requests_cancelled", of: .status) > 0 }
             // Asked again at least once.
-            try await eventually { try await requests(server) == 1 }
+            try await eventually { try await server.openRequests() == 1 }
             isHolding.change { $0 = false }
             #expect(try await asking.value == "done")
             #expect(calls.value.count { $0 == text } <= count)
         }
         await client.close()
         await server.close()
-    }
-
-    private func cancellations(_ client: BusConnection) async throws -> UInt64 {
-        for case .number(let number) in try await client.status().filter({ $0.name == "requests_cancelled" }).map(\.value)
-        {
-            return number
-        }
-        return 0
     }
 
     @Test func `a second answer on a one-shot right reaches nobody, and harms nothing`() async throws {
@@ -156,7 +139,7 @@ import Testing
             let text = try await client.request("x", to: "a").text
             #expect(text == "answer" || text == "behind")
         }
-        #expect(try await requests(server) == 0)
+        #expect(try await server.openRequests() == 0)
         #expect(notices.value.isEmpty)
         await client.close()
         await server.close()
@@ -244,8 +227,7 @@ import Testing
             while isHolding.value { try await Task.sleep(for: .milliseconds(1)) }
             return OutgoingEvent("done")
         }
-        var options = SubscribeOptions()
-        options.parallel = 2
+        let options = group { $0.parallel = 2 }
         for isFinishing in [false, true] {
             asked.change { $0 = 0 }
             isHolding.change { $0 = true }
@@ -254,6 +236,7 @@ import Testing
             await eventually { asked.value == 2 }
             if isFinishing {
                 let finishing = Task { await responder.finish() }
+                await eventually { await server.run { _ in responder.state.isFinishing } }
                 isHolding.change { $0 = false }
                 await finishing.value
             } else {
@@ -317,19 +300,22 @@ import Testing
 
     @Test func `a responder comes back with its connection, and goes when it is forgotten`() async throws {
         let bus = try TestBus()
+        let relay = try Relay(bus.directory.path + "/relay", to: bus.socket)
+        defer { relay.stop() }
         let client = try await bus.connect("client")
         weak var state: ResponderState?
         do {
-            let server = try await bus.connect("server")
+            let server = try await bus.connect("server", through: relay.path)
             let responder = try await server.reply(to: "a") { OutgoingEvent($0.event.text) }
             state = responder.state
-            bus.kill()
-            try bus.start()
+            await relay.cut()
             await eventually { (try? await client.request("x", to: "a").text) == "x" }
         }
         await eventually { state == nil }
         await eventually {
-            do { return try await client.request("x", to: "a").text.isEmpty } catch { return isError(error, "noResponders") }
+            do { return try await client.request("x", to: "a").text.isEmpty } catch {
+                return isError(error, "noResponders")
+            }
         }
         await client.close()
     }
@@ -355,7 +341,7 @@ import Testing
         let asking = (0..<5).map { [retrying] number in
             Task { try await client.request(OutgoingEvent("\(number)"), to: "a", retrying).text }
         }
-        try await eventually { try await requests(client) == 5 }
+        try await eventually { try await client.openRequests() == 5 }
         await relay.cut()
         isHolding.change { $0 = false }
         for (number, task) in asking.enumerated() { #expect(try await task.value == "answer \(number)") }
