@@ -98,6 +98,6 @@ let package = Package(
             ]),
         tests(
             "BusClientTests",
-            ["BusTesting", "BusServer", "BusClient", "BusWire", "BusCrypto", "BusTransport", "CLinux"]),
+            ["BusTesting", "BusServer", "BusClient", "BusWire", "BusCrypto", "BusTransport", "CLinux", system]),
     ]
 )

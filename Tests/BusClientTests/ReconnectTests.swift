@@ -1,6 +1,7 @@
 import BusTesting
 import BusWire
 import Glibc
+import SystemPackage
 import Testing
 
 @testable import BusClient
