@@ -63,7 +63,8 @@ final class Host: ListenerOwner {
                 let clients = Peer()
                 for _ in 0..<100 { _ = try Connection.connect(to: path, on: reactor, owner: clients) }
                 reactor.turn(waitingAtMost: 0)
-                #expect(host.connections.count == Listener.acceptsPerRoundMax)
+                // Fewer where accepting takes long: a round has a bound in time, too.
+                #expect((1...Listener.acceptsPerRoundMax).contains(host.connections.count))
                 reactor.turn { host.connections.count == 100 }
             }
         }
