@@ -128,7 +128,11 @@ extension Broker {
                 deliver(portion, to: consumer)
             }
         }
-        if queue.isEmpty { subscription.account.delist(subscription) }
+        if queue.isEmpty {
+            subscription.account.delist(subscription)
+            // What was lost behind the last one is told now: perhaps nothing follows.
+            if canWrite(session), consumer.backlog == nil { tellMissed(consumer) }
+        }
         if subscription.stall != .none, queue.isRelaxed { endStall(subscription) }
         enlist(consumer)
     }

@@ -105,6 +105,8 @@ extension Broker {
             rest -= Int64(portion.eventCount)
             deliver(portion, to: consumer)
         }
+        // What was lost behind the last one is told now: perhaps nothing follows.
+        if queue.isEmpty, canWrite(consumer.session) { tellMissed(consumer) }
         return rest
     }
 

@@ -122,7 +122,9 @@ private struct StatusText {
 
 /// Of `events_published` what flows, `published`; nil for what is no flow.
 private func flow(_ name: String) -> String? {
-    for unit in ["events_", "bytes_", "batches_"] where name.hasPrefix(unit) { return String(name.dropFirst(unit.count)) }
+    for unit in ["events_", "bytes_", "batches_"] where name.hasPrefix(unit) {
+        return String(name.dropFirst(unit.count))
+    }
     return nil
 }
 

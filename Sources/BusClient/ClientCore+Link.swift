@@ -28,7 +28,9 @@ extension ClientCore: ConnectionOwner {
     /// Too many wait to be accepted: that passes, and whoever floods the daemon must not keep others from it. Anything
     /// else is the caller's to know at once.
     private func openingFailed(_ error: BusError) {
-        guard case .unreachable(_, .serverBusy) = error, attempts < ClientCore.busyAttemptsMax else { return end(error) }
+        guard case .unreachable(_, .serverBusy) = error, attempts < ClientCore.busyAttemptsMax else {
+            return end(error)
+        }
         retryLater()
     }
 

@@ -59,7 +59,8 @@ extension Model {
         guard let index else {
             let first = stream.owed.first.map { "\($0.topic) \($0.firstSequence), places \($0.places)" } ?? "nothing"
             throw Violation(
-                "\(name): delivered places \(selection.sorted()) of a batch at \(deliver.firstSequence), owed is \(first)")
+                "\(name): delivered places \(selection.sorted()) of a batch at \(deliver.firstSequence), owed is \(first)"
+            )
         }
         let entry = stream.owed[index]
         if selection.count < entry.live.count {

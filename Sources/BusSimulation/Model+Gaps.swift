@@ -7,13 +7,15 @@ extension Model {
     func check(_ gap: Gap, _ session: ModelSession) throws(Violation) {
         let subscription = try subscription(gap.subscription, session)
         let (stream, name) = (subscription.stream, subscription.name)
-        guard let topic = try? Topic(bytes: gap.topic), let count = gap.count, gap.firstSequence <= gap.lastSequence else {
+        guard let topic = try? Topic(bytes: gap.topic), let count = gap.count, gap.firstSequence <= gap.lastSequence
+        else {
             throw Violation("\(name): a gap without topic, count or positions")
         }
         subscription.missedCount += count
         stream.missedCount += count
         try note(gap.reason, stream, name)
-        let told = ToldGap(topic: topic, reason: gap.reason, count: count, sequences: gap.firstSequence...gap.lastSequence)
+        let told = ToldGap(
+            topic: topic, reason: gap.reason, count: count, sequences: gap.firstSequence...gap.lastSequence)
         if isForeseen(stream) {
             try compare(gap, with: stream, name)
         } else if let missed = certain(told, stream) {
@@ -50,7 +52,8 @@ extension Model {
 
     func isExact(_ gap: Gap, _ stream: ModelStream) -> Bool {
         let lost = lost(gap, stream)
-        return lost.map(\.firstSequence).min() == gap.firstSequence && lost.map(\.lastSequence).max() == gap.lastSequence
+        return lost.map(\.firstSequence).min() == gap.firstSequence
+            && lost.map(\.lastSequence).max() == gap.lastSequence
             && lost.reduce(0) { $0 + $1.eventCount } == gap.count
     }
 
@@ -116,7 +119,7 @@ extension Model {
             let isExact =
                 count <= told && told <= count + UInt64(doubtful) && doubtful > 0
                 || count == told && missed.map(\.firstSequence).min() == gaps.map(\.sequences.lowerBound).min()
-                && missed.map(\.lastSequence).max() == last
+                    && missed.map(\.lastSequence).max() == last
             try expect(isExact, "\(subscription.name): \(gaps), missed \(count), \(missed)")
             lose(missed, of: stream, Set(gaps.map(\.reason)))
             stream.owed.removeAll { entry in missed.contains { $0 === entry } }

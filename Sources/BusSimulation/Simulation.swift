@@ -37,7 +37,8 @@ public struct Simulation {
             for _ in 0..<steps { try world.step() }
             try world.end()
         } catch {
-            throw SimulationFailure(seed: seed, step: world.stepNumber, message: error.message,
+            throw SimulationFailure(
+                seed: seed, step: world.stepNumber, message: error.message,
                 trace: world.trace + world.model.lines)
         }
         return world.model.tally

@@ -7,7 +7,8 @@ import BusTransport
 import Glibc
 
 struct BenchHold: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "hold", abstract: "Hold connections and subscriptions.")
+    static let configuration = CommandConfiguration(
+        commandName: "hold", abstract: "Hold connections and subscriptions.")
 
     @Option(help: "Subscribe to this topic; without it each subscription has a filter of its own, t.n<i>.x.")
     var topic: String?
