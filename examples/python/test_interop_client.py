@@ -148,13 +148,21 @@ class Faults(ClientTest):
     def test_a_reply_topic_against_the_rules(self) -> None:
         self.left(lambda daemon, _: daemon.send("requestCancelled", correlation=bytes(16), topic=b"a..b"))
 
-    def test_what_it_knows_nothing_of_is_passed_over(self) -> None:
-        """Some of it may cross on the way; of the rest the page leaves the choice."""
+    def test_word_of_what_was_never_asked_for(self) -> None:
+        for frame, values in (
+            ("subscribed", {"subscription": 999}),
+            ("caughtUp", {"subscription": 999, "count": 0}),
+            ("gap", {"subscription": 999, "reason": 50, "gap_flags": 0, "count": 1, "first_sequence": 1,
+                     "last_sequence": 1}),
+            ("done", {"in_reply_to": 0x16, "request": 999}),
+            ("inspected", {"request": 999}),
+        ):
+            with self.subTest(frame=frame):
+                self.left(lambda daemon, _: daemon.send(frame, **values))
+
+    def test_what_may_cross_on_the_way_is_no_fault(self) -> None:
         with self.bus("sub", "x.>", "--count", "1") as (daemon, process):
             member, = eventually("it subscribes", lambda: list(daemon.members))
-            daemon.send("caughtUp", subscription=999, count=0)
-            daemon.send("gap", subscription=999, reason=50, gap_flags=0, count=1, first_sequence=1, last_sequence=1)
-            daemon.send("done", in_reply_to=0x16, request=999)
             daemon.send("sealLimits", seal=999, batch_length_max=1, batch_event_count_max=1)
             daemon.send("unanswered", correlation=bytes(16), reason=40)
             daemon.send("requestCancelled", correlation=bytes(16), topic=b"$reply.1")

@@ -44,6 +44,7 @@ class Subscribing(Link):
     # What arrives
 
     def _on_subscribed(self, frame: wire.Frame) -> None:
+        self._subscription(frame)
         self._answers["subscribe", frame["subscription"]] = frame
 
     def _on_unsubscribed(self, frame: wire.Frame) -> None:
