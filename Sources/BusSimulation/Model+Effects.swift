@@ -27,6 +27,8 @@ extension Model {
 
     private func checkClose(_ session: ModelSession, _ reason: Reason, _ message: String) throws(Violation) {
         try expect(session.phase != .closed, "session \(session.id) is closed twice")
+        // What it published last is with everyone it was for.
+        applyPolicies()
         var allowed = session.closeReasons
         if !session.isBlocked { allowed.remove(.notReading) }
         if session.phase == .greeting, now.monotonic >= session.helloDeadline { allowed.insert(.helloTimeout) }
@@ -123,8 +125,9 @@ extension Model {
         let least = stream.missedCount + lost
         let most = end.reason == .unsubscribed ? least : stream.missedAtEnd ?? least + waiting
         if end.reason != .unsubscribed { stream.missedAtEnd = most }
-        // Whose queue pays for its user's may be put out before what came last was for it.
-        let isRight = isForeseen(stream) ? end.missedCount == most : (least...(least + waiting)).contains(end.missedCount)
+        // Whose queue pays for its user's may be put out before what came last was for it; what it gives back may count.
+        let bound = least + waiting + UInt64(subscription.outstanding)
+        let isRight = isForeseen(stream) ? end.missedCount == most : (least...bound).contains(end.missedCount)
         try expect(
             isRight && end.deliveredCount == subscription.sentEvents,
             "\(subscription.name): ends with \(end.deliveredCount) delivered and \(end.missedCount) missed, it was told "

@@ -25,7 +25,11 @@ extension Model {
         subscription.unacknowledged = []
         for entry in entries { rise(entry, of: subscription) }
         guard !stream.members.isEmpty, stream.missedAtEnd == nil else { return lose(entries, of: stream, [.responderGone]) }
-        for entry in entries { entry.attempt += 1 }
+        for entry in entries {
+            entry.attempt += 1
+            guard entry.isAnswerable else { continue }
+            entry.withdrawn.formUnion(entry.places.filter { entry.batch.requests[$0].isClosed })
+        }
         // What was lost before is told first.
         let index = stream.owed.firstIndex { $0.lost == nil } ?? stream.owed.count
         stream.owed.insert(contentsOf: entries, at: index)

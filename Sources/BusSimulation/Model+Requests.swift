@@ -54,7 +54,14 @@ extension Model {
 
     private func closeIfOver(_ request: ModelRequest) {
         guard request.isOver else { return }
+        close(request)
+    }
+
+    /// Nobody waits for a request's answers any more: where it still lies it is neither delivered nor missed.
+    private func close(_ request: ModelRequest) {
+        request.isClosed = true
         sessions[request.requester]?.requests.removeAll { $0 === request }
+        for (stream, _) in request.stands { withdraw(request, from: stream) }
     }
 
     /// An entry was delivered: whoever got it may answer.
@@ -128,7 +135,6 @@ extension Model {
     func cancel(_ correlation: BusUUID, _ session: ModelSession) {
         guard let request = session.requests.first(where: { $0.correlation == correlation }) else { return }
         cancel(request)
-        session.requests.removeAll { $0 === request }
         tally[.cancelled] += 1
     }
 
@@ -142,24 +148,23 @@ extension Model {
     }
 
     private func cancel(_ request: ModelRequest) {
-        for (stream, stand) in request.stands {
+        for (_, stand) in request.stands {
             switch stand {
-            case .waits: withdraw(request, from: stream)
             case .may(let who):
                 let word = Word.cancelled(request.correlation, request.replyTopic)
                 // A session hears of it once, whatever rights it had.
                 if who.session.phase == .open, !who.session.owedWords.contains(word) {
                     who.session.owedWords.append(word)
                 }
-            case .over: break
+            case .waits, .over: break
             }
         }
-        request.stands = []
+        close(request)
     }
 
     /// Whoever is ready passes over what nobody waits for any more.
     func passOverWithdrawn(_ stream: ModelStream) {
-        guard stream.members.contains(where: { $0.hasCredit && $0.isOnDuty && canWrite($0.session) }) else { return }
+        guard isForeseen(stream), stream.members.contains(where: { $0.hasCredit && $0.isOnDuty && canWrite($0.session) }) else { return }
         stream.owed.removeFirst(stream.owed.prefix { $0.live.isEmpty && $0.lost == nil }.count)
     }
 

@@ -18,6 +18,8 @@ final class ModelRequest {
     let correlation: BusUUID
     let requester: SessionID
     let topic: Topic
+    /// Whether nobody waits for its answers any more.
+    var isClosed = false
     /// By responder, in no order.
     var stands: [(stream: ModelStream, stand: Stand)] = []
 
