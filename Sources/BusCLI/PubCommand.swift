@@ -95,6 +95,7 @@ struct PubCommand: AsyncParsableCommand {
         object.add("durable_matches", receipt.durableMatches)
         object.add("durable", receipt.isDurable)
         object.add("duplicate", receipt.isDuplicate)
+        if retain { object.add(cleared ? "cleared" : "retained", true) }
         Standard.output(object.closed + "\n")
     }
 }

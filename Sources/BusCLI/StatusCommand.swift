@@ -122,10 +122,8 @@ private struct StatusText {
 
 /// Of `events_published` what flows, `published`; nil for what is no flow.
 private func flow(_ name: String) -> String? {
-    for unit in ["events_", "bytes_", "batches_"] where name.hasPrefix(unit) {
-        return String(name.dropFirst(unit.count))
-    }
-    return nil
+    let unit = ["events_", "bytes_", "batches_"].first { name.hasPrefix($0) }
+    return unit.map { String(name.dropFirst($0.count)) }
 }
 
 private func isFlow(_ name: String) -> Bool { flow(name) != nil }

@@ -41,7 +41,7 @@ struct Details {
     var lines: [String] {
         let rest = row.values.filter { !told.contains($0.name) }.map { value in
             (label: value.name.replacing("_", with: " "), text: Details.describe(value))
-        }
+        }.filter { !$0.text.isEmpty }
         let all = facts + rest
         let width = all.reduce(0) { max($0, Text.width($1.label)) }
         return all.map { "  " + Text.left($0.label, width) + "  " + $0.text }

@@ -85,11 +85,16 @@ struct SessionShow: AsyncParsableCommand {
         details.addFlow("published", events: "events_published", bytes: "bytes_published", rate: "publish_rate")
         details.addFlow("delivered", events: "events_delivered", bytes: "bytes_delivered", rate: "deliver_rate")
         details.addAmount("queued", events: "events_queued", bytes: "bytes_queued")
+        details.add("parked", ["bytes_parked"]) { Units.bytes($0.number("bytes_parked")) }
         details.add("missed", ["events_missed"]) { "\(Text.grouped($0.number("events_missed"))) events" }
         details.add("not acknowledged", ["outstanding"]) { Text.grouped($0.number("outstanding")) + " events" }
         details.add("topics published", ["seals"]) { Text.grouped($0.number("seals")) }
         details.add("open requests", ["requests_open"]) { Text.grouped($0.number("requests_open")) }
-        details.add("last will", ["has_will"]) { $0.isSet("has_will") ? "yes" : "none" }
+        details.add("answers owed", ["answers_owed"]) { Text.grouped($0.number("answers_owed")) }
+        details.add("last will", ["has_will", "will_topic"]) { row in
+            let topic = row.text("will_topic")
+            return row.isSet("has_will") ? topic.isEmpty ? "yes" : "on \(topic)" : "none"
+        }
         details.add("open circuits", ["circuits_open"]) { $0.text("circuits_open") }
         details.add("", ["session", "name", "subscriptions"]) { _ in "" }
         return details
