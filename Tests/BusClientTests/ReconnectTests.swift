@@ -1,11 +1,11 @@
 import BusTesting
+import BusTransport
 import BusWire
 import Glibc
 import SystemPackage
 import Testing
 
 @testable import BusClient
-@testable import BusTransport
 
 @Suite(.timeLimit(.minutes(1))) struct ReconnectTests {
     @Test func `a bus that was killed and started again is survived, and all is told`() async throws {
@@ -241,9 +241,7 @@ import Testing
     @Test func `a first connection waits while too many others wait to be accepted`() async throws {
         let bus = try TestBus()
         let path = bus.directory.path + "/full"
-        let full = try SocketPath(path).bind(mode: [.ownerReadWrite])
-        #expect(listen(full.borrowed.rawValue, 0) == 0)
-        let first = try RawPeer(path)
+        let full = try FullBacklog(path)
         let connecting = Task { try await bus.connect(through: path) }
         // The daemon takes the place of the one that accepts nobody.
         #expect(rename(path, path + ".away") == 0)
@@ -251,7 +249,6 @@ import Testing
         let client = try await connecting.value
         try await client.publish("x", to: "a.b")
         await client.close()
-        first.close()
-        _ = full.borrowed
+        withExtendedLifetime(full) {}
     }
 }
