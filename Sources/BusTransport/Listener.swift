@@ -126,7 +126,7 @@ public final class Listener: @unchecked Sendable {
         let end = MonotonicInstant.now() + .nanoseconds(FairTurns.quantum)
         for number in 0..<Self.acceptsPerRoundMax {
             // Nobody knows whose connections wait; whoever they are, they take no more than one user's turn.
-            if number > 0, MonotonicInstant.now() >= end { return }
+            if number > 0, reactor.principals.count > 1, MonotonicInstant.now() >= end { return }
             guard isAccepting, registration != nil, let owner else { return }
             let result = linux_accept(rawDescriptor)
             if result >= 0 {
