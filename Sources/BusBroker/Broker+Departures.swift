@@ -48,10 +48,10 @@ extension Broker {
         guard let seal = seal(batch.header.seal, of: session) else {
             throw PublishRefusal(.unknownSeal, "seal \(batch.header.seal) isn't open on this connection")
         }
+        try checkNext(batch, seal)
         guard !seal.topic.name.isReply else {
             throw PublishRefusal(.noReplyRight, "a will is no answer: who asked hears that its responder is gone")
         }
-        try checkNext(batch, seal)
         guard will.batch.count <= Limits.willLengthMax else {
             throw PublishRefusal(
                 .willTooLarge, "a will of \(will.batch.count) bytes, at most \(Limits.willLengthMax) are allowed")

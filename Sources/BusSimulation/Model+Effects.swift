@@ -110,7 +110,9 @@ extension Model {
             try checkOverflow(end.reason, stream, name)
         }
         try settleGaps(before: nil, subscription)
-        try expect(end.reason != .unsubscribed || stream.group != nil || !stream.owed.contains { $0.lost != nil && !$0.live.isEmpty }, "\(name): ends, and losses aren't told")
+        let hasUntold = stream.owed.contains { $0.lost != nil && !$0.live.isEmpty }
+        try expect(
+            end.reason != .unsubscribed || stream.group != nil || !hasUntold, "\(name): ends, and losses aren't told")
         try compare(end, subscription)
         if end.reason != .unsubscribed { lose(stream.owed, of: stream, [end.reason]) }
         leave(subscription)
@@ -164,7 +166,9 @@ extension Model {
         let isForward = receipts.progress > session.toldProgress && receipts.progress <= session.progress
         try expect(isForward, "\(name): told progress \(receipts.progress) after \(session.toldProgress)")
         let owed = Array(session.owedReceipts.prefix { $0.number <= receipts.progress })
-        try expect(owed.count == receipts.receipts.count, "\(name): \(receipts.receipts.count) receipts, not \(owed.count)")
+        try expect(
+            owed.count == receipts.receipts.count,
+            "\(name): \(receipts.receipts.count) receipts, not \(owed.count)")
         for (told, owed) in zip(receipts.receipts, owed) { try expect(told == owed, "\(name): \(told), not \(owed)") }
         session.owedReceipts.removeFirst(owed.count)
         let isRefused = !session.owedRefusals.contains { $0.number <= receipts.progress }

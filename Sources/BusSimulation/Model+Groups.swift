@@ -11,7 +11,8 @@ extension Model {
         try expect(subscription.isOnDuty, "\(subscription.name): stands by, and is delivered to")
         let first = (batch: entry.batch.index, place: entry.live[0])
         if entry.attempt == 1 {
-            try expect(subscription.newest < first, "\(subscription.name): \(entry.topic) \(entry.firstSequence) comes late")
+            try expect(
+                subscription.newest < first, "\(subscription.name): \(entry.topic) \(entry.firstSequence) comes late")
             subscription.newest = (entry.batch.index, entry.places[entry.places.count - 1])
         }
         subscription.unacknowledged.append((subscription.lastDelivery, entry))
@@ -24,7 +25,9 @@ extension Model {
         let entries = subscription.unacknowledged.map(\.entry)
         subscription.unacknowledged = []
         for entry in entries { rise(entry, of: subscription) }
-        guard !stream.members.isEmpty, stream.missedAtEnd == nil else { return lose(entries, of: stream, [.responderGone]) }
+        guard !stream.members.isEmpty, stream.missedAtEnd == nil else {
+            return lose(entries, of: stream, [.responderGone])
+        }
         for entry in entries {
             entry.attempt += 1
             guard entry.isAnswerable else { continue }

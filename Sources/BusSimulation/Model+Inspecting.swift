@@ -57,7 +57,9 @@ extension Model {
             for (name, value) in pages.rows[index].sorted(by: { $0.key < $1.key }) {
                 let said = told[name].map { "\($0)" } ?? "nothing"
                 let row = keyName(pages.kind).flatMap { told[$0] }.map { "\($0)" } ?? ""
-                try expect(told[name] == value, "row \(row) of kind \(pages.kind.rawValue): \(name) is \(said), not \(value)")
+                try expect(
+                    told[name] == value,
+                    "row \(row) of kind \(pages.kind.rawValue): \(name) is \(said), not \(value)")
             }
             pages.rows.remove(at: index)
         }

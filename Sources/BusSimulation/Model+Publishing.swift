@@ -63,7 +63,9 @@ extension Model {
         let late = session.seals[sample.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
         guard !sample.hasBadHeader, let seal = pending.seal ?? late, sample.counter == seal.nextCounter else {
             let isKnown = (pending.seal ?? late) != nil
-            return refuse(pending, session, [sample.hasBadHeader ? .malformedBatch : isKnown ? .counterOutOfOrder : .unknownSeal])
+            let reason: Reason =
+                sample.hasBadHeader ? .malformedBatch : isKnown ? .counterOutOfOrder : .unknownSeal
+            return refuse(pending, session, [reason])
         }
         seal.nextCounter += 1
         let route = matches(seal.topic)

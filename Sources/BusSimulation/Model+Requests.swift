@@ -28,7 +28,9 @@ extension Model {
     }
 
     /// The request that an event on a reply topic answers, if its session may; uses the right up.
-    func useRight(_ place: Int, of sample: SampleBatch, _ topic: Topic, _ session: ModelSession, _ hasMore: Bool) -> Bool {
+    func useRight(
+        _ place: Int, of sample: SampleBatch, _ topic: Topic, _ session: ModelSession, _ hasMore: Bool
+    ) -> Bool {
         guard let correlation = sample.columns.correlation[place],
             let request = openRequest(correlation, replyTopic: topic), request.rights(of: session) > 0
         else { return false }
@@ -164,7 +166,8 @@ extension Model {
 
     /// Whoever is ready passes over what nobody waits for any more.
     func passOverWithdrawn(_ stream: ModelStream) {
-        guard isForeseen(stream), stream.members.contains(where: { $0.hasCredit && $0.isOnDuty && canWrite($0.session) }) else { return }
+        let canTake = stream.members.contains { $0.hasCredit && $0.isOnDuty && canWrite($0.session) }
+        guard isForeseen(stream), canTake else { return }
         stream.owed.removeFirst(stream.owed.prefix { $0.live.isEmpty && $0.lost == nil }.count)
     }
 

@@ -19,7 +19,9 @@ extension Model {
     /// What it was told of requests is what it was owed.
     private func checkWords(_ session: ModelSession) throws(Violation) {
         for told in session.toldWords {
-            if case .unanswered(let correlation, let reasons) = told, !session.owedWords.contains(where: { $0.allows(told) }) {
+            if case .unanswered(let correlation, let reasons) = told,
+                !session.owedWords.contains(where: { $0.allows(told) })
+            {
                 for reason in reasons { presumeLoss(correlation, reason, session) }
             }
             let index = session.owedWords.firstIndex { $0.allows(told) }

@@ -35,7 +35,9 @@ public struct SimulationTally: Sendable, Equatable, CustomStringConvertible {
     public var missing: [Occurrence] { Occurrence.allCases.filter { self[$0] == 0 } }
 
     /// Adds another run's.
-    public static func += (a: inout SimulationTally, b: SimulationTally) { a.counts.merge(b.counts, uniquingKeysWith: +) }
+    public static func += (a: inout SimulationTally, b: SimulationTally) {
+        a.counts.merge(b.counts, uniquingKeysWith: +)
+    }
 
     /// Everything counted, in the order of the cases.
     public var description: String { Occurrence.allCases.map { "\($0) \(self[$0])" }.joined(separator: ", ") }

@@ -15,7 +15,8 @@ extension World {
             let isBetween = chance.chance(50)
             if isBetween { try endRound() }
             guard let session = chance.pickAny(model.sessionsInOrder) else { return }
-            if isBetween { try handleAfterRound(.disconnected(session.id)) } else { try handle(.disconnected(session.id)) }
+            let gone = Input.disconnected(session.id)
+            if isBetween { try handleAfterRound(gone) } else { try handle(gone) }
             try endRound()
         case .unblock:
             try endRound()
