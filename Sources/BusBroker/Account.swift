@@ -24,12 +24,16 @@ final class Account {
     var kernelLength = 0
     /// Events its members of groups hold.
     var outstandingEvents: UInt64 = 0
+    /// Bytes of the batches they are in, for each member the whole batch.
+    var outstandingLength = 0
     /// Requests that wait for an answer.
     var requestCount = 0
     var publishing: RateLimit
     var publishRate = RateMeter()
-    /// Groups with a member that gets nothing until somebody acknowledges.
-    var starved: [Subscription] = []
+    /// Members of groups that get nothing until something is acknowledged, in no order.
+    private(set) var starved: [Consumer] = []
+    /// Where the search for one that goes on goes on.
+    private var starvedHand = 0
 
     init(uid: UInt32, _ quotas: Quotas) {
         self.uid = uid
@@ -40,11 +44,39 @@ final class Account {
     /// Whether nothing is held any more. Topics and last values outlive those who left them and don't count.
     var isIdle: Bool {
         connectionCount == 0 && subscriptionCount == 0 && queued.used == 0 && parkedLength == 0 && queues.isEmpty
-            && outstandingEvents == 0 && requestCount == 0 && kernelLength == 0
+            && outstandingEvents == 0 && outstandingLength == 0 && starved.isEmpty && requestCount == 0 && kernelLength == 0
     }
 
     /// Whether it may be forgotten.
     var isForgettable: Bool { isIdle && topicCount == 0 && retainedLength == 0 }
+
+    // MARK: Members that wait
+
+    /// Takes note that a member gets nothing because this user holds too much.
+    func starve(_ consumer: Consumer) {
+        guard let holding = consumer.holding, holding.starvedPlace == nil else { return }
+        holding.starvedPlace = starved.count
+        starved.append(consumer)
+    }
+
+    /// Takes note that it no longer waits for that.
+    func feed(_ consumer: Consumer) {
+        guard let place = consumer.holding?.starvedPlace else { return }
+        consumer.holding?.starvedPlace = nil
+        let last = starved.removeLast()
+        guard last !== consumer else { return }
+        starved[place] = last
+        last.holding?.starvedPlace = place
+    }
+
+    /// One that may go on, in turns.
+    func nextStarved() -> Consumer? {
+        guard !starved.isEmpty else { return nil }
+        starvedHand = starvedHand + 1 < starved.count ? starvedHand + 1 : 0
+        let next = starved[starvedHand]
+        feed(next)
+        return next
+    }
 
     // MARK: Long queues
 

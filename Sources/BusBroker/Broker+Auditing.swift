@@ -90,10 +90,12 @@ extension Broker {
         if let holding = consumer.holding {
             let held = holding.portions.reduce(0) { $0 + $1.portion.eventCount }
             expect(holding.eventCount == held, "\(name): \(holding.eventCount) events counted as held, \(held) are")
+            let length = holding.portions.reduce(0) { $0 + Int($1.portion.length) }
+            expect(holding.length == length, "\(name): \(holding.length) bytes counted as held, \(length) are")
         }
         if subscription.isShared {
             let isActive = !subscription.isExclusive || subscription.consumers.first === consumer
-            let isAllowed = consumer.session.account.outstandingEvents < configuration.quotas.outstandingEvents
+            let isAllowed = mayHold(consumer.session.account)
             let isReady = isActive && isAllowed && consumer.hasCredit && subscription.hasQueued
             expect(!isReady || !canWrite(consumer.session), "\(name): a member could be handed what waits")
             expect(!isReady || consumer.isWaiting, "\(name): a member could go on and isn't listed")
@@ -141,6 +143,9 @@ extension Broker {
         expect(account.topicCount == created, "\(name): charged for \(account.topicCount) topics, made \(created)")
         let held = consumers.reduce(0) { $0 + $1.outstanding }
         expect(account.outstandingEvents == held, "\(name): \(account.outstandingEvents) outstanding, holds \(held)")
+        let heldLength = consumers.reduce(0) { $0 + ($1.holding?.length ?? 0) }
+        expect(account.outstandingLength == heldLength, "\(name): charged \(account.outstandingLength) held bytes")
+        expect(account.starved.allSatisfy { $0.session.account === account }, "\(name): starves a stranger's member")
         let requests = own.reduce(0) { $0 + $1.requests.count }
         expect(account.requestCount == requests, "\(name): \(account.requestCount) requests counted, has \(requests)")
         let values = topics.values.compactMap(\.retained).filter { $0.account === account }.reduce(0) { $0 + $1.length }

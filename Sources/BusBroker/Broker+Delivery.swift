@@ -10,7 +10,12 @@ import OrderedCollections
 extension Broker {
     func fanOut(_ portion: Portion, to route: [Subscription]) {
         var kept: Portion?
-        for subscription in route where !subscription.isEnded {
+        for subscription in route {
+            guard !subscription.isEnded else {
+                // It would rather end than miss something, and ended when room was made for this.
+                giveUp(portion, of: subscription, .quotaExceeded)
+                continue
+            }
             if !subscription.isShared, !subscription.hasQueued, let consumer = subscription.consumers.first,
                 consumer.backlog == nil, consumer.hasCredit, canWrite(consumer.session)
             {
@@ -58,11 +63,7 @@ extension Broker {
         totals.batchesDelivered += 1
         totals.eventsDelivered += portion.eventCount
         totals.bytesDelivered += portion.length
-        if let holding = consumer.holding {
-            // In storage of its own already: what a group gets has waited in its queue.
-            holding.append(portion, delivery: consumer.lastDelivery)
-            session.account.outstandingEvents += portion.eventCount
-        }
+        if let holding = consumer.holding { hold(portion, consumer, holding) }
         let isAnswerable = batch.requests != nil && consumer.subscription.responds
         emit(
             .send(

@@ -7,7 +7,6 @@ extension Broker {
     func enqueue(_ portion: Portion, to subscription: Subscription) {
         let queue = subscription.needQueue()
         guard makeRoomInQuota(for: portion, subscription) else {
-            guard !subscription.isEnded else { return }
             lose(portion, of: subscription, .quotaExceeded, queue.refuse)
             if subscription.policy == .disconnect { disconnect(subscription, .quotaExceeded) }
             return
@@ -78,6 +77,8 @@ extension Broker {
 
     /// A subscription that would rather end than miss something ends, and is told why.
     private func disconnect(_ subscription: Subscription, _ reason: Reason) {
+        // Nothing of it goes to anybody else, not even for a moment.
+        for consumer in subscription.consumers { dropHolding(of: consumer) }
         if let queue = subscription.queue {
             for portion in queue.portions {
                 returnCharge(portion, subscription)
@@ -89,7 +90,9 @@ extension Broker {
         for consumer in subscription.consumers {
             let session = consumer.session
             session.consumers[consumer.number] = nil
-            emit(.send(session.id, .unsubscribed(account(of: consumer, reason))))
+            if session.phase == .open {
+                emit(.send(session.id, .unsubscribed(account(of: consumer, reason))))
+            }
             detach(consumer)
         }
     }
@@ -106,8 +109,9 @@ extension Broker {
             let victim = account.longQueue(or: subscription)
             guard victim.hasQueued else { return false }
             guard victim.policy != .disconnect else {
-                disconnect(victim, .quotaExceeded)
+                // Its own end comes when what it misses by it is counted.
                 if victim === subscription { return false }
+                disconnect(victim, .quotaExceeded)
                 continue
             }
             dropFirst(of: victim, .quotaExceeded)

@@ -43,7 +43,8 @@ extension Broker {
     /// Takes note of requests about to be handed out.
     func open(_ batch: RequestBatch, _ route: Route, _ session: Session) {
         for correlation in batch.correlations {
-            session.requests[correlation] = OpenRequest(correlation, of: session, waitingCount: route.responderCount)
+            session.requests[correlation] = OpenRequest(
+                correlation, in: batch, of: session, waitingCount: route.responderCount)
         }
         session.account.requestCount += batch.correlations.count
         totals.requestsMade += UInt64(batch.correlations.count)
@@ -91,17 +92,30 @@ extension Broker {
         guard let batch = portion.batch.requests, subscription.responds else { return portion }
         guard let requester = sessions[batch.requester] else { return nil }
         let open = Selection(of: Int(portion.batch.eventCount)) {
-            portion.selection.contains($0) && requester.requests[batch.correlations[$0]] != nil
+            portion.selection.contains($0) && openRequest($0, in: batch, of: requester) != nil
         }
         return open.map { Portion(portion.batch, $0, attempt: portion.attempt) }
     }
 
-    /// A member that held requests is gone before it handled them: they wait again.
-    func takeBackRights(_ portion: Portion, from session: Session) {
-        forEachOpenRequest(of: portion) { request in
-            guard removeRight(to: request, from: session) else { return }
+    /// The request that is an event of a batch, while somebody waits for its answer.
+    private func openRequest(_ index: Int, in batch: RequestBatch, of requester: Session) -> OpenRequest? {
+        // Asked again with the same correlation it is another one, and this one stays cancelled.
+        requester.requests[batch.correlations[index]].flatMap { $0.batch === batch ? $0 : nil }
+    }
+
+    /// A member that held a portion is gone: requests in it that it hasn't answered wait again. What it has answered, or
+    /// nobody waits for, is done.
+    func takeBackRights(_ portion: Portion, from consumer: Consumer) -> Portion? {
+        guard let batch = portion.batch.requests, consumer.subscription.responds else { return portion }
+        guard let requester = sessions[batch.requester] else { return nil }
+        let undone = Selection(of: Int(portion.batch.eventCount)) { index in
+            guard portion.selection.contains(index), let request = openRequest(index, in: batch, of: requester),
+                removeRight(to: request, from: consumer.session)
+            else { return false }
             request.waitingCount += 1
+            return true
         }
+        return undone.map { Portion(portion.batch, $0, attempt: portion.attempt) }
     }
 
     /// A subscription that answers won't be handed these any more: their requesters hear why.
@@ -115,8 +129,8 @@ extension Broker {
 
     private func forEachOpenRequest(of portion: Portion, _ body: (OpenRequest) -> Void) {
         guard let batch = portion.batch.requests, let requester = sessions[batch.requester] else { return }
-        for (index, correlation) in batch.correlations.enumerated() where portion.selection.contains(index) {
-            if let request = requester.requests[correlation] { body(request) }
+        for index in batch.correlations.indices where portion.selection.contains(index) {
+            if let request = openRequest(index, in: batch, of: requester) { body(request) }
         }
     }
 

@@ -132,6 +132,7 @@ extension Broker {
             + pair("retained_bytes", account.retainedLength, quotas.retainedLength)
             + pair("parked_bytes", account.parkedLength, quotas.parkedLength)
             + pair("outstanding_events", Int(account.outstandingEvents), quotas.outstandingEvents)
+            + pair("outstanding_bytes", account.outstandingLength, quotas.outstandingLength)
             + pair("requests", account.requestCount, quotas.requests)
             + pair("publish_rate", Int(account.publishRate.rate(at: now.monotonic)), quotas.publishRate)
     }

@@ -124,7 +124,8 @@ extension Broker {
         let consumers = session.consumers.values.sorted { $0.number < $1.number }
         session.consumers = [:]
         session.waiting = []
-        for consumer in consumers { detach(consumer) }
+        // What one leaves to a group may cost another its queue, and end it.
+        for consumer in consumers where !consumer.subscription.isEnded { detach(consumer) }
     }
 
     /// Answers a request. A peer that asks and asks without reading is closed.

@@ -37,6 +37,8 @@ public final class Broker {
     var patient: Deque<(deadline: Moment.Nanoseconds, session: SessionID)> = []
     /// Groups whose queues are to be handed out at the end of the round.
     var unsettled: [Subscription] = []
+    /// Users with members that wait for something to be acknowledged, and of which something was.
+    var relieved: [Account] = []
     /// Sessions that are gone, each with what is to be published of it at the end of the round.
     var departures: [Departure] = []
     /// Sessions that came, to be told at the end of the round.
@@ -134,7 +136,7 @@ public final class Broker {
 
     /// Whether what came after the round's end, as answers to its effects, left something that only a round does.
     public var isUnfinished: Bool {
-        mayResume || mayTell || !unsettled.isEmpty || !departures.isEmpty || !arrivals.isEmpty
+        mayResume || mayTell || !unsettled.isEmpty || !relieved.isEmpty || !departures.isEmpty || !arrivals.isEmpty
     }
 
     func emit(_ effect: Effect) { effects.append(effect) }

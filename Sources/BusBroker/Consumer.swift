@@ -54,26 +54,31 @@ final class Consumer {
 final class Holding {
     private(set) var portions: Deque<(delivery: UInt64, portion: Portion)> = []
     private(set) var eventCount: UInt64 = 0
+    /// Bytes of the batches they are in.
+    private(set) var length = 0
+    /// Its place in its user's list of those that get nothing until something is acknowledged.
+    var starvedPlace: Int?
 
     func append(_ portion: Portion, delivery: UInt64) {
         portions.append((delivery, portion))
         eventCount += portion.eventCount
+        length += Int(portion.length)
     }
 
-    /// Lets go of everything up to a delivery and says how many events that were.
-    func release(through delivery: UInt64) -> UInt64 {
-        var released: UInt64 = 0
+    /// Lets go of everything up to a delivery and says how much that was.
+    func release(through delivery: UInt64) -> (events: UInt64, length: Int) {
+        let before = (eventCount, length)
         while let first = portions.first, first.delivery <= delivery {
-            released += first.portion.eventCount
+            eventCount -= first.portion.eventCount
+            length -= Int(first.portion.length)
             portions.removeFirst()
         }
-        eventCount -= released
-        return released
+        return (before.0 - eventCount, before.1 - length)
     }
 
     /// Lets go of everything.
     func releaseAll() -> Deque<(delivery: UInt64, portion: Portion)> {
-        defer { (portions, eventCount) = ([], 0) }
+        defer { (portions, eventCount, length) = ([], 0, 0) }
         return portions
     }
 }

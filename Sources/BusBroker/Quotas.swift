@@ -18,6 +18,8 @@ public struct Quotas: Sendable, Equatable {
     public var retainedLength = 64 << 20
     /// Events handed to its members of groups and not acknowledged. Not tuned.
     public var outstandingEvents = 1 << 20
+    /// Bytes of the batches they are in: the daemon keeps them, to be handed to somebody else. Not tuned.
+    public var outstandingLength = 256 << 20
     /// Requests that wait for an answer. Not tuned.
     public var requests = 65_536
     /// Bytes of its publishes that may wait for stalled subscriptions: sixty-four full windows. Not tuned.

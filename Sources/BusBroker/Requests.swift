@@ -16,6 +16,8 @@ final class RequestBatch {
 /// One request that waits for answers. It is over when nobody has it any more who could answer.
 final class OpenRequest {
     let correlation: BusUUID
+    /// What it was published in: one of the same correlation that came later is another request.
+    let batch: RequestBatch
     /// Its session has it in its table, and takes it out of all others' before it goes.
     unowned let requester: Session
     /// Subscriptions that answer and weren't handed it yet.
@@ -23,8 +25,9 @@ final class OpenRequest {
     /// Who may answer, each as often as it was handed the request and hasn't.
     private(set) var responders: [SessionID] = []
 
-    init(_ correlation: BusUUID, of requester: Session, waitingCount: Int) {
+    init(_ correlation: BusUUID, in batch: RequestBatch, of requester: Session, waitingCount: Int) {
         self.correlation = correlation
+        self.batch = batch
         self.requester = requester
         self.waitingCount = waitingCount
     }

@@ -12,6 +12,7 @@ extension DaemonConfiguration {
         case retainedBytes = "retained_bytes"
         case parkedBytes = "parked_bytes"
         case outstandingEvents = "outstanding_events"
+        case outstandingBytes = "outstanding_bytes"
         case requests
         case publishRate = "publish_rate"
     }
@@ -31,6 +32,7 @@ extension DaemonConfiguration {
             case .retainedBytes: quotas.retainedLength = try bytes(value)
             case .parkedBytes: quotas.parkedLength = try bytes(value)
             case .outstandingEvents: quotas.outstandingEvents = try count(value)
+            case .outstandingBytes: quotas.outstandingLength = try bytes(value)
             case .requests: quotas.requests = try count(value)
             case .publishRate: quotas.publishRate = try value.number(0...Self.countMax)
             }
