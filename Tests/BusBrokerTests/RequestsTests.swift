@@ -18,7 +18,8 @@ private final class Rights {
     private let bench = Bench()
 
     private func request(_ number: UInt64, of peer: Peer, waiting: Int = 1) throws -> OpenRequest {
-        OpenRequest(id(number), of: try #require(peer.session), waitingCount: waiting)
+        let batch = RequestBatch(requester: peer.id, correlations: [id(number)])
+        return OpenRequest(id(number), in: batch, of: try #require(peer.session), waitingCount: waiting)
     }
 
     @Test func aRequestIsOverWhenNobodyHasItAndNobodyWillBeHandedIt() throws {
