@@ -44,7 +44,8 @@ final class Account {
     /// Whether nothing is held any more. Topics and last values outlive those who left them and don't count.
     var isIdle: Bool {
         connectionCount == 0 && subscriptionCount == 0 && queued.used == 0 && parkedLength == 0 && queues.isEmpty
-            && outstandingEvents == 0 && outstandingLength == 0 && starved.isEmpty && requestCount == 0 && kernelLength == 0
+            && outstandingEvents == 0 && outstandingLength == 0 && starved.isEmpty && requestCount == 0
+            && kernelLength == 0
     }
 
     /// Whether it may be forgotten.
