@@ -65,7 +65,7 @@ extension Model {
         let told = isEarly ? queue[...] : queue.prefix { $0.lost != nil }
         return told.filter { entry in
             entry.topic.bytes == gap.topic && entry.lost == gap.reason && !entry.live.isEmpty
-                && (!isEarly || entry.lastSequence <= gap.lastSequence)
+                && entry.lastSequence <= gap.lastSequence
         }
     }
 

@@ -27,9 +27,8 @@ extension Model {
             (wills, lateWills) = ([], [])
         }
         for effect in effects {
-            while let next = open.first, presumesMore(effect, open) {
-                open.removeFirst()
-                try settle(next)
+            while !open.isEmpty, presumesMore(effect, open) {
+                try settle(open.remove(at: nextIndex(open, shownBy: effect)))
             }
             try check(effect)
         }
@@ -41,6 +40,26 @@ extension Model {
         for stream in streams { passOverWithdrawn(stream) }
         tally[.parked] += parked.count { !$0.pending.isEmpty }
         parked.removeAll { $0.pending.isEmpty }
+    }
+
+    /// Which is accepted next: in their order, but whoever is held back may be passed over by who shows to be accepted.
+    private func nextIndex(_ open: [Acceptance], shownBy effect: Effect) -> Int {
+        guard case .publish(let first) = open[0], isHeld(first) else { return 0 }
+        let shown = open.firstIndex { acceptance in
+            guard case .publish(let session) = acceptance, let pending = session.pending.first else { return false }
+            switch effect {
+            case .send(_, .deliver(let deliver)): return deliver.batch == pending.publish.batch
+            case .send(_, .announce(let announcement)): return announcement.seal == pending.batch.seal
+            default: return false
+            }
+        }
+        return shown ?? 0
+    }
+
+    private func isHeld(_ session: ModelSession) -> Bool {
+        guard let pending = session.pending.first else { return false }
+        guard let seal = pending.seal ?? session.seals[pending.batch.seal] else { return false }
+        return matches(seal.topic).contains { $0.stalls(at: now.monotonic) }
     }
 
     private func settle(_ acceptance: Acceptance) throws(Violation) {
