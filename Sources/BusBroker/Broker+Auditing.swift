@@ -157,6 +157,7 @@ extension Broker {
         let name = "topic \(topic.name)"
         let seals = sessions.values.reduce(0) { sum, session in
             sum + session.seals.values.count { $0.topic === topic } + (session.will?.seal.topic === topic ? 1 : 0)
+                + session.parked.count { $0.seal?.topic === topic }
         }
         let own = ownTopics[topic.name]?.seal == nil ? 0 : 1
         expect(topic.sealCount == seals + own, "\(name): \(topic.sealCount) seals counted, \(seals + own) are open")

@@ -1,7 +1,7 @@
 // What a broker tells about itself: totals, and pages of rows about sessions, topics, subscriptions and users.
 //
 // The first page takes a snapshot of what there is, in order; the others go on in it. So a listing shows each thing once
-// however much comes and goes meanwhile, and no round has more to do than a page.
+// however much comes and goes meanwhile; the first page sorts everything, the others cost what they hold.
 
 import BusWire
 
@@ -52,6 +52,9 @@ struct InspectionSnapshot {
 }
 
 extension Broker {
+    /// What a page counts as in a round, in bytes: about its rows. Not tuned.
+    private static let pageLength = 64 << 10
+
     func inspect(_ question: Inspect, _ session: Session) {
         do throws(InspectionFault) {
             let (rows, after) = try rows(for: question, session)
@@ -70,6 +73,11 @@ extension Broker {
             throw InspectionFault(reason: .notSupported, message: message)
         }
         guard question.key.isEmpty else { return ([try row(question.kind, key: question.key)], 0) }
+        // Pages count as what is handed over in a round: who asks for more than it reads has to read first.
+        guard canWrite(session) else {
+            throw InspectionFault(reason: .quotaExceeded, message: "read the pages that were answered before")
+        }
+        session.roundLength += Broker.pageLength
         if question.after == 0 { session.snapshot = snapshot(question.kind) }
         guard let snapshot = session.snapshot, snapshot.kind == question.kind, question.after <= snapshot.things.count
         else {

@@ -114,6 +114,7 @@ extension Broker {
         session.openCircuits = []
         forgetReplyTopic(of: session)
         guard !session.parked.isEmpty else { return }
+        for publish in session.parked { unpark(publish) }
         session.account.parkedLength -= session.parkedLength
         session.parked = []
         session.parkedLength = 0

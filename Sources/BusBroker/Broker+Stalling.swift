@@ -19,6 +19,8 @@ extension Broker {
         kept.batch = publish.batch.compacted()
         // Its seal now: the publisher may close it before the publish goes on.
         let seal = (try? SealedBatch(kept.batch)).flatMap { self.seal($0.header.seal, of: session) }
+        // Its topic isn't forgotten while something of it waits.
+        seal?.topic.sealCount += 1
         if session.parked.isEmpty { parked.append(session) }
         session.parked.append(ParkedPublish(publish: kept, seal: seal))
         session.parkedLength += kept.frameLength
@@ -60,12 +62,21 @@ extension Broker {
         }
     }
 
+    /// A publish waits no more, whatever became of it.
+    func unpark(_ publish: ParkedPublish) {
+        // A reply topic is gone with who asked.
+        guard let topic = publish.seal?.topic, topics[topic.name] === topic else { return }
+        topic.sealCount -= 1
+        noteIdle(topic)
+    }
+
     private func resume(_ session: Session) {
         while let next = session.parked.first {
             guard accept(next.publish, sealedBy: next.seal, from: session) else { return }
             // Refusing it can end a session that doesn't read, which gives back all it has parked.
             guard !session.parked.isEmpty else { return }
             session.parked.removeFirst()
+            unpark(next)
             session.parkedLength -= next.publish.frameLength
             session.account.parkedLength -= next.publish.frameLength
         }

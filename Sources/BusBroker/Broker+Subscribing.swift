@@ -145,6 +145,14 @@ extension Broker {
                     .groupConflict,
                     "group \(key.name) of '\(key.filter)' is \(known.description): its members must agree")
             }
+            guard known.consumers.count < configuration.memberCountMax else {
+                throw Refusal(
+                    .quotaExceeded,
+                    QuotaFault(
+                        quota: "members per group", used: known.consumers.count,
+                        limit: configuration.memberCountMax, uid: session.peer.uid
+                    ).message)
+            }
             return known
         }
         let subscription = Subscription(

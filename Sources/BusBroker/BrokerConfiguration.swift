@@ -32,6 +32,8 @@ public struct BrokerConfiguration: Sendable {
     public var topicIdleTime: UInt64 = 600_000_000_000
     /// Subscriptions one session may have. Not tuned.
     public var subscriptionCountMax = 16_000
+    /// Members one group may have: a round's handing out costs as much as there are. Not tuned.
+    public var memberCountMax = 1024
     /// Seals one session may have open, which bounds the topics it publishes on. Not tuned.
     public var sealCountMax = 131_072
     /// How often an event of a group is handed to one after the other who then is gone, before it is given up on: what

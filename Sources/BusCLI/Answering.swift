@@ -12,6 +12,7 @@ actor Answering {
     private var left: UInt64?
     private var running = 0
     private var done: CheckedContinuation<Void, Never>?
+    private var ending: String?
 
     init(_ reply: ReplyCommand, on reactor: Reactor) {
         constant = reply.data
@@ -80,10 +81,17 @@ actor Answering {
         Standard.output(object.closed + "\n")
     }
 
-    /// Returns when the count is reached and nothing is under way; without a count never.
-    func waitUntilDone() async {
-        guard left != 0 || running > 0 else { return }
-        await withCheckedContinuation { done = $0 }
+    /// Returns when the count is reached and nothing is under way, without a count never; throws when no request can
+    /// come any more.
+    func waitUntilDone() async throws {
+        if ending == nil, left != 0 || running > 0 { await withCheckedContinuation { done = $0 } }
+        if let ending { throw Failure(.unavailable, ending) }
+    }
+
+    /// No request can come any more.
+    func end(_ why: String) {
+        ending = why
+        finish()
     }
 
     private func finish() {

@@ -47,7 +47,9 @@ final class CapturedStream: @unchecked Sendable {
     /// Reads what is left. Who else still holds the stream, left behind by the command, is not waited for.
     func finish() {
         watch?.cancel()
-        while read() {}
+        // As much as a pipe holds, in the smallest pieces: somebody left behind may write for ever.
+        var left = 16
+        while left > 0, read() { left -= 1 }
     }
 
     /// Reads once what is there; false at the end, and when nothing is there.

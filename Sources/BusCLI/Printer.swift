@@ -34,7 +34,9 @@ actor Printer {
     }
 
     private func follow(_ subscription: Subscription) async throws {
-        for try await arrival in subscription.batches where !Task.isCancelled {
+        for try await arrival in subscription.batches {
+            // Asking on would acknowledge what was never printed.
+            guard !Task.isCancelled else { return }
             let isDone = take(arrival)
             output.flush()
             // Not only when the next batch is asked for: whoever ends this process now has seen these lines.

@@ -65,13 +65,16 @@ struct ReplyCommand: AsyncParsableCommand {
     func run() async throws {
         CommandGroups.endWithUs()
         let reactor = try Reactor.started("bus reply")
-        let connection = try await bus.connect("bus reply", reactor: reactor, will: wills.lastWill) { notice in
-            Standard.error("bus: \(notice)\n")
-        }
         let answering = Answering(self, on: reactor)
+        let connection = try await bus.connect("bus reply", reactor: reactor, will: wills.lastWill) { notice in
+            switch notice {
+            case .ended, .subscriptionEnded: Task { await answering.end("\(notice)") }
+            default: Standard.error("bus: \(notice)\n")
+            }
+        }
         do {
             let responder = try await connection.reply(to: filter, options) { try await answering.answer($0) }
-            await answering.waitUntilDone()
+            try await answering.waitUntilDone()
             await responder.finish()
             await connection.drain()
         } catch {

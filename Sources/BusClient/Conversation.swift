@@ -236,8 +236,8 @@ final class Conversation: @unchecked Sendable {
         core.write(.cancelRequest(correlation: correlation))
     }
 
-    /// The connection is over for good.
-    func end(_ error: BusError) { finish(.failure(error), nil) }
+    /// No answer can come any more, which says nothing about who would have answered.
+    func end(_ error: BusError) { finish(.failure(error), .abandoned) }
 
     /// Nobody takes the answers any more.
     func giveUp() {

@@ -89,6 +89,11 @@ extension Publishing {
         batch.attempts = []
         for attempt in attempts { attempt.published(result) }
         release(batch)
+        noteReleased()
+    }
+
+    /// Less is held: those who wait for that go on.
+    func noteReleased() {
         roomWaiters.resume { hasRoom }
         if isIdle { drainWaiters.resumeAll() }
     }

@@ -30,7 +30,10 @@ extension Publishing {
             // One publish may always be under way alone, however long.
             guard inFlight.isEmpty || inFlightLength + length <= core.publishWindow else { return }
             switch send(batch) {
-            case .sent: outgoing.removeFirst()
+            case .sent:
+                outgoing.removeFirst()
+                // A will has no receipt that would tell who waits.
+                if batch.traits.contains(.isWill) { noteReleased() }
             case .waits: return
             case .failed(let error):
                 outgoing.removeFirst()

@@ -268,6 +268,7 @@ final class Publishing {
         lastNumber = 0
         lastAsked = 0
         for batch in lost { finish(batch, .failure(.disconnected(why))) }
+        noteReleased()
     }
 
     /// The connection is back. Returns how many events are sent again.

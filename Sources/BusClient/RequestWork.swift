@@ -15,7 +15,8 @@ final class RequestWork: @unchecked Sendable {
         var delivery: UInt64
     }
 
-    private unowned let responder: ResponderState
+    /// A request may be kept longer than its responder.
+    private weak var responder: ResponderState?
     let key: RequestKey
     let event: Event
     /// For the handler, wherever it runs.
@@ -43,7 +44,10 @@ final class RequestWork: @unchecked Sendable {
     }
 
     /// A part from the handler.
-    func send(_ part: OutgoingEvent) throws(BusError) { try responder.send(part, of: self) }
+    func send(_ part: OutgoingEvent) throws(BusError) {
+        guard let responder else { throw .cancelled }
+        try responder.send(part, of: self)
+    }
 }
 
 /// Where an answer goes, and which request it is for.

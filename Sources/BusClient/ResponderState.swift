@@ -140,11 +140,12 @@ final class ResponderState: @unchecked Sendable {
             guard let connection else { return }
             running += 1
             let request = Request(event: work.event, work: work, connection: connection)
-            let handler = handler
+            let (handler, core) = (handler, core)
             work.task = Task(executorPreference: core.reactor) {
                 let result: Result<OutgoingEvent, any Error>
                 do { result = .success(try await handler(request)) } catch { result = .failure(error) }
-                self.ended(work, result)
+                // Whatever became of the connection while the handler ran.
+                withExtendedLifetime(core) { self.ended(work, result) }
             }
         }
     }
