@@ -26,6 +26,9 @@ USER_UNITS     = busd.service busd.socket
 
 say = @printf '  %-8s %s\n'
 
+# Not faults here: topics of the daemon's own begin with a $ in single quotes; `test && act || fail` never has its act fail.
+SHELLCHECK_EXCLUDED = SC2016,SC2015,SC2129
+
 # Steps share .build, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
 .PHONY: build deps deps-test demo test test-unit test-scripts simulate bench lint install uninstall clean help
@@ -68,7 +71,8 @@ lint:  ## format, shell and house rules; seconds, builds nothing
 	$(say) lint 'swift format'
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES)
 	$(say) lint shellcheck
-	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR -s bash $(SHELL_SCRIPTS); \
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR -s bash \
+	    -e $(SHELLCHECK_EXCLUDED) $(SHELL_SCRIPTS); \
 	    else printf '           not installed, skipped\n'; fi
 	$(say) lint 'tidy (Tests/scripts/tidy)'
 	@Tests/scripts/tidy
