@@ -116,7 +116,8 @@ extension Broker {
             }
             dropFirst(of: victim, .quotaExceeded)
         }
-        return true
+        // The end of one group can have been the end of another.
+        return !subscription.isEnded
     }
 
     /// What came back to a group, or came to another user with it, wasn't asked about before: the longest queues pay.

@@ -61,7 +61,7 @@ extension Broker {
             }
             if isStalled(seal.topic) { return false }
             try checkNext(batch, seal)
-            try check(batch, retains: publish.retains || seal.topic.retainsAll)
+            try check(batch, retains: publish.retains)
             try take(batch, publish, seal, session)
         } catch let refusal as PublishRefusal {
             refusePublish(publish, session, refusal.reason, refusal.message)
@@ -100,7 +100,7 @@ extension Broker {
         let route = topic.route(through: filters)
         var acceptance = Acceptance()
         try checkFlags(publish, topic.name)
-        // All that can fail comes before anything is changed.
+        // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.publishing.take(count, at: now.monotonic) else {
             let limit = configuration.quotas.publishRate
             throw PublishRefusal(QuotaFault(quota: "publish_rate", used: limit, limit: limit, uid: session.peer.uid))

@@ -143,7 +143,8 @@ extension Broker {
 
     private func tellUnanswered(_ request: OpenRequest, _ reason: Reason) {
         let requester = request.requester
-        if requester.phase == .open || requester.phase == .leaving {
+        // Who said goodbye waits for no answer.
+        if requester.phase == .open {
             let word = Unanswered(correlation: request.correlation, reason: reason)
             emit(.send(requester.id, .unanswered(word)))
         }
@@ -198,14 +199,11 @@ extension Broker {
     /// A requester is gone: its reply topic with it, and the seals others have on it.
     func forgetReplyTopic(of session: Session) {
         guard let topic = topics[Topic.reply(ofSession: session.id.rawValue)] else { return }
-        for id in topic.answering {
-            guard let responder = sessions[id] else { continue }
-            for (number, seal) in responder.seals where seal.topic === topic {
-                responder.seals[number] = nil
-                if responder.recentSeal === seal { responder.recentSeal = nil }
-            }
+        for (number, id) in topic.answering {
+            guard let responder = sessions[id], let seal = responder.seals.removeValue(forKey: number) else { continue }
+            if responder.recentSeal === seal { responder.recentSeal = nil }
         }
-        topic.answering = []
+        topic.answering = [:]
         topic.sealCount = 0
         forget(topic)
     }

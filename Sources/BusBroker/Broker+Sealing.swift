@@ -43,7 +43,7 @@ extension Broker {
         nextSeal += 1
         session.seals[seal.number] = seal
         topic.sealCount += 1
-        if topic.name.isReply { topic.answering.insert(session.id) }
+        if topic.name.isReply { topic.answering[seal.number] = session.id }
         emit(
             .openSeal(
                 SealOrder(
@@ -102,7 +102,7 @@ extension Broker {
     /// A seal isn't open any more. Batches under it may still wait.
     func release(_ seal: Seal, _ session: Session) {
         seal.topic.sealCount -= 1
-        if !seal.topic.answering.isEmpty { seal.topic.answering.remove(session.id) }
+        if !seal.topic.answering.isEmpty { seal.topic.answering[seal.number] = nil }
         noteIdle(seal.topic)
     }
 

@@ -187,6 +187,8 @@ extension Broker {
     /// Takes a consumer from its subscription, which ends with its last one. It no longer stands in its session's table.
     func detach(_ consumer: Consumer) {
         let (subscription, account) = (consumer.subscription, consumer.session.account)
+        // Its group can have ended meanwhile, all its members with it: what one gives back may be too much.
+        guard !subscription.isEnded else { return }
         account.subscriptionCount -= 1
         if let backlog = consumer.backlog {
             account.queued.giveBack(backlog.length, from: account.uid)

@@ -27,7 +27,7 @@ public final class Broker {
     var groups: [GroupKey: Subscription] = [:]
     var salts: SaltHistory
     /// Topics with a last value, by their number.
-    var retaining: [UInt32: TopicState] = [:]
+    var retaining: [UInt64: TopicState] = [:]
     /// Topics that became idle, in the order in which they may be forgotten; some may be in use again, or gone.
     var idleTopics: Deque<(deadline: Moment.Nanoseconds, topic: TopicState)> = []
 
@@ -60,7 +60,7 @@ public final class Broker {
     var nextSeal: UInt64
     var nextSubscriptionSerial: UInt64 = 0
     /// From 1: 0 is no incarnation.
-    var nextTopicNumber: UInt32 = 1
+    var nextTopicNumber: UInt64 = 1
     var nextRetainedIndex: UInt64 = 0
     var totals = Totals()
     private var effects: Deque<Effect> = []

@@ -29,7 +29,7 @@ final class DeliveryQueue {
     /// What was lost behind the last entry.
     private var missedBehind = MissedEvents()
     /// The entry of each topic, by its number: kept by the policy `latest` alone.
-    private var ordinals: [UInt32: Int] = [:]
+    private var ordinals: [UInt64: Int] = [:]
     /// Its place in its user's list of queues that hold something.
     var place: Int?
     /// Events lost since the subscription began, told or not.
@@ -152,7 +152,7 @@ final class DeliveryQueue {
     func missInFront(_ portion: Portion, _ reason: Reason) { missedInFront.note(portion, reason) }
 
     /// Takes the entry of a topic out, for a newer one behind all others.
-    func supersede(topic number: UInt32) -> Portion? {
+    func supersede(topic number: UInt64) -> Portion? {
         guard let ordinal = ordinals.removeValue(forKey: number) else { return nil }
         let index = entries.startIndex + ordinal - firstOrdinal
         guard let portion = entries[index].portion else { return nil }
@@ -173,14 +173,17 @@ final class DeliveryQueue {
     private func clearAway() {
         var kept: Deque<Entry> = []
         var carried: MissedEvents?
+        let former = (ordinals: ordinals, first: firstOrdinal)
         ordinals = [:]
         firstOrdinal = 0
-        for entry in entries {
+        for (index, entry) in entries.enumerated() {
             if let missed = entry.missed {
                 if carried == nil { carried = missed } else { carried?.append(missed) }
             }
             guard let portion = entry.portion else { continue }
-            ordinals[portion.batch.seal.topic.number] = kept.count
+            // What came back is no newest event, and isn't replaced by one.
+            let number = portion.batch.seal.topic.number
+            if former.ordinals[number] == former.first + index { ordinals[number] = kept.count }
             kept.append(Entry(portion: portion, missed: carried))
             carried = nil
         }

@@ -93,7 +93,7 @@ struct ParkedPublish {
 
 /// A topic and epoch whose secret a session was granted.
 struct GrantKey: Hashable {
-    let topic: UInt32
+    let topic: UInt64
     let epoch: UInt32
 }
 

@@ -5,7 +5,7 @@ import BusWire
 final class TopicState {
     let name: Topic
     /// A small stand-in for the name in sets, and the topic's incarnation: never given twice.
-    let number: UInt32
+    let number: UInt64
     /// Who pays for its existence.
     let account: Account
     /// Whether every event becomes the last value, by configuration.
@@ -27,13 +27,13 @@ final class TopicState {
     var eventCount: UInt64 = 0
     var byteCount: UInt64 = 0
     var rate = RateMeter()
-    /// Of a reply topic: who may have a seal on it, to be taken back when its requester is gone.
-    var answering: Set<SessionID> = []
+    /// Of a reply topic: the seals open on it and whose they are, to be taken back when its requester is gone.
+    var answering: [UInt64: SessionID] = [:]
 
     private(set) var route = Route()
     private var routeVersion: UInt64 = .max
 
-    init(name: Topic, number: UInt32, account: Account, retainsAll: Bool) {
+    init(name: Topic, number: UInt64, account: Account, retainsAll: Bool) {
         self.name = name
         self.number = number
         self.account = account

@@ -148,31 +148,12 @@ final class OutgoingBatch {
         if !idsCountUp { columns.id = .each(ids) }
         if !correlations.isEmpty { columns.correlation = .shortest(correlations, absent: .zero) }
         if !causations.isEmpty { columns.causation = .shortest(causations, absent: .zero) }
-        scratch.removeAll(keepingCapacity: true)
-        columns.encode(into: &scratch)
-        let columnsLength = scratch.count
-        scratch.removeAll(keepingCapacity: true)
-        BatchHeader(
+        let header = BatchHeader(
             eventCount: UInt32(eventCount), seal: number, counter: sealer.nextCounter, firstID: firstID,
-            columnsLength: UInt32(columnsLength), bodyLength: UInt32(body.count + Sealer.overhead)
-        ).encode(into: &scratch)
-        columns.encode(into: &scratch)
-        let storage = ByteStorage(capacity: scratch.count + body.count + Sealer.overhead)
-        scratch.withUnsafeBytes { head in
-            if let base = head.baseAddress { storage.base.copyMemory(from: base, byteCount: head.count) }
+            columnsLength: 0, bodyLength: 0)
+        return try SealedBatch.assemble(header, columns, body: body, scratch: &scratch) {
+            (authenticated, plaintext, output) throws(CryptoError) in
+            try sealer.seal(authenticating: authenticated, plaintext: plaintext, into: output)
         }
-        let authenticated = UnsafeRawBufferPointer(start: storage.base, count: scratch.count)
-        let output = UnsafeMutableRawBufferPointer(
-            start: storage.base + scratch.count, count: body.count + Sealer.overhead)
-        var outcome: Result<Void, CryptoError> = .success(())
-        body.withUnsafeBytes { plaintext in
-            do throws(CryptoError) {
-                try sealer.seal(authenticating: authenticated, plaintext: plaintext, into: output)
-            } catch {
-                outcome = .failure(error)
-            }
-        }
-        try outcome.get()
-        return SharedBytes(storage: storage, offset: 0, count: storage.capacity)
     }
 }

@@ -10,6 +10,7 @@ final class OwnSealer {
     private let seal: UInt64
     private var sealer: Sealer
     private var ids = EventIDSource()
+    private var scratch: [UInt8] = []
     private let encoder = JSONEncoder()
     private static let headers = [EventHeader("content-type", "application/json")]
 
@@ -29,37 +30,14 @@ final class OwnSealer {
                 EventRecord.append(time: time, headers: OwnSealer.headers, payload: $0, to: &body)
             }
         }
-        var head: [UInt8] = []
-        let columns = BatchColumns()
-        var columnBytes: [UInt8] = []
-        columns.encode(into: &columnBytes)
-        BatchHeader(
+        let header = BatchHeader(
             eventCount: UInt32(advisories.count), seal: seal, counter: sealer.nextCounter,
             firstID: ids.reserve(UInt64(advisories.count), milliseconds: UInt64(max(0, time / 1000))),
-            columnsLength: UInt32(columnBytes.count), bodyLength: UInt32(body.count + Sealer.overhead)
-        ).encode(into: &head)
-        head += columnBytes
-        return try sealed(head, body)
-    }
-
-    private func sealed(_ head: [UInt8], _ body: [UInt8]) throws(CryptoError) -> SharedBytes {
-        let storage = ByteStorage(capacity: head.count + body.count + Sealer.overhead)
-        head.withUnsafeBytes { bytes in
-            if let base = bytes.baseAddress { storage.base.copyMemory(from: base, byteCount: bytes.count) }
+            columnsLength: 0, bodyLength: 0)
+        return try SealedBatch.assemble(header, BatchColumns(), body: body, scratch: &scratch) {
+            (authenticated, plaintext, output) throws(CryptoError) in
+            try sealer.seal(authenticating: authenticated, plaintext: plaintext, into: output)
         }
-        let authenticated = UnsafeRawBufferPointer(start: storage.base, count: head.count)
-        let output = UnsafeMutableRawBufferPointer(
-            start: storage.base + head.count, count: body.count + Sealer.overhead)
-        var outcome: Result<Void, CryptoError> = .success(())
-        body.withUnsafeBytes { plaintext in
-            do throws(CryptoError) {
-                try sealer.seal(authenticating: authenticated, plaintext: plaintext, into: output)
-            } catch {
-                outcome = .failure(error)
-            }
-        }
-        try outcome.get()
-        return SharedBytes(storage: storage, offset: 0, count: storage.capacity)
     }
 }
 

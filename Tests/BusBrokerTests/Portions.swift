@@ -8,7 +8,7 @@ import BusWire
 /// Makes portions of topics, each topic with a number of its own.
 final class Portions {
     private var seals: [String: Seal] = [:]
-    private var nextNumber: UInt32 = 1
+    private var nextNumber: UInt64 = 1
     let account = Account(uid: 1, Quotas())
 
     /// Events `first` and following of a topic.
