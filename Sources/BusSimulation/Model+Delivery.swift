@@ -77,7 +77,7 @@ extension Model {
         try expect(isNext(entry, stream), "\(name): \(entry.topic) \(entry.firstSequence) isn't next")
         stream.told = []
         stream.lastIndex = max(stream.lastIndex, entry.batch.index)
-        if stream.owed.count == 1, stream.gaps.isEmpty { stream.isClouded = false }
+        if stream.owed.count == 1, stream.gaps.isEmpty { stream.isDoubtful = false }
         stream.owed.removeAll { $0 === entry || $0.live.isEmpty && $0.batch.index < entry.batch.index }
         return entry
     }

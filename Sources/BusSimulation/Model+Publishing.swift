@@ -187,6 +187,7 @@ extension Model {
     /// A group's are known when the round is over, since its events are shared out then.
     func applyPolicies(ofGroups: Bool = false) {
         for stream in filling where !stream.owed.isEmpty && (stream.group != nil) == ofGroups {
+            stream.lastAccepted = now.monotonic
             if stream.policy == .stall, stream.fullSince == nil, stream.isFull { stream.fullSince = now.monotonic }
             guard isForeseen(stream) else { continue }
             stream.overflow()

@@ -174,7 +174,9 @@ extension Model {
     /// What nobody waits for any more isn't delivered to those who would answer, and that is no loss.
     private func withdraw(_ request: ModelRequest, from stream: ModelStream) {
         for entry in stream.owed where entry.isAnswerable && entry.lost == nil {
-            entry.withdrawn.formUnion(entry.places.filter { entry.batch.requests[$0] === request })
+            let places = entry.places.filter { entry.batch.requests[$0] === request }
+            entry.withdrawn.formUnion(places)
+            if !places.isEmpty, stream.policy == .stall { stream.isDoubtful = true }
         }
     }
 

@@ -43,6 +43,7 @@ extension Model {
     /// After a round: everything that could be told was told.
     func checkRound() throws(Violation) {
         applyPolicies(ofGroups: true)
+        for group in groups { group.look(at: now.monotonic) }
         for session in sessionsInOrder where session.phase != .closed {
             try checkAnswered(session.id)
             let isOverdue = session.phase == .greeting && now.monotonic >= session.helloDeadline

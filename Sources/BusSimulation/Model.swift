@@ -95,7 +95,7 @@ final class Model {
     /// Whether a subscription's losses follow from what is known: not where a user's bytes run out, nor where they
     /// depend on when the broker looked at its clock, nor where members gave back what they had, in any order.
     func isForeseen(_ stream: ModelStream) -> Bool {
-        !isTight && stream.policy != .stall && !stream.isClouded
+        !isTight && stream.policy != .stall
     }
 
     /// A session holds nothing any more and is owed nothing but what follows its last publish.

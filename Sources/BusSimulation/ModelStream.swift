@@ -23,8 +23,8 @@ final class ModelStream {
     var missedCount: UInt64 = 0
     /// What the account of all its members says, once it is put out.
     var missedAtEnd: UInt64?
-    /// Whether a member gave back what it had, which goes on in an order of its own until the queue is empty.
-    var isClouded = false
+    /// Whether something in its queue was withdrawn while it stalled: when that made room isn't known until it is empty.
+    var isDoubtful = false
     /// Which batch was delivered from last, in the order of acceptance.
     var lastIndex = 0
     /// Told as missed since the last delivery.
@@ -96,12 +96,19 @@ final class ModelStream {
         owed.insert(older, at: index)
     }
 
-    /// Whether it has to hold back its publishers.
-    func stalls(at now: UInt64) -> Bool { fullSince.map { now < $0 + stallTime } ?? false }
+    /// Whether it has to hold back its publishers: not for what nobody waits for any more.
+    func stalls(at now: UInt64) -> Bool {
+        let live = queued.filter { !$0.live.isEmpty }
+        let isHalfEmpty =
+            live.reduce(0) { $0 + $1.eventCount } <= queueEventCount / 2
+            && live.reduce(0) { $0 + $1.length } <= queueLength / 2
+        return !isHalfEmpty && !isDoubtful && isWithin(now)
+    }
+    private func isWithin(_ now: UInt64) -> Bool { fullSince.map { now < $0 + stallTime } ?? false }
     /// Whether it may: what was dropped and not told yet may have let a stall end and the next begin.
-    func mayStall(at now: UInt64) -> Bool { stalls(at: now) || mayHaveRelaxed && now < lastAccepted + stallTime }
+    func mayStall(at now: UInt64) -> Bool { isWithin(now) || (mayHaveRelaxed || isDoubtful) && now < lastAccepted + stallTime }
     /// The broker looks at its queue.
-    func look(at now: UInt64) { if fullSince != nil, !stalls(at: now) { mayHaveRelaxed = true } }
+    func look(at now: UInt64) { if fullSince != nil, !isWithin(now) { mayHaveRelaxed = true } }
 }
 
 /// A gap as it was told.
