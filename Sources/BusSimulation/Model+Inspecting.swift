@@ -96,6 +96,8 @@ extension Model {
             "bytes_delivered": .number(totals.bytesDelivered),
             "batches_delivered": .number(totals.batchesDelivered),
         ]
+        // Going down, it may have published wills that nobody saw.
+        if isDraining { for name in ["events", "bytes", "batches"] { row["\(name)_published"] = nil } }
         guard streams.allSatisfy(isCounted) else { return row }
         let waiting = streams.flatMap(\.queued)
         row["events_queued"] = .number(waiting.reduce(0) { $0 + UInt64($1.places.count) })

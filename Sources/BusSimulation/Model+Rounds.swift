@@ -18,6 +18,8 @@ extension Model {
 
     /// What it was told of requests is what it was owed.
     private func checkWords(_ session: ModelSession) throws(Violation) {
+        // Who said goodbye may be told or not.
+        if session.phase != .open { (session.toldWords, session.owedWords) = ([], []) }
         for told in session.toldWords {
             if case .unanswered(let correlation, let reasons) = told,
                 !session.owedWords.contains(where: { $0.allows(told) })

@@ -94,6 +94,6 @@ final class World {
         var plain = text()
         for room in ["BusWire.", "BusBroker.", "Frame."] { plain = plain.replacing(room, with: "") }
         trace.append(String(plain.prefix(400)))
-        if trace.count > 3000 { trace.removeFirst(20) }
+        if trace.count > 30000 { trace.removeFirst(20) }
     }
 }
