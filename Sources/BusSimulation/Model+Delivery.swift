@@ -24,6 +24,9 @@ extension Model {
         }
 
         try expect(subscription.hasCredit, "\(name): a delivery without credit")
+        if subscription.stream.group != nil {
+            try expect(mayHold(session.uid), "\(name): a delivery, and its user holds all it may")
+        }
         try expect(canWrite(session), "\(name): a delivery while its connection takes none")
         try expect(session.announced.contains(entry.batch.seal.number), "\(name): a batch of a seal nobody announced")
         try expect(session.granted.contains(entry.topic), "\(name): a batch of \(entry.topic), not granted")
@@ -152,5 +155,6 @@ extension Model {
             announcement.salt == seal.salt && announcement.topic == seal.topic.bytes && announcement.uid == seal.uid
             && announcement.keyCheck == seal.keyCheck
         try expect(isRight, "\(name): seal \(announcement.seal) is announced as another's")
+        try check(incarnation: announcement.topicIncarnation, of: seal.topic)
     }
 }

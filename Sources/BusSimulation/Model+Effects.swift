@@ -52,6 +52,7 @@ extension Model {
         let isFresh = !sessions.values.contains { $0.seals[order.seal] != nil }
         try expect(isFresh && order.seal > lastSeal, "seal \(order.seal) was given before")
         lastSeal = order.seal
+        _ = topic(order.topic, uid: order.topic.isReply ? nil : session.uid)
         let told = BatchBounds(length: order.batchLengthMax, eventCount: order.batchEventCountMax)
         try expect(told == bounds(of: order.topic), "seal \(order.seal): \(told), \(order.topic) needs others")
         session.seals[order.seal] = ModelSeal(
@@ -65,6 +66,12 @@ extension Model {
         {
             // The last values it would begin with are more than its user may have queued.
             leave(subscription)
+            session.owedAnswers.removeFirst()
+            return
+        }
+        if case .seal(let request) = session.owedAnswers.first, session.doubtfulSeals.contains(request),
+            answer == .refused(.openSeal, UInt64(request), [.quotaExceeded])
+        {
             session.owedAnswers.removeFirst()
             return
         }

@@ -113,8 +113,12 @@ extension Model {
             faults.insert(.badTopic)
         }
         if session.seals.count >= configuration.sealCountMax { faults.insert(.quotaExceeded) }
+        let isNew = topic.map { !$0.isReply && topics[$0] == nil } ?? false
+        let limit = configuration.quotas.topics
+        if isNew, topicCount(of: session.uid, withOverdue: false) >= limit { faults.insert(.quotaExceeded) }
         if salts.contains(open.salt) { faults.insert(.saltReused) }
         guard faults.isEmpty else { return owe(session, .openSeal, UInt64(open.request), faults) }
+        if isNew, topicCount(of: session.uid, withOverdue: true) >= limit { session.doubtfulSeals.insert(open.request) }
         salts.insert(open.salt)
         session.owedAnswers.append(.seal(open.request))
     }

@@ -6,7 +6,7 @@ import BusWire
 extension Model {
     /// A batch was accepted that retains: its last event is what whoever comes later begins with.
     func retain(_ batch: ModelBatch, isTombstone: Bool) {
-        let topic = topic(batch.topic)
+        let topic = topic(batch.topic, uid: batch.seal.uid)
         tally[isTombstone ? .cleared : .retained] += 1
         topic.lastValue = isTombstone ? nil : (batch, batch.eventCount - 1)
     }

@@ -16,6 +16,7 @@ extension Model {
     /// between them, each publish as late as the effects allow: just before the first that presumes it.
     func absorb(_ effects: [Effect], isRound: Bool, progressOf: (SessionID) -> UInt64?) throws(Violation) {
         self.effects = effects
+        if isRound { forgetIdleTopics() }
         // In the order in which they began to wait: that is the order in which they go on.
         var open = parked.flatMap { session in
             let count = (progressOf(session.id) ?? session.progress) - session.progress
@@ -38,6 +39,7 @@ extension Model {
         }
         applyPolicies()
         for stream in streams { passOverWithdrawn(stream) }
+        noteIdleTopics()
         tally[.parked] += parked.count { !$0.pending.isEmpty }
         parked.removeAll { $0.pending.isEmpty }
     }
@@ -91,8 +93,8 @@ extension Model {
         var faults = self.faults(of: publish, sample, seal, session)
         let responders = publish.isRequest ? route.filter(\.responds) : []
         if publish.isRequest, responders.isEmpty { faults.insert(.noResponders) }
+        if mayExceed(publish, sample, seal), isRefusedByQuota(pending, session) { faults.insert(.quotaExceeded) }
         guard faults.isEmpty else { return refuse(pending, session, faults) }
-
         var places = Array(0..<Int(sample.eventCount))
         if seal.topic.isReply {
             places = places.filter { useRight($0, of: sample, seal.topic, session, publish.hasMore) }
@@ -101,6 +103,7 @@ extension Model {
         }
         let batch = accept(publish.batch, count: Int(sample.eventCount), seal)
         batch.hasMore = publish.hasMore && seal.topic.isReply
+        try noteRate(Int(sample.eventCount), session.uid)
         notePatience(publish, session)
         if publish.isRequest { ask(sample, batch, session, responders) }
         if keepsLast(publish, seal.topic) { retain(batch, isTombstone: publish.isTombstone) }
@@ -125,7 +128,28 @@ extension Model {
             || isAnswer && (publish.retains || publish.isRequest)
         if sample.hasBadColumns || contradicts || publish.retains && isLong { faults.insert(.malformedBatch) }
         if publish.isRequest, !sample.hasBadColumns, requestFault(sample, session) { faults.insert(.malformedBatch) }
+        if publish.isRequest, requestCount(of: seal.uid) + Int(sample.eventCount) > configuration.quotas.requests {
+            faults.insert(.quotaExceeded)
+        }
+        if keepsLast(publish, seal.topic), !publish.isTombstone,
+            exceedsRetention(publish.batch.count, seal.uid, replacing: ownLength(seal)).surely
+        {
+            faults.insert(.quotaExceeded)
+        }
         return faults
+    }
+
+    /// Whether a publish may be refused for a quota, although it need not be.
+    private func mayExceed(_ publish: Publish, _ sample: SampleBatch, _ seal: ModelSeal) -> Bool {
+        let isKept = keepsLast(publish, seal.topic) && !publish.isTombstone
+        return mayBeTooFast(Int(sample.eventCount), seal.uid)
+            || isKept && exceedsRetention(publish.batch.count, seal.uid, replacing: 0).perhaps
+    }
+
+    /// What the same user has kept there already.
+    private func ownLength(_ seal: ModelSeal) -> Int {
+        guard let value = topics[seal.topic]?.lastValue, value.batch.seal.uid == seal.uid else { return 0 }
+        return value.batch.bytes.count
     }
 
     private func keepsLast(_ publish: Publish, _ topic: Topic) -> Bool {
@@ -142,7 +166,7 @@ extension Model {
 
     /// A batch is accepted: it gets its position and its time.
     func accept(_ bytes: SharedBytes, count: Int, _ seal: ModelSeal) -> ModelBatch {
-        let topic = topic(seal.topic)
+        let topic = topic(seal.topic, uid: seal.uid)
         let first = topic.lastSequence + 1
         topic.lastSequence += UInt64(count)
         topic.lastTime = max(topic.lastTime, now.wall)

@@ -25,6 +25,7 @@ extension Model {
         if !request.mode.isSubset(of: .known) { faults.insert(.notSupported) }
         if session.subscriptions[request.subscription] != nil { faults.insert(.subscriptionExists) }
         if session.subscriptions.count >= configuration.subscriptionCountMax { faults.insert(.quotaExceeded) }
+        if subscriptionCount(of: session.uid) >= configuration.quotas.subscriptions { faults.insert(.quotaExceeded) }
         let stream = groups.first { $0.group == group && $0.filter == filter }
         if let stream, !agrees(request, policy, stream) { faults.insert(.groupConflict) }
         guard faults.isEmpty, let filter, let policy else { return owe(session, .subscribe, number, faults) }

@@ -20,6 +20,8 @@ extension Model {
         var faults: Set<Reason> = []
         if sample.eventCount != 1 || sample.hasBadColumns { faults.insert(.malformedBatch) }
         if will.batch.count > Limits.willLengthMax { faults.insert(.willTooLarge) }
+        let old = session.will?.will.batch.count ?? 0
+        if exceedsRetention(will.batch.count, session.uid, replacing: old).surely { faults.insert(.quotaExceeded) }
         if seal.topic.isReserved { faults.insert(.noReplyRight) }
         guard faults.isEmpty else { return owe(session, .will, will.request, faults) }
         session.will = ModelWill(will: will, seal: seal)

@@ -8,17 +8,6 @@
 import BusBroker
 import BusWire
 
-/// One life of a topic.
-final class ModelTopic {
-    let name: Topic
-    var lastSequence: UInt64 = 0
-    var lastTime: Int64 = .min
-    /// The event kept for whoever asks later.
-    var lastValue: (batch: ModelBatch, place: Int)?
-
-    init(_ name: Topic) { self.name = name }
-}
-
 /// What is promised, given what happened so far.
 final class Model {
     let configuration: BrokerConfiguration
@@ -26,6 +15,12 @@ final class Model {
     let isTight: Bool
     var sessions: [SessionID: ModelSession] = [:]
     var topics: [Topic: ModelTopic] = [:]
+    /// What each user published within the last second, where that is limited.
+    var published: [UInt32: [(time: UInt64, count: Int)]] = [:]
+    /// The same, with what was refused.
+    var attempts: [UInt32: [(time: UInt64, count: Int)]] = [:]
+    /// Lives of topics that were told of.
+    var incarnations: Set<UInt64> = []
     var groups: [ModelStream] = []
     /// How many batches were accepted.
     var acceptedCount = 0
@@ -84,13 +79,6 @@ final class Model {
 
     /// Everyone a topic's events are for.
     func matches(_ topic: Topic) -> [ModelStream] { streams.filter { $0.filter.matches(topic) } }
-
-    func topic(_ name: Topic) -> ModelTopic {
-        if let topic = topics[name] { return topic }
-        let topic = ModelTopic(name)
-        topics[name] = topic
-        return topic
-    }
 
     /// Whether a subscription's losses follow from what is known: not where a user's bytes run out, nor where they
     /// depend on when the broker looked at its clock, nor where members gave back what they had, in any order.

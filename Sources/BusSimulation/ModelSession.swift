@@ -34,6 +34,8 @@ final class ModelSession {
     var mustClose = false
 
     var seals: [UInt64: ModelSeal] = [:]
+    /// Requests for seals that may be refused, since a topic may not be forgotten yet.
+    var doubtfulSeals: Set<UInt32> = []
     var closedSeals: Set<UInt64> = []
     var nextPublish: UInt64 = 1
     var pending: [ModelPublish] = []
@@ -67,6 +69,8 @@ final class ModelSession {
 
     /// What it is being told of the daemon, page by page.
     var pages: ExpectedPages?
+    /// The one answer that is no page.
+    var answerInOne: ExpectedPages?
 
     var isBlocked = false
     /// Something was handed over that the runner hasn't written yet.

@@ -4,23 +4,9 @@
 import BusBroker
 import BusWire
 
-/// Something that can happen in a step.
-enum Action: CaseIterable {
-    case connect, hello, openSeal, closeSeal, publish, subscribe, unsubscribe, credit, acknowledge, inspect, goodbye
-    case vanish, unblock, tick, longTick, sync, badFrame, malformed, badNumber, floodWindow, guessSeal
-    case badSeal, badCounter, badColumns, badHeader, badTopic, badFilter, saltAgain, creditBack, acknowledgeUnsent
-    case subscribeOddly, retain, request, badRequest, answer, badAnswer, cancelRequest, will, badWill, clearWill
-    case circuit
-
-    /// Without these nothing ever happens.
-    static let necessary: [Action] = [.connect, .hello, .openSeal, .publish, .subscribe, .credit, .unblock, .tick]
-
-    /// After these a session is gone, and with it all that made it interesting.
-    static let final: [Action] = [.goodbye, .vanish, .badFrame, .malformed, .badNumber, .floodWindow]
-}
-
 struct SimulationKnobs {
     var configuration = BrokerConfiguration()
+    var themes: Set<Theme> = []
     /// Each action as often as its weight.
     var actions: [Action] = []
     var users: [UInt32] = []
@@ -57,29 +43,11 @@ struct SimulationKnobs {
     var shutdownStep: Int?
 
     init(_ chance: inout SplitMix64, steps: Int) {
-        for action in Action.allCases {
-            let weight =
-                if Action.necessary.contains(action) {
-                    chance.pick([8, 16, 32])
-                } else if Action.final.contains(action) {
-                    chance.chance(30) ? 1 : 0
-                } else {
-                    chance.chance(40) ? chance.pick([1, 2, 8]) : 0
-                }
-            actions += repeatElement(action, count: action == .publish ? 3 * weight : weight)
-        }
-        users = Array([1000, 1001, 0].prefix(chance.within(1...3)))
-        let names = ["a", "b", "a.a", "a.b", "b.a", "a.b.a", "b.b.a", "a.a.a"]
-        topics = Array(names.prefix(chance.within(1...names.count)))
-        filters = ["a", "b", "a.b", "*", ">", "a.*", "a.>", "*.a", "*.*", "*.>", "a.*.a", "*.b.>"]
-        configuration.announcesSessions = chance.chance(50)
-        if configuration.announcesSessions, chance.chance(70) {
-            filters += ["$bus.session.opened", "$bus.session.*", "$bus.>", "$bus.session.closed"]
-        }
-        ownSealFailPercent = chance.pick([0, 0, 30])
+        for theme in Theme.allCases where chance.chance(40) { themes.insert(theme) }
+        weigh(&chance)
+        setNames(&chance)
         blockPercent = chance.pick([0, 0, 10, 40])
         drainPercent = chance.pick([20, 60, 100])
-        stallPercent = chance.pick([0, 0, 30, 80])
         receiptPercent = chance.pick([0, 50, 100, 100])
         patientPercent = chance.pick([0, 50, 100])
         eventCountMax = chance.pick([1, 3, 20])
@@ -87,20 +55,58 @@ struct SimulationKnobs {
         sessionCountMax = chance.pick([2, 4, 12])
         queueEventCountMax = chance.pick([1, 5, 30])
         creditMax = chance.pick([1, 20, 400])
-        if chance.chance(30), let filter = try? TopicFilter(chance.pick(["a.>", "b", "*.a"])) {
-            configuration.topics = [TopicDeclaration(filter, retains: true)]
-        }
-        groups = Array(["g", "h", "i"].prefix(chance.within(1...3)))
-        groupPercent = chance.pick([0, 0, 30, 90])
-        exclusivePercent = chance.pick([0, 0, 50])
-        respondPercent = chance.pick([0, 20, 60])
-        lastPercent = chance.pick([0, 0, 50])
         policies = chance.pick([[.dropOldest], [.latest], OverflowPolicy.allCases.filter { $0 != .stall }])
         deafPercent = chance.pick([0, 0, 20])
         deadPercent = chance.pick([0, 0, 20])
         isTight = chance.chance(15)
+        ownSealFailPercent = chance.pick([0, 0, 30])
         shutdownStep = chance.chance(30) ? steps / 2 + chance.below(max(steps / 2, 1)) : nil
+        if themes.contains(.stalls) { stallPercent = chance.pick([30, 80]) }
+        if themes.contains(.groups) {
+            groupPercent = chance.pick([50, 90])
+            exclusivePercent = chance.pick([0, 0, 50])
+        }
+        if themes.contains(.requests) { respondPercent = chance.pick([30, 70]) }
+        if themes.contains(.lastValues) { lastPercent = chance.pick([30, 70]) }
         setLimits(&chance)
+        if themes.contains(.quotas) { setQuotas(&chance) }
+    }
+
+    private mutating func weigh(_ chance: inout SplitMix64) {
+        for action in Action.allCases {
+            var weight = 0
+            if Action.necessary.contains(action) {
+                weight = chance.pick([8, 16, 32])
+            } else if Action.final.contains(action) {
+                weight = chance.chance(30) ? 1 : 0
+            } else if !Theme.themed.contains(action) {
+                weight = chance.chance(40) ? chance.pick([1, 2, 8]) : 0
+            }
+            actions += repeatElement(action, count: action == .publish ? 3 * weight : weight)
+        }
+        for theme in Theme.allCases where themes.contains(theme) {
+            for action in theme.actions { actions += repeatElement(action, count: chance.pick([0, 4, 8, 16])) }
+        }
+    }
+
+    private mutating func setNames(_ chance: inout SplitMix64) {
+        users = Array([1000, 1001, 0].prefix(chance.within(1...3)))
+        let names = ["a", "b", "a.a", "a.b", "b.a", "a.b.a", "b.b.a", "a.a.a"]
+        topics = Array(names.prefix(chance.within(1...names.count)))
+        var all = ["a", "b", "a.b", "*", ">", "a.*", "a.>", "*.a", "*.*", "*.>", "a.*.a", "*.b.>"]
+        // With few filters more are the same, and groups have more members.
+        for _ in 0..<chance.pick([0, 6, 10]) { all.remove(at: chance.below(all.count)) }
+        filters = all + (all.contains(">") ? [] : [">"])
+        configuration.announcesSessions = chance.chance(50)
+        if configuration.announcesSessions, chance.chance(70) {
+            filters += ["$bus.session.opened", "$bus.session.*", "$bus.>", "$bus.session.closed"]
+        }
+        groups = Array(["g", "h", "i"].prefix(chance.within(1...3)))
+        if themes.contains(.lastValues), chance.chance(50),
+            let filter = try? TopicFilter(chance.pick(["a.>", "b", "*.a"]))
+        {
+            configuration.topics = [TopicDeclaration(filter, retains: true)]
+        }
     }
 
     private mutating func setLimits(_ chance: inout SplitMix64) {
@@ -109,7 +115,6 @@ struct SimulationKnobs {
         configuration.helloTimeout = 50_000_000
         configuration.patientCountMax = chance.pick([1, 3, 16])
         configuration.drainTimeout = 80_000_000
-        configuration.quotas.connections = chance.pick([2, 100])
         configuration.subscriptionCountMax = chance.pick([2, 100])
         configuration.sealCountMax = chance.pick([3, 100])
         configuration.roundLengthMax = chance.pick([200, 3000, 100_000])
@@ -118,6 +123,23 @@ struct SimulationKnobs {
         // tell in which order they went. A unit test has that case.
         configuration.unreadCountMax = stallPercent > 0 ? 1000 : chance.pick([1, 5, 1000])
         configuration.announcedCountMax = chance.pick([1, 3, 4096])
+        configuration.topicIdleTime = chance.pick([20_000_000, 200_000_000, 600_000_000_000])
+        configuration.pageRowCountMax = chance.pick([1, 3, 512])
+        configuration.quotas.connections = chance.pick([2, 100])
         if isTight { configuration.quotas.queuedLength = chance.pick([300, 3000]) }
+    }
+
+    /// One limit or two that are reached.
+    private mutating func setQuotas(_ chance: inout SplitMix64) {
+        for _ in 0..<chance.within(1...2) {
+            switch chance.below(6) {
+            case 0: configuration.quotas.subscriptions = chance.within(1...6)
+            case 1: configuration.quotas.topics = chance.within(1...4)
+            case 2: configuration.quotas.retainedLength = chance.pick([300, 3000])
+            case 3: configuration.quotas.outstandingEvents = chance.within(1...30)
+            case 4: configuration.quotas.requests = chance.within(1...6)
+            default: configuration.quotas.publishRate = chance.pick([20, 200, 2000])
+            }
+        }
     }
 }

@@ -91,6 +91,14 @@ extension World {
 
     private func inspect(_ session: ModelSession) throws(Violation) {
         nextRequest += 1
-        try receive(.inspect(Inspect(request: nextRequest, kind: .status)), session)
+        var inspect = Inspect(request: nextRequest, kind: InspectionKind(rawValue: UInt16(chance.within(0...6))))
+        if let pages = session.pages, chance.chance(80) {
+            inspect = Inspect(request: nextRequest, kind: pages.kind, after: pages.after)
+        } else if chance.chance(20) {
+            inspect.key = chance.pick(["1", "1000", "a", "2/1", "x", "\(session.id)"])
+        } else if chance.chance(5) {
+            inspect.after = 77
+        }
+        try receive(.inspect(inspect), session)
     }
 }

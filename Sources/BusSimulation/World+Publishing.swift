@@ -16,6 +16,8 @@ extension World {
         if action == .saltAgain, let old = session.seals.values.min(by: { $0.number < $1.number }) { salt = old.salt }
         let bad = ["", "a..b", "$bus.x", "a.*", "a.", "$reply.\(session.id)", "$reply.1"]
         let topic = name ?? (action == .badTopic ? chance.pick(bad) : chance.pick(knobs.topics))
+        // Whether it is the old life of the topic or a new one must be known.
+        if let known = try? Topic(topic), model.isOverdue(known) { return }
         try receive(.openSeal(OpenSeal(request: nextRequest, salt: salt, topic: Array(topic.utf8))), session)
     }
 

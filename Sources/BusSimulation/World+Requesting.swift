@@ -14,8 +14,14 @@ extension World {
         var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
         if chance.chance(60) { batch.eventCount = 1 }
         batch.columns.replyTo = .all(session.replyTopic.bytes)
+        if let again = retried(by: session) {
+            // Once more, under the same id: what a client does that got no answer.
+            batch.eventCount = 1
+            batch.firstID = again
+        }
         batch.columns.correlation = .each((0..<Int(batch.eventCount)).map(batch.id))
         batch.columns.id = batch.columns.correlation
+        asked[session.id, default: []] += (0..<Int(batch.eventCount)).map(batch.id)
         var publish = makePublish(batch, session)
         publish.isRequest = true
         if action == .badRequest {
@@ -31,6 +37,12 @@ extension World {
         try self.publish(publish, batch, seal, session)
     }
 
+    private func retried(by session: ModelSession) -> BusUUID? {
+        guard chance.chance(30) else { return nil }
+        let open = Set(session.requests.map(\.correlation))
+        return chance.pickAny((asked[session.id] ?? []).filter { !open.contains($0) })
+    }
+
     /// Answers what it may, as a peer would; or what it may not.
     func answer(_ action: Action, _ session: ModelSession) throws(Violation) {
         let open = model.sessionsInOrder.flatMap(\.requests)
@@ -39,7 +51,8 @@ extension World {
         guard let request = chance.pickAny(candidates) else { return }
         let seals = session.seals.values.filter { $0.topic == request.replyTopic && $0.keyCheck != nil }
         guard let seal = seals.min(by: { $0.number < $1.number }) else {
-            return try openSeal(.openSeal, session, on: "\(request.replyTopic)")
+            try openSeal(.openSeal, session, on: "\(request.replyTopic)")
+            return try endRound()
         }
         var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
         var correlations = [request.correlation]

@@ -13,6 +13,8 @@ final class World {
     var nextSession: UInt64 = 1
     var nextRequest: UInt32 = 1
     var nextBatch: UInt64 = 1
+    /// What each session asked, to ask it again.
+    var asked: [SessionID: [BusUUID]] = [:]
     /// Seals whose key the runner derives when the round is over.
     var orders: [SealOrder] = []
     /// Whether the broker asked for a round after an input since the last one.
