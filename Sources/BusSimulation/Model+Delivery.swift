@@ -155,6 +155,6 @@ extension Model {
             announcement.salt == seal.salt && announcement.topic == seal.topic.bytes && announcement.uid == seal.uid
             && announcement.keyCheck == seal.keyCheck
         try expect(isRight, "\(name): seal \(announcement.seal) is announced as another's")
-        try check(incarnation: announcement.topicIncarnation, of: seal.topic)
+        try check(incarnation: announcement.topicIncarnation, of: seal)
     }
 }

@@ -15,7 +15,9 @@ extension Model {
         case .openSeal(let order): try check(order)
         case .grant(let id, let topic, _):
             let session = try session(id)
-            try expect(session.granted.insert(topic).inserted, "session \(id) is granted \(topic) twice")
+            // A topic that was forgotten meanwhile is another one.
+            let isNew = session.granted.insert(topic).inserted || reborn.contains(topic)
+            try expect(isNew, "session \(id) is granted \(topic) twice")
         case .close(let id, let reason, let message): try checkClose(try session(id), reason, message)
         case .openOwnSeal(let seal, let topic, _): try noteOwnSeal(seal, topic)
         case .advise: break  // accepted when the runner has sealed it
@@ -52,11 +54,13 @@ extension Model {
         let isFresh = !sessions.values.contains { $0.seals[order.seal] != nil }
         try expect(isFresh && order.seal > lastSeal, "seal \(order.seal) was given before")
         lastSeal = order.seal
-        _ = topic(order.topic, uid: order.topic.isReply ? nil : session.uid)
+        let life = topic(order.topic, uid: requester(of: order.topic)?.uid ?? session.uid)
         let told = BatchBounds(length: order.batchLengthMax, eventCount: order.batchEventCountMax)
         try expect(told == bounds(of: order.topic), "seal \(order.seal): \(told), \(order.topic) needs others")
-        session.seals[order.seal] = ModelSeal(
+        let seal = ModelSeal(
             number: order.seal, topic: order.topic, salt: order.salt, uid: session.uid, bounds: told)
+        seal.life = life
+        session.seals[order.seal] = seal
     }
 
     private func answer(_ session: ModelSession, _ answer: Answer) throws(Violation) {
@@ -163,7 +167,9 @@ extension Model {
         guard type == .publish else { return try answer(session, .refused(type, error.request, [error.reason])) }
         guard let owed = session.owedRefusals.first, owed.number == error.request, owed.reasons.contains(error.reason)
         else {
-            throw Violation("publish \(error.request) of \(session.id) is refused: \(error.reason) \(error.message)")
+            let owed = session.owedRefusals.first.map { "\($0)" } ?? "none"
+            throw Violation(
+                "publish \(error.request) of \(session.id) is refused: \(error.reason) \(error.message), owed is \(owed)")
         }
         session.owedRefusals.removeFirst()
     }

@@ -62,6 +62,8 @@ extension Model {
         session.phase = .closed
         forget(session)
         sessions[session.id] = nil
+        // With its last connection the daemon forgets how fast it published.
+        if !sessions.values.contains(where: { $0.uid == session.uid }) { published[session.uid] = nil }
         if wasKnown { oweClosed(session, .peerClosed) }
         tally[.vanished] += 1
     }
@@ -113,12 +115,13 @@ extension Model {
             faults.insert(.badTopic)
         }
         if session.seals.count >= configuration.sealCountMax { faults.insert(.quotaExceeded) }
-        let isNew = topic.map { !$0.isReply && topics[$0] == nil } ?? false
+        let isNew = topic.map { topics[$0] == nil } ?? false
+        let payer = topic.flatMap(requester)?.uid ?? session.uid
         let limit = configuration.quotas.topics
-        if isNew, topicCount(of: session.uid, withOverdue: false) >= limit { faults.insert(.quotaExceeded) }
+        if isNew, topicCount(of: payer, withOverdue: false) >= limit { faults.insert(.quotaExceeded) }
         if salts.contains(open.salt) { faults.insert(.saltReused) }
         guard faults.isEmpty else { return owe(session, .openSeal, UInt64(open.request), faults) }
-        if isNew, topicCount(of: session.uid, withOverdue: true) >= limit { session.doubtfulSeals.insert(open.request) }
+        if isNew, topicCount(of: payer, withOverdue: true) >= limit { session.doubtfulSeals.insert(open.request) }
         salts.insert(open.salt)
         session.owedAnswers.append(.seal(open.request))
     }

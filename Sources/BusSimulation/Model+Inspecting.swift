@@ -12,6 +12,8 @@ struct ExpectedPages {
     let kind: InspectionKind
     /// What was there at the first page and wasn't told yet, by name.
     var names: Set<String>
+    /// What may be told besides: sessions that hadn't said hello then.
+    var others: Set<String> = []
     /// What the next page must be asked with.
     var after: UInt64 = 0
 }
@@ -34,12 +36,18 @@ extension Model {
         } else {
             guard canWrite(session) else { return refuse(.quotaExceeded) }
             session.roundLength += Model.pageLength
-            if inspect.after == 0 { session.pages = ExpectedPages(kind: inspect.kind, names: names) }
+            if inspect.after == 0 { session.pages = firstPage(inspect.kind, names) }
             guard let pages = session.pages, pages.kind == inspect.kind, pages.after == inspect.after else {
                 return refuse(.unknownName)
             }
         }
         session.owedAnswers.append(.inspected(inspect.request))
+    }
+
+    private func firstPage(_ kind: InspectionKind, _ names: Set<String>) -> ExpectedPages {
+        var pages = ExpectedPages(kind: kind, names: names)
+        if kind == .sessions { pages.others = Set(sessions.keys.map { "\($0)" }).subtracting(names) }
+        return pages
     }
 
     /// What identifies a row, as it would be asked for by key.
@@ -75,7 +83,7 @@ extension Model {
             // So do sessions on their way out.
             let isOptional = pages.kind == .users || pages.kind == .sessions
             if pages.kind == .topics && name.hasPrefix("$") || isOptional && expected[name] == nil { continue }
-            let isNews = pages.names.remove(name) != nil
+            let isNews = pages.names.remove(name) != nil || pages.others.remove(name) != nil
             try expect(isNews, "a row of kind \(pages.kind.rawValue) that isn't there, or was told: \(name)")
             for (column, value) in (expected[name] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 let said = told[column].map { "\($0)" } ?? "nothing"

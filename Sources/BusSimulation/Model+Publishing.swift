@@ -176,7 +176,7 @@ extension Model {
         totals.bytesAccepted += UInt64(bytes.count)
         tally[.accepted] += 1
         return ModelBatch(
-            index: acceptedCount, seal: seal, bytes: bytes, firstSequence: first, eventCount: count,
+            index: acceptedCount, seal: seal, life: topic, bytes: bytes, firstSequence: first, eventCount: count,
             time: topic.lastTime)
     }
 

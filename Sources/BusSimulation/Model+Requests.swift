@@ -143,6 +143,8 @@ extension Model {
     func cancelAll(_ session: ModelSession) {
         for request in session.requests { cancel(request) }
         session.requests = []
+        topics[session.replyTopic] = nil
+        reborn.insert(session.replyTopic)
         // Who could answer nobody any more can't publish there, either.
         for other in sessions.values {
             other.seals = other.seals.filter { $0.value.topic != session.replyTopic }

@@ -16,6 +16,11 @@ extension Model {
         for subscription in session.subscriptionsInOrder { relax(subscription.stream) }
     }
 
+    /// After an input: whoever was told something of requests had to be.
+    func checkWords() throws(Violation) {
+        for session in sessionsInOrder where session.phase != .closed { try checkWords(session) }
+    }
+
     /// What it was told of requests is what it was owed.
     private func checkWords(_ session: ModelSession) throws(Violation) {
         // Who said goodbye may be told or not.

@@ -59,7 +59,7 @@ extension Model {
             "retained_bytes": .number(UInt64(topic.lastValue?.batch.bytes.count ?? 0)),
         ]
         // Publishes that wait count as publishers, too.
-        if parked.isEmpty { row["publishers"] = .number(UInt64(seals.count + wills.count)) }
+        if parked.isEmpty, self.wills.isEmpty { row["publishers"] = .number(UInt64(seals.count + wills.count)) }
         return row
     }
 

@@ -19,6 +19,8 @@ final class Model {
     var published: [UInt32: [(time: UInt64, count: Int)]] = [:]
     /// The same, with what was refused.
     var attempts: [UInt32: [(time: UInt64, count: Int)]] = [:]
+    /// Topics that had a life before.
+    var reborn: Set<Topic> = []
     /// Lives of topics that were told of.
     var incarnations: Set<UInt64> = []
     var groups: [ModelStream] = []
@@ -103,6 +105,11 @@ final class Model {
 
     /// A subscription is over.
     func leave(_ subscription: ModelSubscription) {
+        // One of its name that comes later is another.
+        for session in sessions.values where session.pages?.kind == .subscriptions {
+            session.pages?.names.remove(subscription.name)
+            session.pages?.others.insert(subscription.name)
+        }
         subscription.session.subscriptions[subscription.number] = nil
         let stream = subscription.stream
         stream.members.removeAll { $0 === subscription }

@@ -20,6 +20,8 @@ final class ModelSeal {
     var nextCounter: UInt64 = 0
     /// The counter its publisher uses next.
     var clientCounter: UInt64 = 0
+    /// The life of its topic that it belongs to.
+    var life: ModelTopic?
     /// The bounds of its batches as they were told last.
     var bounds: BatchBounds
 
@@ -41,13 +43,19 @@ final class ModelBatch {
     let firstSequence: UInt64
     let eventCount: Int
     let time: Int64
+    /// The life of its topic that it belongs to.
+    let life: ModelTopic
     /// Of answers: whether more follow.
     var hasMore = false
     /// What each of its events asks; empty where they aren't requests.
     var requests: [ModelRequest] = []
 
-    init(index: Int, seal: ModelSeal, bytes: SharedBytes, firstSequence: UInt64, eventCount: Int, time: Int64) {
+    init(
+        index: Int, seal: ModelSeal, life: ModelTopic, bytes: SharedBytes, firstSequence: UInt64, eventCount: Int,
+        time: Int64
+    ) {
         self.index = index
+        self.life = life
         self.seal = seal
         self.bytes = bytes
         self.firstSequence = firstSequence

@@ -87,7 +87,7 @@ final class ModelStream {
     /// Of each topic only the newest event waits.
     func keepLatest() {
         guard policy == .latest, let newest = queued.last, let last = newest.places.last else { return }
-        for entry in queued where entry.topic == newest.topic && entry !== newest && entry.attempt == 1 {
+        for entry in queued where entry.batch.life === newest.batch.life && entry !== newest && entry.attempt == 1 {
             entry.lost = .superseded
         }
         guard newest.places.count > 1, let index = owed.firstIndex(where: { $0 === newest }) else { return }

@@ -32,6 +32,9 @@ extension Model {
         return topic
     }
 
+    /// Whose answers go to a topic.
+    func requester(of topic: Topic) -> ModelSession? { sessions.values.first { $0.replyTopic == topic } }
+
     /// How many topics a user has brought into being.
     func topicCount(of uid: UInt32, withOverdue: Bool) -> Int {
         topics.values.count { $0.uid == uid && (withOverdue || !isOverdue($0.name)) }
@@ -72,19 +75,19 @@ extension Model {
             let (deadline, overflow) = since.addingReportingOverflow(2 * configuration.topicIdleTime)
             guard !overflow, now.monotonic >= deadline else { continue }
             topics[topic.name] = nil
-            // Its secret may be granted once more.
-            for session in sessions.values { session.granted.remove(topic.name) }
+            reborn.insert(topic.name)
             if !topic.name.isReserved { tally[.topicForgotten] += 1 }
         }
     }
 
-    /// An announcement's incarnation is its topic's, and no other's.
-    func check(incarnation: UInt64, of topic: Topic) throws(Violation) {
-        guard let life = topics[topic] else { return }  // what is left of a life that is over
+    /// An announcement's incarnation is that of its seal's topic, and no other's.
+    func check(incarnation: UInt64, of seal: ModelSeal) throws(Violation) {
+        let life = seal.life ?? topic(seal.topic, uid: seal.uid)
         if let known = life.incarnation {
-            return try expect(known == incarnation, "\(topic) is announced as of life \(incarnation), it is \(known)")
+            return try expect(known == incarnation, "\(seal.topic) is announced as of life \(incarnation), not \(known)")
         }
-        try expect(incarnation != 0 && incarnations.insert(incarnation).inserted, "\(topic): life \(incarnation) again")
+        let isNew = incarnation != 0 && incarnations.insert(incarnation).inserted
+        try expect(isNew, "\(seal.topic): life \(incarnation) again")
         life.incarnation = incarnation
     }
 }

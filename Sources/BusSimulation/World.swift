@@ -69,6 +69,7 @@ final class World {
         broker.handle(input, at: model.now)
         askedForRound = askedForRound || broker.needsRound
         try absorb(isRound: false)
+        try model.checkWords()
         switch input {
         case .received(let id, _), .malformed(let id, _), .drained(let id), .connected(let id, _):
             try model.checkAnswered(id)
