@@ -64,7 +64,8 @@ extension Model {
         let queue = stream.owed.filter { (!$0.isStored || $0.lost != nil) && !$0.live.isEmpty }
         let told = isEarly ? queue[...] : queue.prefix { $0.lost != nil }
         let lost = told.filter { $0.topic.bytes == gap.topic && $0.lost == gap.reason && !$0.live.isEmpty }
-        // Positions are those of one life of the topic.
+        // Positions are those of one life of the topic, but losses of several may be told together.
+        guard lost.reduce(0, { $0 + $1.eventCount }) != gap.count else { return lost }
         return lost.filter { $0.batch.life === lost[0].batch.life && $0.lastSequence <= gap.lastSequence }
     }
 

@@ -37,6 +37,7 @@ extension Model {
         try expect(isFresh && number > lastSeal, "seal \(number) was given before")
         lastSeal = number
         ownSealTopics[number] = topic
+        _ = self.topic(topic, uid: configuration.ownIdentity.uid)
     }
 
     func openOwnSeal(_ number: UInt64, _ salt: [UInt8], _ keyCheck: [UInt8]) {

@@ -21,7 +21,7 @@ extension Model {
     /// Bytes of last values and wills a user has left.
     func retainedLength(of uid: UInt32) -> Int {
         let values = topics.values.compactMap(\.lastValue).filter { $0.batch.seal.uid == uid }
-        let wills = sessions(of: uid).compactMap(\.will)
+        let wills = sessions(of: uid).compactMap(\.will) + self.wills.filter { $0.seal.uid == uid }
         return values.reduce(0) { $0 + $1.batch.bytes.count } + wills.reduce(0) { $0 + $1.will.batch.count }
     }
 
@@ -55,14 +55,14 @@ extension Model {
         return all[uid]?.reduce(0) { $0 + $1.count } ?? 0
     }
 
-    /// Whether the effects under way refuse a publish because a quota is used up.
-    func isRefusedByQuota(_ publish: ModelPublish, _ session: ModelSession) -> Bool {
+    /// Whether the effects under way refuse a publish for a reason.
+    func isRefused(_ publish: ModelPublish, _ session: ModelSession, _ reason: Reason) -> Bool {
         effects.contains { effect in
             // It may have been ended by that refusal, which it didn't read.
             if case .close(session.id, .notReading, _) = effect { return true }
             guard case .send(session.id, .error(let error)) = effect else { return false }
             return error.inReplyTo == FrameType.publish.rawValue && error.request == publish.number
-                && error.reason == .quotaExceeded
+                && error.reason == reason
         }
     }
 }
