@@ -90,7 +90,6 @@ extension Model {
         }
         seal.nextCounter += 1
         let route = matches(seal.topic)
-        if publish.isRequest, !isRefused(pending, session, .malformedBatch) { closeLost(sample, session) }
         var faults = self.faults(of: publish, sample, seal, session)
         let responders = publish.isRequest ? route.filter(\.responds) : []
         if publish.isRequest, responders.isEmpty { faults.insert(.noResponders) }

@@ -15,19 +15,6 @@ extension Model {
         }
     }
 
-    /// Requests that are asked again may be lost already where that can't be foreseen: then they aren't open any more,
-    /// and whose word is whose can't be told.
-    func closeLost(_ sample: SampleBatch, _ session: ModelSession) {
-        for place in 0..<Int(sample.eventCount) {
-            guard let correlation = sample.columns.correlation[place],
-                let request = session.requests.first(where: { $0.correlation == correlation }),
-                request.stands.contains(where: { !isForeseen($0.stream) })
-            else { continue }
-            session.muddled.insert(correlation)
-            close(request)
-        }
-    }
-
     /// Opens the requests of a batch towards everyone who answers.
     func ask(_ sample: SampleBatch, _ batch: ModelBatch, _ session: ModelSession, _ responders: [ModelStream]) {
         for place in batch.places {

@@ -25,8 +25,6 @@ extension Model {
     private func checkWords(_ session: ModelSession) throws(Violation) {
         // Who said goodbye may be told or not.
         if session.phase != .open { (session.toldWords, session.owedWords) = ([], []) }
-        session.toldWords.removeAll { $0.isAbout(session.muddled) }
-        session.owedWords.removeAll { $0.isAbout(session.muddled) }
         for told in session.toldWords {
             if case .unanswered(let correlation, let reasons) = told,
                 !session.owedWords.contains(where: { $0.allows(told) })

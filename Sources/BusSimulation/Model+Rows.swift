@@ -38,16 +38,21 @@ extension Model {
     private func isCounted(_ stream: ModelStream) -> Bool { stream.owed.isEmpty || isForeseen(stream) && stream.group == nil }
 
     private func row(_ session: ModelSession) -> ExpectedRow {
-        [
+        var row: ExpectedRow = [
             "session": .number(session.id.rawValue), "uid": .number(UInt64(session.uid)),
             "gid": .number(UInt64(session.peer.gid)), "pid": .number(UInt64(session.peer.pid)),
             "name": .text(session.name), "subscriptions": .number(UInt64(session.subscriptions.count)),
             "seals": .number(UInt64(session.seals.count)),
             "outstanding": .number(UInt64(session.subscriptions.values.reduce(0) { $0 + $1.outstanding })),
-            "requests_open": .number(UInt64(session.requests.count)), "blocked": .number(session.isBlocked ? 1 : 0),
+            "blocked": .number(session.isBlocked ? 1 : 0),
             "has_will": .number(session.will == nil ? 0 : 1),
         ]
+        if knowsRequests { row["requests_open"] = .number(UInt64(session.requests.count)) }
+        return row
     }
+
+    /// Whether it is known which requests are open: not where one may have lost its last responder unseen.
+    private var knowsRequests: Bool { streams.allSatisfy { !$0.responds || isForeseen($0) } }
 
     private func row(_ topic: ModelTopic) -> ExpectedRow {
         let seals = sessions.values.flatMap(\.seals.values).filter { $0.topic == topic.name }
@@ -76,15 +81,16 @@ extension Model {
     }
 
     private func row(_ uid: UInt32) -> ExpectedRow {
-        [
+        var row: ExpectedRow = [
             "uid": .number(UInt64(uid)),
             "connections_used": .number(UInt64(sessions.values.count { $0.uid == uid })),
             "subscriptions_used": .number(UInt64(subscriptionCount(of: uid))),
             "retained_bytes_used": .number(UInt64(retainedLength(of: uid))),
             "outstanding_events_used": .number(UInt64(outstanding(of: uid))),
-            "requests_used": .number(UInt64(requestCount(of: uid))),
             "requests_limit": .number(UInt64(configuration.quotas.requests)),
         ]
+        if knowsRequests { row["requests_used"] = .number(UInt64(requestCount(of: uid))) }
+        return row
     }
 }
 

@@ -64,8 +64,6 @@ final class ModelSession {
     var requests: [ModelRequest] = []
     /// Word it is owed of its requests and of others', in any order.
     var owedWords: [Word] = []
-    /// Requests that were asked again when it wasn't known whether they were still open.
-    var muddled: Set<BusUUID> = []
     /// Word it was told, until it is known to have been owed: what causes it may show later.
     var toldWords: [Word] = []
 
@@ -120,11 +118,6 @@ extension Answer {
 }
 
 extension Word {
-    /// Whether it says that somebody won't answer one of these requests.
-    func isAbout(_ requests: Set<BusUUID>) -> Bool {
-        if case .unanswered(let request, _) = self { requests.contains(request) } else { false }
-    }
-
     /// Whether what was told is what was owed.
     func allows(_ told: Word) -> Bool {
         guard case .unanswered(let correlation, let reasons) = self,

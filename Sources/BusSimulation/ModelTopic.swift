@@ -75,6 +75,10 @@ extension Model {
             let (deadline, overflow) = since.addingReportingOverflow(2 * configuration.topicIdleTime)
             guard !overflow, now.monotonic >= deadline else { continue }
             topics[topic.name] = nil
+            for session in sessions.values where session.pages?.kind == .topics {
+                session.pages?.names.remove("\(topic.name)")
+                session.pages?.others.insert("\(topic.name)")
+            }
             reborn.insert(topic.name)
             if !topic.name.isReserved { tally[.topicForgotten] += 1 }
         }

@@ -39,11 +39,16 @@ struct SimulationKnobs {
     var deadPercent = 0
     /// Whether a user's queued bytes run out.
     var isTight = false
+    /// Whether requests are asked again: not where one may be closed by losses that can't be foreseen.
+    var asksAgain = false
     /// The step in which the daemon begins to go down, if it does.
     var shutdownStep: Int?
 
     init(_ chance: inout SplitMix64, steps: Int) {
         for theme in Theme.allCases where chance.chance(40) { themes.insert(theme) }
+        isTight = chance.chance(15)
+        // Who is refused what, and in which order publishes go on, can't both be told.
+        if isTight || themes.contains(.stalls) { themes.remove(.quotas) }
         weigh(&chance)
         setNames(&chance)
         blockPercent = chance.pick([0, 0, 10, 40])
@@ -58,7 +63,11 @@ struct SimulationKnobs {
         policies = chance.pick([[.dropOldest], [.latest], OverflowPolicy.allCases.filter { $0 != .stall }])
         deafPercent = chance.pick([0, 0, 20])
         deadPercent = chance.pick([0, 0, 20])
-        isTight = chance.chance(15)
+        asksAgain = !isTight && !themes.contains(.stalls)
+        // What a queue of the newest loses to its user's limit can't be told from what was superseded; and who is put
+        // out while publishes go on that waited, not from who was there.
+        if isTight { policies = chance.pick([[.dropOldest], [.dropNewest], [.dropOldest, .disconnect]]) }
+        if themes.contains(.stalls) { policies.removeAll { $0 == .disconnect } }
         ownSealFailPercent = chance.pick([0, 0, 30])
         shutdownStep = chance.chance(30) ? steps / 2 + chance.below(max(steps / 2, 1)) : nil
         if themes.contains(.stalls) { stallPercent = chance.pick([30, 80]) }

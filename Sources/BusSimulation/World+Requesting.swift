@@ -30,7 +30,9 @@ extension World {
             case 1: batch.columns.correlation = .none
             case 2: publish.retains = true
             case 3: publish.hasMore = true
-            default: batch.columns.correlation = .all(session.requests.last?.correlation ?? batch.id(at: 0))
+            default:
+                let open = knobs.asksAgain ? session.requests.last?.correlation : nil
+                batch.columns.correlation = .all(open ?? batch.id(at: 0))
             }
             publish.batch = batch.bytes
         }
@@ -38,7 +40,7 @@ extension World {
     }
 
     private func retried(by session: ModelSession) -> BusUUID? {
-        guard chance.chance(30) else { return nil }
+        guard knobs.asksAgain, chance.chance(30) else { return nil }
         let open = Set(session.requests.map(\.correlation))
         return chance.pickAny((asked[session.id] ?? []).filter { !open.contains($0) })
     }
