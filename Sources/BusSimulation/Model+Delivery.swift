@@ -90,7 +90,8 @@ extension Model {
         if entry.attempt == 1, entry.batch.index < stream.lastIndex { return false }
         return stream.owed.prefix { $0 !== entry }.allSatisfy { earlier in
             if earlier.live.isEmpty { return true }
-            if earlier.attempt > 1, entry.attempt > 1 { return true }
+            // What members gave back comes before what was lost behind it.
+            if entry.attempt > 1, earlier.attempt > 1 || earlier.lost != nil { return true }
             // What lost its place to a newer event is told at the latest with the topic's next event.
             if isSuperseded(earlier, stream), earlier.topic != entry.topic { return true }
             // A last value may be lost, and is accounted for with the first gap behind the marker.

@@ -16,7 +16,7 @@ extension ModelStream: CustomStringConvertible {
         let kind = group.map { "group \($0)\(isExclusive ? " exclusive" : "")" } ?? ""
         return "\(who) \(kind) \(filter) \(policy), \(queueEventCount) events, \(queueLength) bytes"
             + "\(responds ? ", responds" : "")\(fullSince.map { ", full since \($0)" } ?? ""), owed: "
-            + (owed.count > 60 ? "… " : "") + owed.suffix(60).map { "\($0)" }.joined(separator: " ")
+            + (owed.count > 30 ? "… " : "") + owed.suffix(30).map { "\($0)" }.joined(separator: " ")
     }
 }
 

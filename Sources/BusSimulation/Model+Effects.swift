@@ -172,7 +172,8 @@ extension Model {
         else {
             let owed = session.owedRefusals.first.map { "\($0)" } ?? "none"
             throw Violation(
-                "publish \(error.request) of \(session.id) is refused: \(error.reason) \(error.message), owed is \(owed)")
+                "publish \(error.request) of \(session.id) is refused: \(error.reason) \(error.message), owed is \(owed)"
+            )
         }
         session.owedRefusals.removeFirst()
     }

@@ -63,10 +63,15 @@ extension Model {
         // Last values wait beside the queue: what was lost of it may be told before them.
         let queue = stream.owed.filter { (!$0.isStored || $0.lost != nil) && !$0.live.isEmpty }
         let told = isEarly ? queue[...] : queue.prefix { $0.lost != nil }
-        let lost = told.filter { $0.topic.bytes == gap.topic && $0.lost == gap.reason && !$0.live.isEmpty }
-        // Positions are those of one life of the topic, but losses of several may be told together.
-        guard lost.reduce(0, { $0 + $1.eventCount }) != gap.count else { return lost }
-        return lost.filter { $0.batch.life === lost[0].batch.life && $0.lastSequence <= gap.lastSequence }
+        // As many as were told, in their order: what was lost elsewhere in the queue has a gap of its own.
+        var lost: [OwedEntry] = []
+        var count: UInt64 = 0
+        for entry in told where entry.topic.bytes == gap.topic && entry.lost == gap.reason && !entry.live.isEmpty {
+            guard count < gap.count ?? 0 else { break }
+            lost.append(entry)
+            count += entry.eventCount
+        }
+        return lost
     }
 
     private func isLeaving(_ stream: ModelStream) -> Bool {

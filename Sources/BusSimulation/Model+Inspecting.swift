@@ -73,7 +73,9 @@ extension Model {
     }
 
     func check(_ inspected: Inspected, _ session: ModelSession) throws(Violation) {
-        guard var pages = session.answerInOne ?? session.pages else { throw Violation("session \(session.id) is told what it didn't ask") }
+        guard var pages = session.answerInOne ?? session.pages else {
+            throw Violation("session \(session.id) is told what it didn't ask")
+        }
         let expected = Dictionary(
             uniqueKeysWithValues: (expectedRows(pages.kind) ?? []).map { (name(of: $0, pages.kind), $0) })
         for row in inspected.rows {
@@ -88,7 +90,9 @@ extension Model {
             try expect(isNews, "a row of kind \(pages.kind.rawValue) that isn't there, or was told: \(name)")
             for (column, value) in (expected[name] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 let said = told[column].map { "\($0)" } ?? "nothing"
-                try expect(told[column] == value, "row \(name) of kind \(pages.kind.rawValue): \(column) is \(said), not \(value)")
+                try expect(
+                    told[column] == value,
+                    "row \(name) of kind \(pages.kind.rawValue): \(column) is \(said), not \(value)")
             }
         }
         pages.after = inspected.after

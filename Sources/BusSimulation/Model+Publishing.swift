@@ -93,7 +93,9 @@ extension Model {
         var faults = self.faults(of: publish, sample, seal, session)
         let responders = publish.isRequest ? route.filter(\.responds) : []
         if publish.isRequest, responders.isEmpty { faults.insert(.noResponders) }
-        if mayExceed(publish, sample, seal), isRefused(pending, session, .quotaExceeded) { faults.insert(.quotaExceeded) }
+        if mayExceed(publish, sample, seal), isRefused(pending, session, .quotaExceeded) {
+            faults.insert(.quotaExceeded)
+        }
         guard faults.isEmpty else { return refuse(pending, session, faults) }
         var places = Array(0..<Int(sample.eventCount))
         if seal.topic.isReply {

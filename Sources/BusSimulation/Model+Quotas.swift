@@ -47,7 +47,9 @@ extension Model {
         guard limit > 0 else { return }
         published[uid, default: []].append((now.monotonic, count))
         let recent = recent(uid, &published)
-        try expect(recent <= 2 * limit || count > limit, "uid \(uid) published \(recent) events in a second: \(published[uid] ?? [])")
+        try expect(
+            recent <= 2 * limit || count > limit,
+            "uid \(uid) published \(recent) events in a second: \(published[uid] ?? [])")
     }
 
     private func recent(_ uid: UInt32, _ all: inout [UInt32: [(time: UInt64, count: Int)]]) -> Int {

@@ -35,7 +35,9 @@ extension Model {
 
     /// Whether how much of it waits is known: what was dropped and not told yet isn't, where it can't be foreseen, nor
     /// what is cut from a batch whose rest still waits.
-    private func isCounted(_ stream: ModelStream) -> Bool { stream.owed.isEmpty || isForeseen(stream) && stream.group == nil }
+    private func isCounted(_ stream: ModelStream) -> Bool {
+        stream.owed.isEmpty || isForeseen(stream) && stream.group == nil
+    }
 
     private func row(_ session: ModelSession) -> ExpectedRow {
         var row: ExpectedRow = [

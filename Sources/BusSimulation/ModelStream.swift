@@ -106,7 +106,9 @@ final class ModelStream {
     }
     private func isWithin(_ now: UInt64) -> Bool { fullSince.map { now < $0 + stallTime } ?? false }
     /// Whether it may: what was dropped and not told yet may have let a stall end and the next begin.
-    func mayStall(at now: UInt64) -> Bool { isWithin(now) || (mayHaveRelaxed || isDoubtful) && now < lastAccepted + stallTime }
+    func mayStall(at now: UInt64) -> Bool {
+        isWithin(now) || (mayHaveRelaxed || isDoubtful) && now < lastAccepted + stallTime
+    }
     /// The broker looks at its queue.
     func look(at now: UInt64) { if fullSince != nil, !isWithin(now) { mayHaveRelaxed = true } }
 }

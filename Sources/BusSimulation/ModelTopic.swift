@@ -46,7 +46,8 @@ extension Model {
             || ownSealTopics.values.contains(topic.name)
             || sessions.values.contains { session in
                 session.seals.values.contains(where: isOpen)
-                    || session.pending.compactMap(\.seal).contains(where: isOpen) || session.will.map { isOpen($0.seal) } ?? false
+                    || session.pending.compactMap(\.seal).contains(where: isOpen)
+                    || session.will.map { isOpen($0.seal) } ?? false
             }
             || wills.contains { isOpen($0.seal) }
     }
@@ -88,7 +89,8 @@ extension Model {
     func check(incarnation: UInt64, of seal: ModelSeal) throws(Violation) {
         let life = seal.life ?? topic(seal.topic, uid: seal.uid)
         if let known = life.incarnation {
-            return try expect(known == incarnation, "\(seal.topic) is announced as of life \(incarnation), not \(known)")
+            return try expect(
+                known == incarnation, "\(seal.topic) is announced as of life \(incarnation), not \(known)")
         }
         let isNew = incarnation != 0 && incarnations.insert(incarnation).inserted
         try expect(isNew, "\(seal.topic): life \(incarnation) again")
