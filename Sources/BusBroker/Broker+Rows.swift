@@ -8,7 +8,7 @@ extension Broker {
         [
             InspectedValue("incarnation", incarnation.description),
             InspectedValue("sessions", UInt64(sessions.values.count { $0.phase == .open })),
-            InspectedValue("subscriptions", UInt64(accounts.values.reduce(0) { $0 + $1.subscriptionCount })),
+            InspectedValue("subscriptions", UInt64(clamping: accounts.values.reduce(0) { $0 + $1.subscriptionCount })),
             InspectedValue("groups", UInt64(groups.count)),
             InspectedValue("topics", UInt64(topics.count)),
             InspectedValue("last_values", UInt64(retaining.count)),
@@ -20,13 +20,13 @@ extension Broker {
             InspectedValue("bytes_published", totals.bytesAccepted),
             InspectedValue("bytes_delivered", totals.bytesDelivered),
             InspectedValue("bytes_queued", totals.bytesQueued),
-            InspectedValue("bytes_parked", UInt64(accounts.values.reduce(0) { $0 + $1.parkedLength })),
-            InspectedValue("bytes_retained", UInt64(accounts.values.reduce(0) { $0 + $1.retainedLength })),
+            InspectedValue("bytes_parked", UInt64(clamping: accounts.values.reduce(0) { $0 + $1.parkedLength })),
+            InspectedValue("bytes_retained", UInt64(clamping: accounts.values.reduce(0) { $0 + $1.retainedLength })),
             InspectedValue("batches_published", totals.batchesAccepted),
             InspectedValue("batches_delivered", totals.batchesDelivered),
             InspectedValue("publishes_stalled", totals.publishesStalled),
             InspectedValue("stalling_subscriptions", UInt64(stalling.count)),
-            InspectedValue("requests_open", UInt64(accounts.values.reduce(0) { $0 + $1.requestCount })),
+            InspectedValue("requests_open", UInt64(clamping: accounts.values.reduce(0) { $0 + $1.requestCount })),
             InspectedValue("requests_made", totals.requestsMade),
             InspectedValue("requests_cancelled", totals.requestsCancelled),
             InspectedValue("answers_given", totals.answersGiven),
@@ -83,7 +83,7 @@ extension Broker {
             InspectedValue("bytes", topic.byteCount),
             InspectedValue("publish_rate", topic.rate.rate(at: now.monotonic)),
             InspectedValue("subscriptions", UInt64(topic.route(through: filters).subscriptions.count)),
-            InspectedValue("publishers", UInt64(topic.sealCount)),
+            InspectedValue("publishers", UInt64(clamping: topic.sealCount)),
             InspectedValue("retained", topic.retained == nil ? 0 : 1),
             InspectedValue("retained_bytes", UInt64(topic.retained?.length ?? 0)),
             InspectedValue("uid", UInt64(topic.account.uid)),
@@ -121,7 +121,10 @@ extension Broker {
     func row(_ account: Account) -> [InspectedValue] {
         let quotas = configuration.quotas
         func pair(_ name: String, _ used: Int, _ limit: Int) -> [InspectedValue] {
-            [InspectedValue("\(name)_used", UInt64(clamping: used)), InspectedValue("\(name)_limit", UInt64(limit))]
+            [
+                InspectedValue("\(name)_used", UInt64(clamping: used)),
+                InspectedValue("\(name)_limit", UInt64(clamping: limit)),
+            ]
         }
         return [InspectedValue("uid", UInt64(account.uid))]
             + pair("connections", account.connectionCount, quotas.connections)
