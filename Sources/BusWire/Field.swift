@@ -16,6 +16,10 @@ enum FieldTag: UInt16 {
     case incarnation = 11
     case key = 12
     case after = 13
+    case durableName = 14
+    case start = 15
+    case setting = 16
+    case selection = 17
 
     /// Set on a tag whose meaning the receiver must know.
     static let requiredBit: UInt16 = 0x8000
@@ -31,13 +35,16 @@ extension FrameType {
         case .error, .closing: tag == .message
         case .openSeal, .gap, .circuit, .requestCancelled: tag == .topic
         case .sealOpened: tag == .grant
-        case .subscribe: tag == .filter || tag == .group || tag == .mode
+        case .subscribe:
+            tag == .filter || tag == .group || tag == .mode || tag == .durableName || tag == .start || tag == .setting
+        case .settle: tag == .selection || tag == .message
+        case .administer: tag == .key || tag == .filter || tag == .start || tag == .setting
         case .announce: tag == .topic || tag == .name || tag == .incarnation
         case .grant: tag == .topic || tag == .grant
         case .inspect: tag == .key || tag == .after
         case .inspected: tag == .row || tag == .number || tag == .text || tag == .after
         case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish, .receipts,
-            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver, .caughtUp:
+            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver, .caughtUp, .administered:
             false
         }
     }

@@ -17,6 +17,16 @@ public struct InspectionKind: RawRepresentable, Hashable, Sendable {
     public static let subscriptions = InspectionKind(rawValue: 4)
     /// Users and what they hold of their quotas: a row each; with a key, its uid, one.
     public static let users = InspectionKind(rawValue: 5)
+    /// Dead letters: a row each; with a key, those of a subscription by name, or of an event by id.
+    public static let deadLetters = InspectionKind(rawValue: 6)
+    /// Declarations of topics: a row each; with a key, its filter, one.
+    public static let declarations = InspectionKind(rawValue: 7)
+    /// Durable subscriptions: a row each; with a key, its name, one.
+    public static let durableSubscriptions = InspectionKind(rawValue: 8)
+    /// What became of the event, or the conversation, whose id is the key: a row for each thing known.
+    public static let trace = InspectionKind(rawValue: 9)
+    /// Events to be published later: a row each.
+    public static let scheduled = InspectionKind(rawValue: 10)
 }
 
 /// Asks about the daemon.

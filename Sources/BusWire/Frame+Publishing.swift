@@ -86,13 +86,18 @@ public struct Publish: Sendable, Equatable {
     public var isRequest: Bool
     /// Of answers: whether more of them follow, so that the right to answer isn't used up.
     public var hasMore: Bool
+    /// Whether it is refused where its topic isn't durable.
+    public var mustBeDurable: Bool
+    /// Whether it may have been published before: the daemon looks whether it knows its ids.
+    public var isAgain: Bool
     /// The sealed batch.
     public var batch: SharedBytes
 
     /// A publish of these parts.
     public init(
         number: UInt64, wantsReceipt: Bool, isPatient: Bool = false, retains: Bool = false, isTombstone: Bool = false,
-        isRequest: Bool = false, hasMore: Bool = false, batch: SharedBytes
+        isRequest: Bool = false, hasMore: Bool = false, mustBeDurable: Bool = false, isAgain: Bool = false,
+        batch: SharedBytes
     ) {
         self.number = number
         self.wantsReceipt = wantsReceipt
@@ -101,6 +106,8 @@ public struct Publish: Sendable, Equatable {
         self.isTombstone = isTombstone
         self.isRequest = isRequest
         self.hasMore = hasMore
+        self.mustBeDurable = mustBeDurable
+        self.isAgain = isAgain
         self.batch = batch
     }
 

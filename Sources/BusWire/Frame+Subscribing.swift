@@ -47,12 +47,19 @@ public struct Subscribe: Sendable, Equatable {
     public var group: [UInt8]
     /// What else it is.
     public var mode: SubscribeMode
+    /// The durable subscription it takes part in, not yet checked; empty for an ephemeral one.
+    public var durableName: [UInt8]
+    /// Where in what is stored it begins; nil: with what comes from now on, or where the durable subscription stands.
+    public var start: Start?
+    /// What a durable subscription is made with, where there is none of that name.
+    public var settings: [Setting]
 
     /// A subscription of these parts.
     public init(
         subscription: UInt32, filter: [UInt8], overflow: OverflowPolicy = .dropOldest, stallMilliseconds: UInt32 = 0,
         queueEventCount: UInt32 = 0, queueLength: UInt64 = 0, creditEvents: UInt64, creditBytes: UInt64,
-        group: [UInt8] = [], mode: SubscribeMode = []
+        group: [UInt8] = [], mode: SubscribeMode = [], durableName: [UInt8] = [], start: Start? = nil,
+        settings: [Setting] = []
     ) {
         self.subscription = subscription
         self.overflow = overflow.rawValue
@@ -64,6 +71,9 @@ public struct Subscribe: Sendable, Equatable {
         self.filter = filter
         self.group = group
         self.mode = mode
+        self.durableName = durableName
+        self.start = start
+        self.settings = settings
     }
 }
 
@@ -81,8 +91,13 @@ public struct SubscribeMode: OptionSet, Sendable, Hashable {
     /// It begins with the last value of every matching topic.
     public static let last = SubscribeMode(rawValue: 4)
 
+    /// Of a durable subscription: several consumers share it, each event goes to one of them.
+    public static let shared = SubscribeMode(rawValue: 8)
+    /// Of a durable subscription: what was sent counts as acknowledged.
+    public static let unacknowledged = SubscribeMode(rawValue: 16)
+
     /// All that this version knows.
-    public static let known: SubscribeMode = [.exclusive, .responds, .last]
+    public static let known: SubscribeMode = [.exclusive, .responds, .last, .shared, .unacknowledged]
 }
 
 /// The end of a subscription and its account.
@@ -221,6 +236,8 @@ public struct Deliver: Sendable, Equatable {
     public var hasMore: Bool
     /// Of requests: whether this session may answer.
     public var isAnswerable: Bool
+    /// Whether somebody may have had it before: the daemon was started anew since it was stored.
+    public var mayBeRepeated: Bool
     /// Which events of the batch are meant: bit k of byte k/8 for event k. Empty: all of them. See `Selection`.
     public var selection: SharedBytes
     /// The sealed batch, exactly as its publisher sent it.
@@ -229,8 +246,8 @@ public struct Deliver: Sendable, Equatable {
     /// A delivery of these parts.
     public init(
         subscription: UInt32, attempt: UInt16 = 1, delivery: UInt64, firstSequence: UInt64, time: Int64,
-        isStored: Bool = false, hasMore: Bool = false, isAnswerable: Bool = false, selection: SharedBytes = .empty,
-        batch: SharedBytes
+        isStored: Bool = false, hasMore: Bool = false, isAnswerable: Bool = false, mayBeRepeated: Bool = false,
+        selection: SharedBytes = .empty, batch: SharedBytes
     ) {
         self.subscription = subscription
         self.attempt = attempt
@@ -240,6 +257,7 @@ public struct Deliver: Sendable, Equatable {
         self.isStored = isStored
         self.hasMore = hasMore
         self.isAnswerable = isAnswerable
+        self.mayBeRepeated = mayBeRepeated
         self.selection = selection
         self.batch = batch
     }

@@ -32,6 +32,7 @@ public enum Frame: Sendable, Equatable {
     case unsubscribed(Unsubscribed)
     case credit(Credit)
     case acknowledge(Acknowledge)
+    case settle(Settle)
     case announce(Announcement)
     case grant(Grant)
     case deliver(Deliver)
@@ -40,6 +41,8 @@ public enum Frame: Sendable, Equatable {
     case requestCancelled(RequestCancelled)
     case inspect(Inspect)
     case inspected(Inspected)
+    case administer(Administer)
+    case administered(Administered)
 
     /// What kind it is.
     public var type: FrameType {
@@ -67,6 +70,7 @@ public enum Frame: Sendable, Equatable {
         case .unsubscribed: .unsubscribed
         case .credit: .credit
         case .acknowledge: .acknowledge
+        case .settle: .settle
         case .announce: .announce
         case .grant: .grant
         case .deliver: .deliver
@@ -75,6 +79,8 @@ public enum Frame: Sendable, Equatable {
         case .requestCancelled: .requestCancelled
         case .inspect: .inspect
         case .inspected: .inspected
+        case .administer: .administer
+        case .administered: .administered
         }
     }
 }

@@ -82,11 +82,14 @@ extension Publish {
     static let tombstoneFlag: UInt8 = 0x08
     static let requestFlag: UInt8 = 0x10
     static let moreFlag: UInt8 = 0x20
+    static let durableFlag: UInt8 = 0x40
+    static let againFlag: UInt8 = 0x80
 
     var flags: UInt8 {
         (wantsReceipt ? Publish.wantsReceiptFlag : 0) | (isPatient ? Publish.patientFlag : 0)
             | (retains ? Publish.retainFlag : 0) | (isTombstone ? Publish.tombstoneFlag : 0)
             | (isRequest ? Publish.requestFlag : 0) | (hasMore ? Publish.moreFlag : 0)
+            | (mustBeDurable ? Publish.durableFlag : 0) | (isAgain ? Publish.againFlag : 0)
     }
 
     init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
@@ -97,6 +100,8 @@ extension Publish {
         isTombstone = flags & Publish.tombstoneFlag != 0
         isRequest = flags & Publish.requestFlag != 0
         hasMore = flags & Publish.moreFlag != 0
+        mustBeDurable = flags & Publish.durableFlag != 0
+        isAgain = flags & Publish.againFlag != 0
         batch = try tail.take(tail.remaining, "batch")
     }
 }
@@ -147,6 +152,9 @@ extension Subscribe {
         filter = try fields.bytes(.filter, lengthMax: Limits.helloLengthMax)
         group = try fields.bytes(.group, orEmpty: true, lengthMax: Limits.helloLengthMax)
         mode = SubscribeMode(rawValue: try fields.integer(.mode) ?? 0)
+        durableName = try fields.bytes(.durableName, orEmpty: true, lengthMax: Limits.helloLengthMax)
+        start = try fields.start()
+        settings = try fields.settings()
     }
 }
 
@@ -172,6 +180,38 @@ extension Acknowledge {
     init(_ reader: inout ByteReader) throws(WireError) {
         subscription = try reader.integer("subscription")
         delivery = try reader.integer("delivery")
+    }
+}
+
+extension Settle {
+    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
+        subscription = try reader.integer("subscription")
+        settlement = try reader.integer("settlement")
+        try reader.skip(3, "reserved")
+        delivery = try reader.integer("delivery")
+        delayMilliseconds = try reader.integer("delay")
+        try reader.skip(4, "reserved")
+        selection = fields.list.first { $0.tag == .selection }?.value ?? .empty
+        message = try fields.text(.message, lengthMax: Limits.messageLengthMax)
+    }
+}
+
+extension Administer {
+    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
+        request = try reader.integer("request")
+        operation = Operation(rawValue: try reader.integer("operation"))
+        key = try fields.text(.key, lengthMax: Limits.keyLengthMax)
+        filter = try fields.bytes(.filter, orEmpty: true, lengthMax: Limits.helloLengthMax)
+        start = try fields.start()
+        settings = try fields.settings()
+    }
+}
+
+extension Administered {
+    init(_ reader: inout ByteReader) throws(WireError) {
+        request = try reader.integer("request")
+        try reader.skip(4, "reserved")
+        count = try reader.integer("count")
     }
 }
 
@@ -206,17 +246,19 @@ extension Deliver {
     static let storedFlag: UInt8 = 0x01
     static let moreFlag: UInt8 = 0x02
     static let answerableFlag: UInt8 = 0x04
+    static let repeatedFlag: UInt8 = 0x08
 
     @inline(__always)
     var flags: UInt8 {
         (isStored ? Deliver.storedFlag : 0) | (hasMore ? Deliver.moreFlag : 0)
-            | (isAnswerable ? Deliver.answerableFlag : 0)
+            | (isAnswerable ? Deliver.answerableFlag : 0) | (mayBeRepeated ? Deliver.repeatedFlag : 0)
     }
 
     init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
         isStored = flags & Deliver.storedFlag != 0
         hasMore = flags & Deliver.moreFlag != 0
         isAnswerable = flags & Deliver.answerableFlag != 0
+        mayBeRepeated = flags & Deliver.repeatedFlag != 0
         subscription = try reader.integer("subscription")
         attempt = try reader.integer("attempt")
         try reader.skip(2, "reserved")

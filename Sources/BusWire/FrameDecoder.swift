@@ -126,6 +126,9 @@ public struct FrameDecoder: Sendable {
         case .caughtUp: .caughtUp(try CaughtUp(&reader))
         case .requestCancelled: .requestCancelled(try RequestCancelled(&reader, fields))
         case .inspected: .inspected(try Inspected(&reader, fields))
+        case .settle: .settle(try Settle(&reader, fields))
+        case .administer: .administer(try Administer(&reader, fields))
+        case .administered: .administered(try Administered(&reader))
         case .publish, .deliver, .will, .receipts: preconditionFailure("decoded before: these have no fields")
         }
     }

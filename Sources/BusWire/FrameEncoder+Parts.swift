@@ -75,6 +75,37 @@ extension Subscribe {
     }
 }
 
+extension Subscribe {
+    func putFields(_ out: inout [UInt8]) {
+        out.putField(.filter, required: true, filter)
+        if !group.isEmpty { out.putField(.group, required: true, group) }
+        if !mode.isEmpty { out.putField(.mode, required: true, number: mode.rawValue) }
+        if !durableName.isEmpty { out.putField(.durableName, required: true, durableName) }
+        if let start { out.putField(.start, required: true, start.bytes) }
+        out.putFields(settings)
+    }
+}
+
+extension Settle {
+    func putFixed(_ out: inout [UInt8]) {
+        out.put(subscription)
+        out.put(settlement)
+        out.append(contentsOf: repeatElement(0, count: 3))
+        out.put(delivery)
+        out.put(delayMilliseconds)
+        out.put(UInt32(0))
+    }
+}
+
+extension Administer {
+    func putFields(_ out: inout [UInt8]) {
+        out.putField(.key, required: true, key, lengthMax: Limits.keyLengthMax)
+        if !filter.isEmpty { out.putField(.filter, required: true, filter) }
+        if let start { out.putField(.start, required: true, start.bytes) }
+        out.putFields(settings)
+    }
+}
+
 extension Unsubscribed {
     func putFixed(_ out: inout [UInt8]) {
         out.put(subscription)

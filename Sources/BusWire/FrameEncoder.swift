@@ -95,6 +95,7 @@ extension Frame {
         case .acknowledge(let acknowledge):
             out.put(acknowledge.subscription)
             out.put(acknowledge.delivery)
+        case .settle(let settle): settle.putFixed(&out)
         case .announce(let announcement): announcement.putFixed(&out)
         case .grant(let grant):
             out.put(grant.epoch)
@@ -109,6 +110,14 @@ extension Frame {
         case .inspected(let inspected):
             out.put(inspected.request)
             out.put(UInt32(0))
+        case .administer(let administer):
+            out.put(administer.request)
+            out.put(administer.operation.rawValue)
+            out.append(contentsOf: repeatElement(0, count: 3))
+        case .administered(let answer):
+            out.put(answer.request)
+            out.put(UInt32(0))
+            out.put(answer.count)
         }
     }
 
@@ -121,10 +130,11 @@ extension Frame {
         case .openSeal(let open): out.putField(.topic, required: true, open.topic)
         case .sealOpened(let opened): out.putField(.grant, required: true, opened.grant)
         case .receipts(let receipts): for receipt in receipts.receipts { receipt.put(&out) }
-        case .subscribe(let subscribe):
-            out.putField(.filter, required: true, subscribe.filter)
-            if !subscribe.group.isEmpty { out.putField(.group, required: true, subscribe.group) }
-            if !subscribe.mode.isEmpty { out.putField(.mode, required: true, number: subscribe.mode.rawValue) }
+        case .subscribe(let subscribe): subscribe.putFields(&out)
+        case .settle(let settle):
+            if !settle.selection.isEmpty { out.putField(.selection, required: true, settle.selection.array) }
+            out.putField(.message, settle.message, lengthMax: Limits.messageLengthMax)
+        case .administer(let administer): administer.putFields(&out)
         case .announce(let announcement):
             out.putField(.topic, required: true, announcement.topic)
             out.putField(.name, announcement.publisher, lengthMax: Limits.nameLengthMax)
@@ -145,7 +155,7 @@ extension Frame {
             if inspected.after != 0 { out.putField(.after, required: true, number: inspected.after) }
             inspected.putRows(&out)
         case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish,
-            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .caughtUp:
+            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .caughtUp, .administered:
             break
         }
     }

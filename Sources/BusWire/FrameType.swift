@@ -51,6 +51,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case credit = 0x24
     /// Client: I've handled everything up to here.
     case acknowledge = 0x25
+    /// Client: this is what became of a delivery, or of some of its events.
+    case settle = 0x26
     /// Daemon: whose seal that number is.
     case announce = 0x28
     /// Daemon: a topic's secret.
@@ -68,6 +70,10 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case inspect = 0x30
     /// Daemon: this is how I am.
     case inspected = 0x31
+    /// Client: change this of what is stored.
+    case administer = 0x32
+    /// Daemon: it is done, and on disk.
+    case administered = 0x33
 
     /// The name in the documents and in errors.
     public var name: String { "\(self)" }
@@ -76,10 +82,11 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isFromClient: Bool {
         switch self {
         case .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .subscribe,
-            .unsubscribe, .credit, .acknowledge, .inspect:
+            .unsubscribe, .credit, .acknowledge, .settle, .inspect, .administer:
             true
         case .welcome, .error, .closing, .done, .sealOpened, .receipts, .sealLimits, .unanswered, .subscribed,
-            .unsubscribed, .announce, .grant, .deliver, .gap, .caughtUp, .requestCancelled, .inspected:
+            .unsubscribed, .announce, .grant, .deliver, .gap, .caughtUp, .requestCancelled, .inspected,
+            .administered:
             false
         }
     }
@@ -110,6 +117,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .unsubscribed: 24
         case .credit: 20
         case .acknowledge: 12
+        case .settle: 24
         case .announce: 68
         case .grant: 16
         case .deliver: 36
@@ -118,6 +126,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .requestCancelled: 16
         case .inspect: 8
         case .inspected: 8
+        case .administer: 8
+        case .administered: 16
         }
     }
 }

@@ -23,6 +23,10 @@ public enum Limits {
     public static let tokenCountMax = 16
     /// A group's name: one token, which also fits into a topic beside others.
     public static let groupLengthMax = 64
+    /// A durable subscription's name: one token, as a group's.
+    public static let durableNameLengthMax = 64
+    /// What an administrator's request is about: a filter, a name, an id, a path.
+    public static let keyLengthMax = 960
     /// A session's name, a bus's name, an implementation string: enough for a unit name.
     public static let nameLengthMax = 255
     /// A message for people in an error frame, which must fit before the welcome with its 30 bytes around it.

@@ -106,6 +106,40 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
     /// It was handed to one member of a group after the other, each of which was gone before it had handled it.
     public static let attemptsExhausted = Reason(rawValue: 56)
 
+    // What is stored.
+    /// A topic that isn't durable, where that was asked for.
+    public static let notDurable = Reason(rawValue: 60)
+    /// The store is as long as it may be.
+    public static let storeFull = Reason(rawValue: 61)
+    /// Retention removed it before it was acknowledged.
+    public static let retention = Reason(rawValue: 62)
+    /// Its time was over before it was handled.
+    public static let expired = Reason(rawValue: 63)
+    /// Its subscriber said that it can't be handled at all.
+    public static let rejected = Reason(rawValue: 64)
+    /// It was found damaged in the store.
+    public static let damaged = Reason(rawValue: 65)
+    /// Some events of a batch are known already and others aren't.
+    public static let partlyKnown = Reason(rawValue: 66)
+    /// A durable subscription that isn't shared has a consumer already.
+    public static let consumerExists = Reason(rawValue: 67)
+    /// A setting out of its range, or of something else.
+    public static let invalidSetting = Reason(rawValue: 68)
+    /// Something of this name exists and is another.
+    public static let nameTaken = Reason(rawValue: 69)
+    /// It wasn't acknowledged in time.
+    public static let acknowledgementTimedOut = Reason(rawValue: 70)
+    /// Its subscriber asked for it again.
+    public static let retried = Reason(rawValue: 71)
+    /// An administrator deleted it.
+    public static let purged = Reason(rawValue: 72)
+    /// There is no store, or it can't be used.
+    public static let storeUnavailable = Reason(rawValue: 73)
+    /// The store isn't the one a position was of.
+    public static let otherStore = Reason(rawValue: 74)
+    /// Its publisher's session, or its consumer's, was gone.
+    public static let sessionGone = Reason(rawValue: 75)
+
     private static let names: [Reason: String] = [
         .malformedFrame: "malformed-frame", .frameTooLong: "frame-too-long",
         .unsupportedVersion: "unsupported-version", .helloTimeout: "hello-timeout",
@@ -126,6 +160,11 @@ public struct Reason: RawRepresentable, Hashable, Sendable {
         .attemptsExhausted: "attempts-exhausted",
         .queueFull: "queue-full", .stallTimedOut: "stall-timed-out", .busRestarted: "bus-restarted",
         .reconnected: "reconnected", .unopenable: "unopenable",
+        .notDurable: "not-durable", .storeFull: "store-full", .retention: "retention", .expired: "expired",
+        .rejected: "rejected", .damaged: "damaged", .partlyKnown: "partly-known",
+        .consumerExists: "consumer-exists", .invalidSetting: "invalid-setting", .nameTaken: "name-taken",
+        .acknowledgementTimedOut: "acknowledgement-timed-out", .retried: "retried", .purged: "purged",
+        .storeUnavailable: "store-unavailable", .otherStore: "other-store", .sessionGone: "session-gone",
     ]
 
     /// The name used everywhere people look: `queue-full`.
