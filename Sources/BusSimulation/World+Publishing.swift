@@ -66,7 +66,7 @@ extension World {
     func publish(
         _ publish: Publish, _ batch: SampleBatch, _ seal: ModelSeal?, _ session: ModelSession
     ) throws(Violation) {
-        guard session.phase == .open else { return }
+        guard session.phase == .open, !mayOvertake(session) else { return }
         let under = session.untold.reduce(0) { $0 + $1.length }
         let fits = under == 0 || under + publish.frameLength <= knobs.configuration.publishWindow
         let isNext = publish.number == session.nextPublish
@@ -78,6 +78,12 @@ extension World {
         try send(publish, batch, from: session)
         // Whether it waits must be known before anybody else acts.
         if !model.parked.isEmpty, chance.chance(30) { try endRound() }
+    }
+
+    /// Whether it can't be known whose publishes would go on first, its own or those of somebody who waits already: nobody
+    /// is promised a place, and where a user's bytes run out a queue that is cut ends its stall unseen.
+    private func mayOvertake(_ session: ModelSession) -> Bool {
+        knobs.isTight && model.parked.contains { $0 !== session }
     }
 
     func floodWindow(_ session: ModelSession) throws(Violation) {
