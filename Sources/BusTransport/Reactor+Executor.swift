@@ -16,7 +16,12 @@ extension Reactor: SerialExecutor, TaskExecutor {
             localJobs.append(job)
             return
         }
+        // The job may hold the last reference: once it is in the inbox, the reactor's thread can run it, end and be
+        // gone before this thread has woken or spawned anybody. Whoever enqueues (the runtime) holds none, so this
+        // does; by hand, as a copy of `self` would be optimized away.
+        let reactor = Unmanaged.passUnretained(self).retain()
         fulfil(inbox.put(job))
+        reactor.release()
     }
 
     private func fulfil(_ duty: JobInbox.Duty) {

@@ -122,6 +122,23 @@ private func currentThread() -> UInt { pthread_self() }
         #expect(await counter.value == 101)
     }
 
+    /// A call of an actor that keeps its stopped reactor, and is kept by nobody but the call.
+    private func lastCall() throws -> Task<UInt, Never> {
+        let reactor = try Reactor(name: "last call")
+        reactor.stop()
+        reactor.waitUntilStopped()
+        let counter = Counter(on: reactor)
+        return Task { await counter.increment() }
+    }
+
+    /// Often, since it takes a thread that is overtaken within a few instructions; then it crashed.
+    @Test func `a reactor may be gone before the thread that brought its last job has returned`() async throws {
+        for _ in 0..<1000 {
+            let calls = try (0..<4).map { _ in try lastCall() }
+            for call in calls { #expect(await call.value != 0) }
+        }
+    }
+
     @Test func `jobs of a reactor that never ran are run when it is stopped`() async throws {
         let reactor = try Reactor(name: "never")
         let counter = Counter(on: reactor)
