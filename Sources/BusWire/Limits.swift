@@ -12,7 +12,8 @@ public enum Limits {
     public static let helloLengthMax = 1024
     /// Seconds a peer may stay silent before its hello.
     public static let helloSeconds: Int64 = 5
-    /// Fields of one frame: no frame of version 1 has more than 2; the bound keeps decoding linear and short.
+    /// Fields of one frame: none of version 1 has more than 7 kinds, and a setting is a field of its own; the bound
+    /// keeps decoding linear and short.
     public static let fieldCountMax = 64
     /// Fields of an inspection answer: rows of named values.
     public static let inspectedFieldCountMax = 65_536

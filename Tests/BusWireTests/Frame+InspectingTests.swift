@@ -53,8 +53,11 @@ struct FrameInspectingTests {
 
     @Test("have a number for each kind, for ever")
     func kinds() {
-        let kinds: [InspectionKind] = [.status, .sessions, .topics, .subscriptions, .users]
-        #expect(kinds.map(\.rawValue) == [1, 2, 3, 4, 5])
+        let kinds: [InspectionKind] = [
+            .status, .sessions, .topics, .subscriptions, .users, .deadLetters, .declarations, .durableSubscriptions,
+            .trace, .scheduled,
+        ]
+        #expect(kinds.map(\.rawValue) == Array(1...10))
     }
 
     @Test("carry thousands of rows in one answer")

@@ -13,7 +13,7 @@ struct FramePublishingTests {
 
     @Test("keep their flags apart")
     func flags() throws {
-        for flags in 0..<64 as Range<UInt8> {
+        for flags in 0...255 as ClosedRange<UInt8> {
             let bytes = [UInt8].frame(type: 0x13, flags: flags, fixed: .little(UInt64(1)))
             guard case .frame(.publish(let publish), _) = try decode(bytes, from: .client) else {
                 Issue.record("no publish")
@@ -21,9 +21,9 @@ struct FramePublishingTests {
             }
             let read = [
                 publish.wantsReceipt, publish.isPatient, publish.retains, publish.isTombstone, publish.isRequest,
-                publish.hasMore,
+                publish.hasMore, publish.mustBeDurable, publish.isAgain,
             ]
-            #expect(read == (0..<6).map { flags & (1 << $0) != 0 })
+            #expect(read == (0..<8).map { flags & (1 << $0) != 0 })
             #expect(Frame.publish(publish).encoded == bytes)
         }
     }

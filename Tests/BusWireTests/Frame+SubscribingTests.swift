@@ -23,8 +23,8 @@ struct FrameSubscribingTests {
 
     @Test("have a bit for each mode, for ever")
     func modes() {
-        let modes: [SubscribeMode] = [.exclusive, .responds, .last]
-        #expect(modes.map(\.rawValue) == [1, 2, 4])
+        let modes: [SubscribeMode] = [.exclusive, .responds, .last, .shared, .unacknowledged]
+        #expect(modes.map(\.rawValue) == [1, 2, 4, 8, 16])
         #expect(SubscribeMode.known == SubscribeMode(modes))
     }
 
@@ -50,14 +50,14 @@ struct FrameSubscribingTests {
 
     @Test("keep the flags of a delivery apart")
     func deliverFlags() throws {
-        for flags in 0..<8 as Range<UInt8> {
+        for flags in 0..<16 as Range<UInt8> {
             let bytes = [UInt8].frame(type: 0x2a, flags: flags, fixed: [UInt8](repeating: 0, count: 36))
             guard case .frame(.deliver(let deliver), _) = try decode(bytes, from: .server) else {
                 Issue.record("no delivery")
                 return
             }
-            let read = [deliver.isStored, deliver.hasMore, deliver.isAnswerable]
-            #expect(read == (0..<3).map { flags & (1 << $0) != 0 })
+            let read = [deliver.isStored, deliver.hasMore, deliver.isAnswerable, deliver.mayBeRepeated]
+            #expect(read == (0..<4).map { flags & (1 << $0) != 0 })
             #expect(Frame.deliver(deliver).encoded == bytes)
         }
     }

@@ -101,6 +101,7 @@ struct FrameDecoderFuzzTests {
             guard let group = try? GroupName(bytes: subscribe.group) else { return }
             if group.bytes != subscribe.group || group.bytes.count > 64 { Issue.record("group \(group)") }
         case .requestCancelled(let cancelled): _ = try? Topic(bytes: cancelled.replyTopic).isReply
+        case .administer(let administer): _ = (try? TopicFilter(bytes: administer.filter), administer.operation.name)
         case .circuit(let circuit): _ = try? Topic(bytes: circuit.topic).tokens
         default: break
         }
@@ -108,9 +109,14 @@ struct FrameDecoderFuzzTests {
 
     /// A selection that passes its check means some events of its batch, and no other.
     private func checkSelection(_ frame: Frame) {
-        guard case .deliver(let deliver) = frame else { return }
+        let bytes: SharedBytes
+        switch frame {
+        case .deliver(let deliver): bytes = deliver.selection
+        case .settle(let settle): bytes = settle.selection
+        default: return
+        }
         for count in [1, 9, 64] {
-            guard let selection = try? Selection(deliver.selection, of: count) else { continue }
+            guard let selection = try? Selection(bytes, of: count) else { continue }
             let meant = (0..<count).filter(selection.contains)
             let isSound =
                 selection.count(of: count) == meant.count && selection.bounds(of: count).upperBound == meant.last

@@ -116,7 +116,7 @@ struct FrameDecoderPartsTests {
 
     @Test("refuses a group and a mode where no frame has them")
     func fieldsElsewhere() {
-        for tag in [9, 10, 11, 12, 13] as [UInt16] {
+        for tag in [9, 10, 11, 12, 13, 14, 15, 16, 17] as [UInt16] {
             #expect(throws: WireError.unknownRequiredField(frame: .subscribed, tag: tag)) {
                 try decode(
                     .frame(type: 0x21, fixed: .little(UInt32(9)), rest: .field(tag | 0x8000, [1])), from: .server)

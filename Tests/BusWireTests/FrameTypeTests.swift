@@ -13,8 +13,9 @@ struct FrameTypeTests {
                 "openSeal 10", "sealOpened 11", "closeSeal 12", "publish 13", "receipts 14", "sync 15", "will 16",
                 "cancelRequest 17", "circuit 18", "sealLimits 1a", "unanswered 1b",
                 "subscribe 20", "subscribed 21", "unsubscribe 22", "unsubscribed 23", "credit 24", "acknowledge 25",
+                "settle 26",
                 "announce 28", "grant 29", "deliver 2a", "gap 2b", "caughtUp 2c", "requestCancelled 2d",
-                "inspect 30", "inspected 31",
+                "inspect 30", "inspected 31", "administer 32", "administered 33",
             ])
     }
 
@@ -30,7 +31,7 @@ struct FrameTypeTests {
         #expect(
             client == [
                 .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .subscribe,
-                .unsubscribe, .credit, .acknowledge, .inspect,
+                .unsubscribe, .credit, .acknowledge, .settle, .inspect, .administer,
             ])
     }
 }

@@ -17,7 +17,11 @@ struct ReasonTests {
                 "34 unsubscribed", "35 bad-group", "36 group-conflict", "37 no-responders", "38 no-reply-right",
                 "39 will-too-large", "40 responder-gone", "41 request-cancelled", "42 unknown-name", "50 queue-full",
                 "51 stall-timed-out", "52 bus-restarted", "53 reconnected",
-                "54 unopenable", "55 superseded", "56 attempts-exhausted",
+                "54 unopenable", "55 superseded", "56 attempts-exhausted", "60 not-durable", "61 store-full",
+                "62 retention",
+                "63 expired", "64 rejected", "65 damaged", "66 partly-known", "67 consumer-exists",
+                "68 invalid-setting", "69 name-taken", "70 acknowledgement-timed-out", "71 retried", "72 purged",
+                "73 store-unavailable", "74 other-store", "75 session-gone",
             ])
         #expect(Set(Reason.known.map(\.name)).count == Reason.known.count)
     }

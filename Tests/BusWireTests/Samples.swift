@@ -20,7 +20,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
         self.frame = frame
     }
 
-    static let all: [Sample] = connection + publishing + subscribing + inspecting + patterns
+    static let all: [Sample] = connection + publishing + subscribing + inspecting + patterns + durable
 
     private static let connection = [
         Sample("hello", .hello(Hello(versions: 1...2, publicKey: run(0x10, 32), nonce: run(0x30, 32), name: "zähler"))),

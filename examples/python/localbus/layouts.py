@@ -8,26 +8,28 @@ from typing import Dict, Optional, Tuple
 
 CLIENT, DAEMON = "client", "daemon"
 
-RECEIPT, PATIENT, RETAIN, TOMBSTONE, REQUEST, MORE_FOLLOW = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+RECEIPT, PATIENT, RETAIN, TOMBSTONE, REQUEST, MORE_FOLLOW, DURABLE, AGAIN = (1 << bit for bit in range(8))
 """Flags of `publish`; `will` has two of them."""
-STORED, MORE, ANSWERABLE = 0x01, 0x02, 0x04
+STORED, MORE, ANSWERABLE, MAY_BE_REPEATED = 0x01, 0x02, 0x04, 0x08
 """Flags of `deliver`."""
 FORGET_EARLIER = 0x01
 """Flag of `announce`."""
 SKIP_IF_UNKNOWN = 0x80
 """Flag of any frame of a later version."""
-EXCLUSIVE, RESPONDS, LAST = 1, 2, 4
+EXCLUSIVE, RESPONDS, LAST, SHARED, UNACKNOWLEDGED = 1, 2, 4, 8, 16
 """Bits of the field `mode`."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One row of the page's table of fields. A number has a shape; text is text, anything else is bytes."""
+    """One row of the page's table of fields. What has a shape is a number, or a pair of them where the shape has two;
+    text is text, anything else is bytes. Of what is repeated every one counts, and the value is a list."""
 
     tag: int
     length_max: Optional[int] = None
     is_text: bool = False
-    number: Optional[struct.Struct] = None
+    shape: Optional[struct.Struct] = None
+    is_repeated: bool = False
 
 
 FIELDS = {
@@ -40,20 +42,25 @@ FIELDS = {
     "number": Field(7),
     "text": Field(8),
     "group": Field(9, 1024),
-    "mode": Field(10, number=struct.Struct("<I")),
-    "incarnation": Field(11, number=struct.Struct("<Q")),
+    "mode": Field(10, shape=struct.Struct("<I")),
+    "incarnation": Field(11, shape=struct.Struct("<Q")),
     "key": Field(12, 255, is_text=True),
-    "after": Field(13, number=struct.Struct("<Q")),
+    "after": Field(13, shape=struct.Struct("<Q")),
+    "durable_name": Field(14, 1024),
+    "start": Field(15, 9, shape=struct.Struct("<BQ")),
+    "setting": Field(16, shape=struct.Struct("<Hq"), is_repeated=True),
+    "selection": Field(17),
 }
 
 
 @dataclass(frozen=True)
 class Use:
-    """A field in a frame: whether the frame needs it, and whether it is written as required."""
+    """A field in a frame: whether the frame needs it, whether it is written as required, and how long it may be there."""
 
     name: str
     is_needed: bool
     is_required: bool
+    length_max: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -71,13 +78,14 @@ class Layout:
 
 def _layout(type: int, name: str, sender: str, fixed: str, values: str, fields: Optional[str] = "") -> Layout:
     """Fields are written `topic!` when the frame needs them, `mode?` when it doesn't but they are required to be
-    understood, `name` when neither."""
+    understood, `name` when neither; `key:960?` has a bound of its own in this frame."""
     uses = None
     if fields is not None:
         uses = {}
         for word in fields.split():
-            field = word.rstrip("!?")
-            uses[FIELDS[field].tag] = Use(field, word.endswith("!"), word != field)
+            field, _, bound = word.rstrip("!?").partition(":")
+            length_max = int(bound) if bound else FIELDS[field].length_max
+            uses[FIELDS[field].tag] = Use(field, word.endswith("!"), word[-1] in "!?", length_max)
     return Layout(type, name, sender, struct.Struct("<" + fixed), tuple(values.split()), uses)
 
 
@@ -104,12 +112,14 @@ LAYOUTS = (
     _layout(0x1B, "unanswered", DAEMON, "16sHxx", "correlation reason"),
     _layout(0x20, "subscribe", CLIENT, "IB3xIIQQQ",
             "subscription overflow stall_milliseconds queue_event_count queue_length credit_events credit_bytes",
-            "filter! group? mode?"),
+            "filter! group? mode? durable_name? start? setting?"),
     _layout(0x21, "subscribed", DAEMON, "I", "subscription"),
     _layout(0x22, "unsubscribe", CLIENT, "I", "subscription"),
     _layout(0x23, "unsubscribed", DAEMON, "IHxxQQ", "subscription reason delivered missed"),
     _layout(0x24, "credit", CLIENT, "IQQ", "subscription events bytes"),
     _layout(0x25, "acknowledge", CLIENT, "IQ", "subscription delivery"),
+    _layout(0x26, "settle", CLIENT, "IB3xQI4x", "subscription settlement delivery delay_milliseconds",
+            "selection? message"),
     _layout(0x28, "announce", DAEMON, "QIII32s16s", "seal epoch uid gid salt key_check", "topic! name incarnation"),
     _layout(0x29, "grant", DAEMON, "IIQ", "epoch grant_incarnation counter", "topic! grant!"),
     _layout(0x2A, "deliver", DAEMON, "IHxxQQqI",
@@ -119,6 +129,8 @@ LAYOUTS = (
     _layout(0x2D, "requestCancelled", DAEMON, "16s", "correlation", "topic!"),
     _layout(0x30, "inspect", CLIENT, "IHxx", "request kind", "key? after?"),
     _layout(0x31, "inspected", DAEMON, "I4x", "request", None),
+    _layout(0x32, "administer", CLIENT, "IB3x", "request operation", "key:960? filter? start? setting?"),
+    _layout(0x33, "administered", DAEMON, "I4xQ", "request count"),
 )
 BY_TYPE = {layout.type: layout for layout in LAYOUTS}
 BY_NAME = {layout.name: layout for layout in LAYOUTS}

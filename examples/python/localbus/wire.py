@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 from .errors import FrameError
-from .layouts import BY_NAME, BY_TYPE, FIELDS, SKIP_IF_UNKNOWN, Field, Layout
+from .layouts import BY_NAME, BY_TYPE, FIELDS, SKIP_IF_UNKNOWN, Field, Layout, Use
+from .settings import is_start
 
 MAGIC = b"LBUS"
 VERSION = 1
@@ -42,8 +43,9 @@ def encode(frame: str, flags: int = 0, rest: bytes = b"", **values: Any) -> byte
     layout = BY_NAME[frame]
     fixed = layout.fixed.pack(*(values[key] for key in layout.values))
     for tag, use in (layout.fields or {}).items():
-        if values.get(use.name) is not None:
-            rest += encode_field(tag, _to_bytes(FIELDS[use.name], values[use.name]), use.is_required)
+        field, value = FIELDS[use.name], values.get(use.name)
+        for one in value or () if field.is_repeated else () if value is None else (value,):
+            rest += encode_field(tag, _to_bytes(field, one), use.is_required)
     return FRAME_HEADER.pack(len(fixed) + len(rest), layout.type, flags, len(fixed)) + fixed + rest
 
 
@@ -75,8 +77,8 @@ def encode_field(tag: int, value: bytes, is_required: bool = False) -> bytes:
 
 
 def _to_bytes(field: Field, value: Any) -> bytes:
-    if field.number:
-        return field.number.pack(value)
+    if field.shape:
+        return field.shape.pack(*value) if isinstance(value, tuple) else field.shape.pack(value)
     return value.encode() if isinstance(value, str) else value
 
 
@@ -105,8 +107,10 @@ def _read_fields(layout: Layout, rest: bytes) -> Dict[str, Any]:
     values: Dict[str, Any] = {}
     for tag, value in split_fields(rest, FIELD_COUNT_MAX, tuple(uses)):
         name = uses[tag].name
-        if name not in values:  # of two with one tag the first counts
-            values[name] = _read_field(layout, name, value)
+        if FIELDS[name].is_repeated:
+            values.setdefault(name, []).append(_read_field(layout, uses[tag], value))
+        elif name not in values:  # of two with one tag the first counts
+            values[name] = _read_field(layout, uses[tag], value)
     for use in uses.values():
         if use.is_needed and use.name not in values:
             raise FrameError(f"{layout.name} has no {use.name}")
@@ -114,14 +118,17 @@ def _read_fields(layout: Layout, rest: bytes) -> Dict[str, Any]:
     return values
 
 
-def _read_field(layout: Layout, name: str, value: bytes) -> Any:
-    field = FIELDS[name]
-    if field.number:
-        if len(value) < field.number.size:
-            raise FrameError(f"{layout.name}: {name} of {len(value)} bytes")
-        return field.number.unpack_from(value)[0]
-    if field.length_max is not None and len(value) > field.length_max:
-        raise FrameError(f"{layout.name}: {name} of {len(value)} bytes")
+def _read_field(layout: Layout, use: Use, value: bytes) -> Any:
+    field = FIELDS[use.name]
+    if use.length_max is not None and len(value) > use.length_max:
+        raise FrameError(f"{layout.name}: {use.name} of {len(value)} bytes")
+    if field.shape:
+        if len(value) < field.shape.size:
+            raise FrameError(f"{layout.name}: {use.name} of {len(value)} bytes")
+        numbers = field.shape.unpack_from(value)
+        if use.name == "start" and not is_start(numbers):
+            raise FrameError(f"{layout.name}: a start of kind {numbers[0]}")
+        return numbers if len(numbers) > 1 else numbers[0]
     return value.decode("utf-8", "replace") if field.is_text else value
 
 
