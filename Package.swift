@@ -19,6 +19,7 @@ let settings: [SwiftSetting] = [
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heaps = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -60,7 +61,7 @@ let package = Package(
         // Pure rooms: no socket, file, clock, task or lock.
         room("BusWire", ["CLibUUID"]),
         room("BusCrypto", [crypto]),
-        room("BusBroker", ["BusWire", collections, ordered]),
+        room("BusBroker", ["BusWire", collections, heaps, ordered]),
 
         // Rooms that touch the system.
         room("BusTransport", ["BusWire", "CLinux", system]),
@@ -80,7 +81,7 @@ let package = Package(
         tests("BusWireTests", ["BusWire"], exclude: ["Golden"]),
         tests("BusCryptoTests", ["BusCrypto", crypto], resources: [.copy("Vectors")]),
         tests(
-            "BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation", collections, ordered],
+            "BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation", collections, heaps, ordered],
             exclude: ["Transcripts"]),
         tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
         .target(

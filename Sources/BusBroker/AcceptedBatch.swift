@@ -10,6 +10,10 @@ struct AcceptedBatch {
     let firstSequence: UInt64
     let eventCount: UInt32
     let time: Int64
+    /// Where it lies in the store; 0 on live topics.
+    var position: UInt64 = 0
+    /// When the last of its events expires; nil for never.
+    var expiry: Int64?
     /// Of answers: whether more of them follow.
     var hasMore = false
     /// Of requests: whose they are.

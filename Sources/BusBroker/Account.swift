@@ -26,6 +26,8 @@ final class Account {
     var outstandingEvents: UInt64 = 0
     /// Bytes of the batches they are in, for each member the whole batch.
     var outstandingLength = 0
+    /// Whether ids of one of its publishes are being looked up.
+    var isLookingUp = false
     /// Requests that wait for an answer.
     var requestCount = 0
     var publishing: RateLimit
@@ -87,6 +89,8 @@ final class Account {
 
     /// Takes note that a queue holds something.
     func enlist(_ subscription: Subscription) {
+        // What a durable one keeps in memory is stored, too, and never the price of somebody else's.
+        guard !subscription.isDurable else { return }
         let queue = subscription.needQueue()
         guard queue.place == nil else { return }
         queue.place = queues.count

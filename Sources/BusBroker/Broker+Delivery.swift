@@ -16,6 +16,11 @@ extension Broker {
                 giveUp(portion, of: subscription, .quotaExceeded)
                 continue
             }
+            if let catchUp = subscription.consumers.first?.backlog?.catchUp, portion.batch.position != 0 {
+                // Still reading what is stored: it comes from there.
+                if kept == nil { kept = Portion(portion.batch.compacted, portion.selection) }
+                if let kept, !catchUp.admits(kept) { continue }
+            }
             if !subscription.isShared, !subscription.hasQueued, let consumer = subscription.consumers.first,
                 consumer.backlog == nil, consumer.hasCredit, canWrite(consumer.session)
             {
@@ -26,7 +31,7 @@ extension Broker {
             // What outlives its round leaves the storage it was received in, once for all queues.
             let waiting = kept ?? Portion(portion.batch.compacted, portion.selection)
             kept = waiting
-            enqueue(waiting, to: subscription)
+            if subscription.isDurable { offer(waiting, to: subscription) } else { enqueue(waiting, to: subscription) }
         }
     }
 
@@ -65,6 +70,7 @@ extension Broker {
         totals.bytesDelivered += portion.length
         if let holding = consumer.holding { hold(portion, consumer, holding) }
         let isAnswerable = batch.requests != nil && consumer.subscription.responds
+        let mayBeRepeated = consumer.subscription.durable?.mayBeRepeated(portion) ?? false
         emit(
             .send(
                 session.id,
@@ -72,7 +78,7 @@ extension Broker {
                     Deliver(
                         subscription: consumer.number, attempt: portion.attempt, delivery: consumer.lastDelivery,
                         firstSequence: batch.firstSequence, time: batch.time, isStored: isStored,
-                        hasMore: batch.hasMore, isAnswerable: isAnswerable,
+                        hasMore: batch.hasMore, isAnswerable: isAnswerable, mayBeRepeated: mayBeRepeated,
                         selection: portion.selection.isAll ? .empty : SharedBytes(portion.selection.bytes),
                         batch: batch.bytes))))
     }
@@ -146,7 +152,10 @@ extension Broker {
             account.queued.giveBack(Int(portion.length), from: account.uid)
             deliver(portion, to: consumer, isStored: true)
         }
-        guard backlog.portions.isEmpty else { return }
+        guard backlog.isOver else {
+            if backlog.catchUp != nil { readOn(.ephemeral(consumer)) }
+            return
+        }
         consumer.backlog = nil
         emit(.send(consumer.session.id, .caughtUp(CaughtUp(subscription: consumer.number, count: backlog.told))))
     }

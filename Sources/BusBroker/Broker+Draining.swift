@@ -24,12 +24,16 @@ extension Broker {
         if !drain.isClosing { closeAll(drain) }
         guard draining?.isClosing == true, !drain.isStopped, sessions.isEmpty else { return }
         draining?.isStopped = true
+        save()
         emit(.stopped)
     }
 
     private func closeAll(_ drain: Drain) {
         let isDelivered = sessions.values.allSatisfy { session in
-            session.consumers.values.allSatisfy { !$0.subscription.hasQueued && $0.backlog == nil || !$0.hasCredit }
+            session.uncommittedCount == 0
+                && session.consumers.values.allSatisfy {
+                    !$0.subscription.hasQueued && $0.backlog == nil || !$0.hasCredit || $0.subscription.isDurable
+                }
         }
         guard isDelivered || drain.deadline <= now.monotonic else { return }
         draining?.isClosing = true

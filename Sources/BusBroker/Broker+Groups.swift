@@ -30,12 +30,21 @@ extension Broker {
         if group.hasQueued { handOut(group) }
         // Somebody can take more: nothing is dropped before.
         guard group.group?.isUnsettled != true else { return }
-        guard let queue = group.queue else { return }
+        guard let queue = group.queue else { return group.isDurable ? settled(group) : () }
         if queue.isEmpty { group.account.delist(group) }
+        if group.isDurable { return settled(group) }
         if group.stall != .none, queue.isRelaxed { endStall(group) }
         boundQueue(group)
         guard group.hasQueued else { return }
         for consumer in group.consumers where isReady(consumer) { enlist(consumer) }
+    }
+
+    /// A durable subscription was handed what its consumers take: the next page, perhaps, and who waits for room.
+    private func settled(_ subscription: Subscription) {
+        readOn(.durable(subscription))
+        tellCaughtUp(subscription)
+        guard subscription.hasQueued else { return }
+        for consumer in subscription.consumers where isReady(consumer) { enlist(consumer) }
     }
 
     /// Whether a member lacks at most room on its connection. Who takes nothing because its user holds too much goes on
@@ -43,6 +52,7 @@ extension Broker {
     func isReady(_ consumer: Consumer) -> Bool {
         let (group, account) = (consumer.subscription, consumer.session.account)
         guard !group.isExclusive || group.consumers.first === consumer, consumer.hasCredit else { return false }
+        if let durable = group.durable, durable.outstanding >= durable.values.outstandingCountMax { return false }
         guard mayHold(account) else {
             account.starve(consumer)
             return false

@@ -13,7 +13,19 @@ extension Broker {
 
     /// A member was handed a portion. It is in storage of its own: what a group gets has waited in its queue.
     func hold(_ portion: Portion, _ consumer: Consumer, _ holding: Holding) {
-        holding.append(portion, delivery: consumer.lastDelivery)
+        if let durable = consumer.subscription.durable {
+            let held = Held(
+                delivery: consumer.lastDelivery, portion: portion,
+                deadline: now.monotonic + durable.values.acknowledgeWait, sent: now.wall)
+            guard !consumer.subscription.mode.contains(.unacknowledged) else {
+                return acknowledged(portion, held, consumer)
+            }
+            holding.append(held)
+            durable.outstanding += portion.eventCount
+            lookAt(consumer.subscription, held.deadline)
+        } else {
+            holding.append(Held(delivery: consumer.lastDelivery, portion: portion))
+        }
         consumer.session.account.outstandingEvents += portion.eventCount
         consumer.session.account.outstandingLength += Int(portion.length)
     }
@@ -21,12 +33,13 @@ extension Broker {
     /// A member has handled everything up to a delivery.
     func release(_ consumer: Consumer, through delivery: UInt64) {
         guard let holding = consumer.holding else { return }
+        if consumer.subscription.isDurable { return acknowledge(through: delivery, consumer, holding) }
         let (events, length) = holding.release(through: delivery)
         giveBack(events, length, to: consumer.session.account)
         if consumer.subscription.hasQueued { unsettle(consumer.subscription) }
     }
 
-    private func giveBack(_ events: UInt64, _ length: Int, to account: Account) {
+    func giveBack(_ events: UInt64, _ length: Int, to account: Account) {
         account.outstandingEvents -= events
         account.outstandingLength -= length
         guard !account.starved.isEmpty, mayHold(account) else { return }
@@ -51,6 +64,10 @@ extension Broker {
     /// A member left a group that goes on: what it held goes to the others, and the group to the next one's account.
     func handBack(_ consumer: Consumer) {
         let group = consumer.subscription
+        if let durable = group.durable {
+            durable.untold.removeAll { $0 === consumer }
+            return passOn(releaseHeld(of: consumer), from: consumer)
+        }
         moveCharges(of: group)
         // Charged to somebody else it may have been too much, and have ended.
         guard !group.isEnded else { return dropHolding(of: consumer) }

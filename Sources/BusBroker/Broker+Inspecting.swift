@@ -56,6 +56,9 @@ extension Broker {
     private static let pageLength = 64 << 10
 
     func inspect(_ question: Inspect, _ session: Session) {
+        if InspectionKind.asked.contains(question.kind), storage != nil {
+            return emit(.inspect(session.id, question))
+        }
         do throws(InspectionFault) {
             let (rows, after) = try rows(for: question, session)
             answer(session, .inspected(Inspected(request: question.request, rows: rows, after: after)))
@@ -67,7 +70,12 @@ extension Broker {
     private func rows(
         for question: Inspect, _ session: Session
     ) throws(InspectionFault) -> ([[InspectedValue]], UInt64) {
-        if question.kind == .status { return ([status], 0) }
+        switch question.kind {
+        case .status: return ([status], 0)
+        case .declarations: return (try chosen(declarationRows, question), 0)
+        case .durableSubscriptions: return (try chosen(durableRows, question), 0)
+        default: break
+        }
         guard InspectionKind.listed.contains(question.kind) else {
             let message = "nothing is known about questions of kind \(question.kind.rawValue)"
             throw InspectionFault(reason: .notSupported, message: message)
@@ -91,6 +99,15 @@ extension Broker {
             return (rows, 0)
         }
         return (rows, UInt64(end))
+    }
+
+    /// All rows, or the one whose first value is the key.
+    private func chosen(
+        _ rows: [[InspectedValue]], _ question: Inspect
+    ) throws(InspectionFault) -> [[InspectedValue]] {
+        guard !question.key.isEmpty else { return rows }
+        if let row = rows.first(where: { $0.first?.value == .text(question.key) }) { return [row] }
+        throw InspectionFault(reason: .unknownName, message: "there is no \(question.kind.noun) \(question.key)")
     }
 
     private func snapshot(_ kind: InspectionKind) -> InspectionSnapshot {

@@ -107,7 +107,7 @@ extension Broker {
         guard account.queued.admits(length, from: publisher) else { return false }
         while account.queued.used + length > account.queued.limit {
             let victim = account.longQueue(or: subscription)
-            guard victim.hasQueued else { return false }
+            guard victim.hasQueued, !victim.isDurable else { return false }
             guard victim.policy != .disconnect else {
                 // Its own end comes when what it misses by it is counted.
                 if victim === subscription { return false }
@@ -122,6 +122,7 @@ extension Broker {
 
     /// What came back to a group, or came to another user with it, wasn't asked about before: the longest queues pay.
     func enforceQuota(of group: Subscription) {
+        guard !group.isDurable else { return }
         while group.account.queued.used > group.account.queued.limit {
             let victim = group.account.longQueue(or: group)
             guard victim.hasQueued else { return }

@@ -26,7 +26,7 @@ extension Broker {
     func receive(_ publish: Publish, from session: Session) {
         // Going down: without a receipt the publisher knows that it has to send it again.
         guard draining == nil else { return }
-        let expected = session.progress + UInt64(session.parked.count) + 1
+        let expected = session.progress + UInt64(session.uncommittedCount + session.parked.count) + 1
         guard publish.number == expected else {
             let message = "publish \(publish.number) where \(expected) is next"
             return close(session, .unexpectedFrame, message, inReplyTo: .publish)
@@ -59,14 +59,14 @@ extension Broker {
             guard let seal = kept ?? seal(batch.header.seal, of: session) else {
                 throw PublishRefusal(.unknownSeal, "seal \(batch.header.seal) isn't open on this connection")
             }
-            if isStalled(seal.topic) { return false }
+            if isStalled(seal.topic) || waitsForStore(publish, seal.topic, session) { return false }
             try checkNext(batch, seal)
             try check(batch, retains: publish.retains)
             try take(batch, publish, seal, session)
         } catch let refusal as PublishRefusal {
-            refusePublish(publish, session, refusal.reason, refusal.message)
+            refuseInOrder(publish, session, refusal.reason, refusal.message)
         } catch let error as WireError {
-            refusePublish(publish, session, error.reason, error.description)
+            refuseInOrder(publish, session, error.reason, error.description)
         } catch {
             preconditionFailure("everything above throws one of these two: \(error)")
         }
@@ -100,6 +100,16 @@ extension Broker {
         let route = topic.route(through: filters)
         var acceptance = Acceptance()
         try checkFlags(publish, topic.name)
+        guard topic.isDurable || !publish.mustBeDurable else {
+            throw PublishRefusal(
+                .notDurable, "topic \(topic.name) is live: declare it durable (`bus topic create`), or publish without")
+        }
+        if topic.isDurable {
+            try checkDurable(batch, publish, topic)
+            if let receipt = try duplicate(of: batch, publish, topic, session) {
+                return repeated(receipt, session)
+            }
+        }
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.publishing.take(count, at: now.monotonic) else {
             let limit = configuration.quotas.publishRate
@@ -111,6 +121,7 @@ extension Broker {
         if topic.name.isReply { acceptance.selection = try checkAnswers(batch, publish, topic, session) }
         if let requests = acceptance.requests { open(requests, route, session) }
         note(batch, session)
+        if topic.isDurable { return append(batch, publish, seal, session, retains: retains) }
         var accepted = accepted(batch, seal)
         accepted.hasMore = publish.hasMore
         accepted.requests = acceptance.requests
@@ -156,8 +167,22 @@ extension Broker {
         return AcceptedBatch(seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time)
     }
 
-    private func refusePublish(_ publish: Publish, _ session: Session, _ reason: Reason, _ message: String) {
-        refuse(session, .publish, request: publish.number, reason, message)
+    /// A publish that was known already gets its first receipt, in its place.
+    private func repeated(_ receipt: Receipt, _ session: Session) {
+        session.uncommittedCount += 1
+        inOrder(.duplicate(session, receipt), session)
+    }
+
+    /// A refusal stands behind what its session published before and isn't on disk yet.
+    private func refuseInOrder(_ publish: Publish, _ session: Session, _ reason: Reason, _ message: String) {
+        if session.lookUps.removeValue(forKey: publish.number) != nil { session.account.isLookingUp = false }
+        session.uncommittedCount += 1
+        inOrder(.refused(session, publish: publish.number, reason, message), session)
+    }
+
+    func refusePublish(_ number: UInt64, _ session: Session, _ reason: Reason, _ message: String) {
+        guard session.phase != .closing else { return }
+        refuse(session, .publish, request: number, reason, message)
         session.progress += 1
         tellAtRoundEnd(session)
     }

@@ -21,9 +21,14 @@ extension Broker {
     }
 
     /// Makes a batch's last event the topic's last value, or clears it.
-    func retain(_ batch: AcceptedBatch, isTombstone: Bool, _ account: Account) {
+    ///
+    /// - Parameter isStored: whether the store knows it already.
+    func retain(_ batch: AcceptedBatch, isTombstone: Bool, _ account: Account, isStored: Bool = false) {
         let topic = batch.seal.topic
         clearLastValue(of: topic)
+        if topic.isDurable, !isStored {
+            store(.retain(topic: topic.storeNumber, position: isTombstone ? nil : batch.position))
+        }
         guard !isTombstone else { return noteIdle(topic) }
         let count = Int(batch.eventCount)
         var kept = batch.compacted

@@ -36,7 +36,7 @@ extension Broker {
             InspectedValue("requests_refused", totals.requestsRefused),
             InspectedValue("sessions_opened", totals.sessionsOpened),
             InspectedValue("topics_forgotten", totals.topicsForgotten),
-        ]
+        ] + storedStatus
     }
 
     /// - Parameter isWhole: with what takes more than a number.
@@ -87,6 +87,10 @@ extension Broker {
             InspectedValue("retained", topic.retained == nil ? 0 : 1),
             InspectedValue("retained_bytes", UInt64(topic.retained?.length ?? 0)),
             InspectedValue("uid", UInt64(topic.account.uid)),
+            InspectedValue("durable", topic.isDurable ? 1 : 0),
+            InspectedValue("stored_events", topic.stored.eventCount),
+            InspectedValue("stored_bytes", topic.stored.byteCount),
+            InspectedValue("first_sequence", topic.isDurable ? topic.stored.firstSequence : 0),
             InspectedValue("idle_ms", isIdle ? (now.monotonic - topic.idleSince) / 1_000_000 : 0),
         ]
     }
@@ -145,12 +149,17 @@ extension InspectionKind {
     /// Those with rows of their own.
     static let listed: Set<InspectionKind> = [.sessions, .topics, .subscriptions, .users]
 
+    /// Those that the store answers.
+    static let asked: Set<InspectionKind> = [.deadLetters, .trace, .scheduled]
+
     /// What one of them is called.
     var noun: String {
         switch self {
         case .sessions: "session"
         case .topics: "topic"
         case .subscriptions: "subscription"
+        case .declarations: "declaration"
+        case .durableSubscriptions: "durable subscription"
         default: "user with uid"
         }
     }

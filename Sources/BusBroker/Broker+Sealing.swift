@@ -61,13 +61,21 @@ extension Broker {
         return makeTopic(name, payer)
     }
 
-    func makeTopic(_ name: Topic, _ payer: Account) -> TopicState {
-        let declaration = name.isReserved ? nil : TopicDeclaration.of(name, in: configuration.topics)
+    /// - Parameter stored: what the store has of it already.
+    func makeTopic(_ name: Topic, _ payer: Account, _ stored: StoredTopic? = nil) -> TopicState {
+        let declaration = name.isReserved ? nil : TopicDeclaration.of(name, in: declarations)
         let topic = TopicState(
-            name: name, number: nextTopicNumber, account: payer, retainsAll: declaration?.retains ?? false)
+            name: name, number: nextTopicNumber, account: payer, settings: declaration?.settings ?? .live)
         nextTopicNumber += 1
         payer.topicCount += 1
         topics[name] = topic
+        if let stored, let storage {
+            topic.beginStoring(as: stored.number, of: storage.incarnation)
+            (topic.lastSequence, topic.lastTime) = (stored.lastSequence, stored.lastTime)
+            topic.stored.update(stored)
+        } else if topic.settings.isDurable {
+            makeDurable(topic)
+        }
         return topic
     }
 

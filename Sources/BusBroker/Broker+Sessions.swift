@@ -57,7 +57,9 @@ extension Broker {
         case .cancelRequest(let correlation): cancelRequest(correlation, of: session)
         case .will(let will): setWill(will, session)
         case .circuit(let circuit): noteCircuit(circuit, session)
+        case .settle(let word): settle(word, session)
         case .inspect(let question): inspect(question, session)
+        case .administer(let wish): administer(wish, session)
         case .sync: sync(session)
         case .goodbye: leave(session)
         default: close(session, .unexpectedFrame, "a \(frame.type.name) frame has no place here", inReplyTo: frame.type)
@@ -67,7 +69,7 @@ extension Broker {
     /// A peer that says goodbye gets its receipts, then the end of the connection. What it subscribed to ends now.
     private func leave(_ session: Session) {
         dropWill(session)
-        guard !session.parked.isEmpty else { return end(session, .goodbye, "goodbye") }
+        guard !session.parked.isEmpty || session.uncommittedCount > 0 else { return end(session, .goodbye, "goodbye") }
         session.phase = .leaving
         dropConsumers(session)
     }
@@ -112,6 +114,11 @@ extension Broker {
         session.isPatient = false
         session.snapshot = nil
         session.openCircuits = []
+        if !session.lookUps.isEmpty {
+            session.lookUps = [:]
+            session.account.isLookingUp = false
+            mayResume = true
+        }
         forgetReplyTopic(of: session)
         guard !session.parked.isEmpty else { return }
         for publish in session.parked { unpark(publish) }

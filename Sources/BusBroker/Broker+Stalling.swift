@@ -70,6 +70,12 @@ extension Broker {
         noteIdle(topic)
     }
 
+    /// A session that said goodbye is gone when all it published is told.
+    func finishLeaving(_ session: Session) {
+        guard session.phase == .leaving, session.parked.isEmpty, session.uncommittedCount == 0 else { return }
+        end(session, .goodbye, "goodbye")
+    }
+
     private func resume(_ session: Session) {
         while let next = session.parked.first {
             guard accept(next.publish, sealedBy: next.seal, from: session) else { return }
@@ -80,6 +86,6 @@ extension Broker {
             session.parkedLength -= next.publish.frameLength
             session.account.parkedLength -= next.publish.frameLength
         }
-        if session.phase == .leaving { end(session, .goodbye, "goodbye") }
+        finishLeaving(session)
     }
 }

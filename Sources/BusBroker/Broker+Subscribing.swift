@@ -19,6 +19,7 @@ private struct Refusal: Error {
 
 extension Broker {
     func subscribe(_ request: Subscribe, _ session: Session) {
+        if !request.durableName.isEmpty { return takePart(request, session) }
         do throws(Refusal) {
             let wish = try check(request, session)
             let backlog = try backlog(for: wish, session)
@@ -28,6 +29,7 @@ extension Broker {
                 consumer.backlog = backlog
             }
             answer(session, .subscribed(subscription: consumer.number))
+            if let start = request.start, start != .new { beginReading(consumer, at: start) }
             if backlog != nil { pump(consumer) }
             if consumer.subscription.isShared { unsettle(consumer.subscription) }
         } catch {
@@ -114,6 +116,7 @@ extension Broker {
 
     /// The last values a subscription begins with; nil where it wants none.
     private func backlog(for wish: Wish, _ session: Session) throws(Refusal) -> Backlog? {
+        if let start = wish.request.start, start != .new { return try stored(from: start, wish) }
         guard wish.request.mode.contains(.last) else { return nil }
         let backlog = Backlog(lastValues(matching: wish.filter))
         let used = session.account.queued.used
@@ -125,6 +128,48 @@ extension Broker {
                 ).message + "; the last values have \(backlog.length)")
         }
         return backlog
+    }
+
+    /// What a subscription begins with that wants what is stored: nothing yet, and where to read it.
+    private func stored(from start: Start, _ wish: Wish) throws(Refusal) -> Backlog {
+        guard let storage else { throw Refusal(.storeUnavailable, "this bus has no store") }
+        guard wish.group == nil, !wish.request.mode.contains(.last) else {
+            throw Refusal(.notSupported, "a group can't begin with what is stored: make a durable subscription")
+        }
+        if case .sequence = start, wish.filter.hasWildcard {
+            throw Refusal(.badFilter, "a sequence is of one topic, and '\(wish.filter)' can be several: use --since")
+        }
+        return Backlog([], catchUp: CatchUp(next: start == .all ? 0 : storage.committed))
+    }
+
+    private func beginReading(_ consumer: Consumer, at start: Start) {
+        if start == .all { return readOn(.ephemeral(consumer)) }
+        // What could be refused was checked before.
+        try? seek(.ephemeral(consumer), to: start)
+    }
+
+    /// A session takes part in a durable subscription.
+    private func takePart(_ request: Subscribe, _ session: Session) {
+        do {
+            guard session.consumers[request.subscription] == nil else {
+                throw Refusal(.subscriptionExists, "subscription \(request.subscription) exists already")
+            }
+            guard request.creditEvents <= Limits.creditMax, request.creditBytes <= Limits.creditMax else {
+                throw Refusal(.invalidCredit, "credit beyond \(Limits.creditMax)")
+            }
+            guard request.group.isEmpty else {
+                throw Refusal(.badGroup, "a durable subscription is shared under its own name, not by a group")
+            }
+            try checkQuotas(session)
+            let consumer = try attend(request, session)
+            answer(session, .subscribed(subscription: consumer.number))
+        } catch let fault as AdministrationFault {
+            refuse(session, .subscribe, request: UInt64(request.subscription), fault.reason, fault.message)
+        } catch let refusal as Refusal {
+            refuse(session, .subscribe, request: UInt64(request.subscription), refusal.reason, refusal.message)
+        } catch {
+            preconditionFailure("everything above throws one of these two: \(error)")
+        }
     }
 
     /// Makes the subscription, or joins the group that has it.
@@ -195,7 +240,9 @@ extension Broker {
             consumer.backlog = nil
         }
         subscription.consumers.remove(consumer)
-        if subscription.consumers.isEmpty {
+        if subscription.isDurable, subscription.consumers.isEmpty {
+            rest(subscription, lastOf: consumer)
+        } else if subscription.consumers.isEmpty {
             discard(subscription, lastOf: consumer)
         } else {
             handBack(consumer)

@@ -12,6 +12,7 @@
 
 public import BusWire
 import DequeModule
+import HeapModule
 
 /// The bus's decisions, driven by inputs and time.
 public final class Broker {
@@ -56,6 +57,10 @@ public final class Broker {
     /// Peers that haven't said hello, in the order of their deadlines.
     var greetings: Deque<(deadline: Moment.Nanoseconds, session: SessionID)> = []
     var draining: Drain?
+    /// The store; nil where there is none, and no topic is durable.
+    var storage: Storage?
+    /// What things grow old by.
+    var clock = AgeClock(at: Moment(monotonic: 0, wall: 0))
 
     var nextSeal: UInt64
     var nextSubscriptionSerial: UInt64 = 0
@@ -94,6 +99,11 @@ public final class Broker {
         case .ownSealOpened(let seal, let salt, let keyCheck): ownSealOpened(seal, salt: salt, keyCheck: keyCheck)
         case .ownSealFailed(let seal): ownSealFailed(seal)
         case .advised(let seal, let batch): advised(seal, batch)
+        case .stored(let commit): committed(commit)
+        case .storeRead(let page): took(page)
+        case .storeFound(let number, let cursor): found(number, cursor)
+        case .administered(let id, let request, let outcome): administered(id, request, outcome)
+        case .inspected(let id, let request, let rows, let after): inspected(id, request, rows, after)
         case .shutdown: beginDrain()
         }
     }
@@ -112,6 +122,7 @@ public final class Broker {
             settleGroups()
         }
         tellReceipts()
+        saveDue()
         finishDrain()
         // Groups whose members were closed together have nobody left to be handed anything.
         settleGroups()
@@ -124,9 +135,12 @@ public final class Broker {
     public var nextDeadline: Moment.Nanoseconds? {
         let stalls = stalling.values.lazy.compactMap(\.stallDeadline).min() ?? .max
         let drain = draining.map { $0.isClosing ? .max : $0.deadline } ?? .max
+        let storage = min(
+            self.storage?.saveDeadline ?? .max, self.storage?.timers.min?.deadline ?? .max,
+            self.storage?.sweepDeadline ?? .max)
         let first = min(
             greetings.first?.deadline ?? .max, patient.first?.deadline ?? .max, idleTopics.first?.deadline ?? .max,
-            stalls, drain)
+            stalls, drain, storage)
         return first == .max ? nil : first
     }
 
@@ -141,6 +155,12 @@ public final class Broker {
 
     func emit(_ effect: Effect) { effects.append(effect) }
 
+    /// What the store held is taken up at this time.
+    func begin(at moment: Moment) {
+        now = moment
+        clock = AgeClock(at: moment)
+    }
+
     private func expire() {
         while let first = greetings.first, first.deadline <= now.monotonic {
             greetings.removeFirst()
@@ -151,5 +171,7 @@ public final class Broker {
         expirePatience()
         expireStalls()
         forgetIdleTopics()
+        lookAtDue()
+        sweep()
     }
 }

@@ -1,6 +1,6 @@
 // What a broker is told once: limits, and who is admitted.
 
-import BusWire
+public import BusWire
 
 /// A broker's limits. Defaults are the design's; what an administrator may change comes from busd.yaml.
 public struct BrokerConfiguration: Sendable {
@@ -12,6 +12,13 @@ public struct BrokerConfiguration: Sendable {
     public var quotas = Quotas()
     /// What the administrator says of topics; no two tie.
     public var topics: [TopicDeclaration] = []
+    /// Settings of topics where their declaration says nothing.
+    public var topicDefaults: [Setting] = []
+    /// Settings of durable subscriptions where nothing else is said.
+    public var subscriptionDefaults: [Setting] = []
+    /// How long where subscriptions stand may go unsaved, in nanoseconds: what was acknowledged in that time comes again
+    /// after a crash. Not tuned.
+    public var savePause: UInt64 = 100_000_000
     /// Whether sessions that come and go are told on `$bus.session.…`.
     public var announcesSessions = true
     /// The longest payload of one event, in bytes.

@@ -52,15 +52,16 @@ final class Consumer {
 
 /// What a member of a group was handed and hasn't acknowledged, oldest first.
 final class Holding {
-    private(set) var portions: Deque<(delivery: UInt64, portion: Portion)> = []
+    private(set) var portions: Deque<Held> = []
     private(set) var eventCount: UInt64 = 0
     /// Bytes of the batches they are in.
     private(set) var length = 0
     /// Its place in its user's list of those that get nothing until something is acknowledged.
     var starvedPlace: Int?
 
-    func append(_ portion: Portion, delivery: UInt64) {
-        portions.append((delivery, portion))
+    func append(_ held: Held) {
+        portions.append(held)
+        let portion = held.portion
         eventCount += portion.eventCount
         length += Int(portion.length)
     }
@@ -77,10 +78,68 @@ final class Holding {
     }
 
     /// Lets go of everything.
-    func releaseAll() -> Deque<(delivery: UInt64, portion: Portion)> {
+    func releaseAll() -> Deque<Held> {
         defer { (portions, eventCount, length) = ([], 0, 0) }
         return portions
     }
+}
+
+extension Holding {
+    /// What a delivery brought and isn't settled yet.
+    func find(_ delivery: UInt64) -> Held? { place(of: delivery).map { portions[$0] } }
+
+    /// They lie in the order of their numbers.
+    private func place(of delivery: UInt64) -> Int? {
+        var (low, high) = (portions.startIndex, portions.endIndex)
+        while low < high {
+            let middle = (low + high) / 2
+            if portions[middle].delivery < delivery { low = middle + 1 } else { high = middle }
+        }
+        return low < portions.endIndex && portions[low].delivery == delivery ? low : nil
+    }
+
+    /// Takes events of a delivery out; nil where none of them is held.
+    func remove(_ selection: Selection, of delivery: UInt64) -> Portion? {
+        guard let place = place(of: delivery) else { return nil }
+        let (held, count) = (portions[place].portion, Int(portions[place].portion.batch.eventCount))
+        let taken = Selection(of: count) { held.selection.contains($0) && selection.contains($0) }
+        guard let taken else { return nil }
+        let removed = Portion(held.batch, taken, attempt: held.attempt)
+        eventCount -= removed.eventCount
+        if let rest = Selection(of: count, where: { held.selection.contains($0) && !taken.contains($0) }) {
+            portions[place].portion = Portion(held.batch, rest, attempt: held.attempt)
+        } else {
+            length -= Int(held.length)
+            portions.remove(at: place)
+        }
+        return removed
+    }
+
+    /// Takes the oldest out.
+    func removeFirst() -> Held? {
+        guard let first = portions.popFirst() else { return nil }
+        eventCount -= first.portion.eventCount
+        length -= Int(first.portion.length)
+        return first
+    }
+
+    /// Gives a delivery more time.
+    func extend(_ delivery: UInt64, to deadline: Moment.Nanoseconds) {
+        if let place = place(of: delivery) { portions[place].deadline = deadline }
+    }
+
+    /// What wasn't acknowledged in time.
+    func late(at now: Moment.Nanoseconds) -> [Held] { portions.filter { $0.deadline <= now } }
+}
+
+/// A portion somebody was handed.
+struct Held {
+    let delivery: UInt64
+    var portion: Portion
+    /// Until when it is to be settled; of durable subscriptions only.
+    var deadline: Moment.Nanoseconds = .max
+    /// When it was handed over, microseconds since 1970.
+    var sent: Int64 = 0
 }
 
 /// The last values of all topics that matched when a subscription began, in the order in which they were accepted.
@@ -89,10 +148,21 @@ final class Backlog {
     /// Charged to the subscriber as queued.
     var length: Int
     private(set) var told: UInt64 = 0
+    /// Where the rest of what is stored is read; nil for last values, which are all here.
+    let catchUp: CatchUp?
 
-    init(_ portions: [Portion]) {
+    init(_ portions: [Portion], catchUp: CatchUp? = nil) {
         self.portions = Deque(portions)
+        self.catchUp = catchUp
         length = portions.reduce(0) { $0 + Int($1.length) }
+    }
+
+    /// Whether nothing of it is still to come.
+    var isOver: Bool { portions.isEmpty && catchUp?.isLive != false }
+
+    func append(_ portion: Portion) {
+        portions.append(portion)
+        length += Int(portion.length)
     }
 
     func popFirst() -> Portion? {

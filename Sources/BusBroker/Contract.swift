@@ -72,6 +72,16 @@ public enum Input: Sendable {
     case ownSealFailed(seal: UInt64)
     /// Answers `Effect.advise`: the advisories, sealed as one batch under the seal's next counter.
     case advised(seal: UInt64, batch: SharedBytes)
+    /// Something is on disk, or was refused.
+    case stored(StoreCommit)
+    /// Answers `Effect.read`.
+    case storeRead(StoredPage)
+    /// Answers `Effect.seek`: where to begin.
+    case storeFound(number: UInt64, StoredCursor)
+    /// Answers `Effect.administer`.
+    case administered(SessionID, request: UInt32, AdministrationOutcome)
+    /// Answers `Effect.inspect`.
+    case inspected(SessionID, request: UInt32, [[InspectedValue]], after: UInt64)
     /// The daemon is to go down.
     case shutdown
 }
@@ -90,6 +100,18 @@ public enum Effect: Sendable {
     case openOwnSeal(seal: UInt64, topic: Topic, epoch: UInt32)
     /// Seal these as the events of one batch and give it to the broker.
     case advise(seal: UInt64, [Advisory])
+    /// Change what is stored; when it is on disk, `Input.stored` says so by its ticket. In the order given.
+    case store(ticket: UInt64, StoreWrite)
+    /// Read what is stored.
+    case read(StoreRead)
+    /// Find where a subscription is to begin.
+    case seek(SeekOrder)
+    /// Remove what a topic keeps no longer, as a write of its own; `StoreCommit.trimmed` says what is left.
+    case retain(RetentionOrder)
+    /// Do what the store or the system knows better how to do.
+    case administer(SessionID, Administer)
+    /// Answer a question from what is stored.
+    case inspect(SessionID, Inspect)
     /// All sessions are closed after a shutdown.
     case stopped
 }

@@ -53,6 +53,9 @@ final class FilterTrie {
 
     // MARK: Coming and going
 
+    /// Has every topic be matched anew.
+    func touch() { version += 1 }
+
     /// Adds a subscription under its filter.
     func insert(_ subscription: Subscription) {
         version += 1

@@ -15,6 +15,8 @@ final class Seal {
     private(set) var keyCheck: [UInt8] = []
     /// The counter its next batch must have.
     var nextCounter: UInt64 = 0
+    /// Whether the store knows it.
+    var isStored = false
     /// The bounds its publisher was told.
     var toldLimits: BatchLimits
 

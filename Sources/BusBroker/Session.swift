@@ -31,6 +31,10 @@ final class Session {
     var progress: UInt64 = 0
     /// Publishes that wait for a stalled subscription, numbers following `progress`.
     var parked: Deque<ParkedPublish> = []
+    /// Publishes that aren't on disk yet, and refusals that stand behind them; numbers follow `progress`.
+    var uncommittedCount = 0
+    /// Parked publishes whose ids are being looked up, by number.
+    var lookUps: [UInt64: LookUp] = [:]
     /// Bytes of `parked`.
     var parkedLength = 0
     /// Bytes of publishes whose progress hasn't been told yet: they count against the window.

@@ -11,6 +11,8 @@ final class Subscription {
     let filter: TopicFilter
     /// What only groups have.
     let group: Group?
+    /// What only durable ones have; they are groups, too, if of one.
+    let durable: Durable?
     private let queueLengthMax: UInt64
     private let queueEventCountMax: UInt32
     /// How long publishers may be stalled, in milliseconds.
@@ -29,11 +31,12 @@ final class Subscription {
 
     init(
         _ request: Subscribe, filter: TopicFilter, group: Group?, policy: OverflowPolicy, serial: UInt64,
-        account: Account
+        account: Account, durable: Durable? = nil
     ) {
         self.serial = serial
         self.filter = filter
         self.group = group
+        self.durable = durable
         self.policy = policy
         mode = request.mode
         queueEventCountMax = request.queueEventCount
@@ -44,7 +47,9 @@ final class Subscription {
     }
 
     var isShared: Bool { group != nil }
-    var isExclusive: Bool { mode.contains(.exclusive) }
+    var isDurable: Bool { durable != nil }
+    /// Whether its oldest consumer gets everything.
+    var isExclusive: Bool { mode.contains(.exclusive) || isDurable && !mode.contains(.shared) }
     /// Whether it answers requests.
     var responds: Bool { mode.contains(.responds) }
     var hasQueued: Bool { queue.map { !$0.isEmpty } ?? false }

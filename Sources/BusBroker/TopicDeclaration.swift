@@ -5,15 +5,35 @@ public import BusWire
 /// What is said of all topics that match a filter.
 public struct TopicDeclaration: Sendable, Equatable {
     /// Which topics.
-    public var filter: TopicFilter
-    /// Whether every event becomes the topic's last value.
-    public var retains: Bool
+    public let filter: TopicFilter
+    /// What is said, as it was said.
+    public let said: [Setting]
+    let settings: TopicSettings
 
-    /// A declaration of these parts.
+    /// A declaration of live topics.
     public init(_ filter: TopicFilter, retains: Bool) {
         self.filter = filter
-        self.retains = retains
+        said = [Setting(.durable, 0), Setting(.retain, retains ? 1 : 0)]
+        var settings = TopicSettings.live
+        settings.retains = retains
+        self.settings = settings
     }
+
+    /// A declaration of these settings.
+    ///
+    /// - Parameter defaults: what holds where nothing is said.
+    /// - Throws: `SettingFault`, which names the setting.
+    public init(_ filter: TopicFilter, settings said: [Setting], defaults: [Setting] = []) throws(SettingFault) {
+        self.filter = filter
+        self.said = said
+        settings = try TopicSettings(Setting.merge(defaults, said))
+    }
+
+    /// Whether every event becomes its topic's last value.
+    public var retains: Bool { settings.retains }
+
+    /// Whether its topics are durable.
+    public var isDurable: Bool { settings.isDurable }
 
     /// The declaration that holds for a topic: the one that all others of it cover.
     static func of(_ topic: Topic, in all: [TopicDeclaration]) -> TopicDeclaration? {

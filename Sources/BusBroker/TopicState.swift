@@ -5,11 +5,17 @@ import BusWire
 final class TopicState {
     let name: Topic
     /// A small stand-in for the name in sets, and the topic's incarnation: never given twice.
-    let number: UInt64
+    private(set) var number: UInt64
     /// Who pays for its existence.
     let account: Account
-    /// Whether every event becomes the last value, by configuration.
-    let retainsAll: Bool
+    /// What was declared of it.
+    var settings: TopicSettings
+    /// Its number in the store; 0 while it is live.
+    private(set) var storeNumber: UInt64 = 0
+    /// What is stored of it.
+    private(set) var stored = StoredCounts.none
+    /// Its number while it was live.
+    private let liveNumber: UInt64
     /// The position of the last event accepted.
     var lastSequence: UInt64 = 0
     /// The time of the last batch accepted: never goes back, whatever the clock does.
@@ -33,18 +39,44 @@ final class TopicState {
     private(set) var route = Route()
     private var routeVersion: UInt64 = .max
 
-    init(name: Topic, number: UInt64, account: Account, retainsAll: Bool) {
+    init(name: Topic, number: UInt64, account: Account, settings: TopicSettings) {
         self.name = name
         self.number = number
+        liveNumber = number
         self.account = account
-        self.retainsAll = retainsAll
+        self.settings = settings
+    }
+
+    /// Whether its events are stored.
+    var isDurable: Bool { storeNumber != 0 }
+
+    /// Whether every event becomes the last value.
+    var retainsAll: Bool { settings.retains }
+
+    /// Its events are stored from now on. Its incarnation is then the same in every daemon on this store, and in no
+    /// other store: the highest bit says so, and what the store's own id has in common with nobody's.
+    func beginStoring(as storeNumber: UInt64, of store: BusUUID) {
+        self.storeNumber = storeNumber
+        stored = StoredCounts()
+        number = 1 << 63 | (store.low >> 1 & 0x7fff_ffff) << 32 | storeNumber & 0xffff_ffff
+        routeVersion = .max
+    }
+
+    /// Its events are stored no more.
+    func endStoring() {
+        storeNumber = 0
+        stored = .none
+        number = liveNumber
+        routeVersion = .max
     }
 
     /// Everyone who gets this topic, in the order in which they subscribed; matched anew only after a filter came
     /// or went anywhere.
     func route(through filters: FilterTrie) -> Route {
         if routeVersion != filters.version {
-            route = Route(filters.matches(name), retains: retainsAll)
+            let matching = filters.matches(name)
+            // Durable subscriptions are of what is stored.
+            route = Route(isDurable ? matching : matching.filter { !$0.isDurable }, retains: retainsAll)
             routeVersion = filters.version
         }
         return route
@@ -59,7 +91,7 @@ final class TopicState {
     }
 
     /// Whether nobody publishes here and nothing is kept.
-    var isIdle: Bool { sealCount == 0 && retained == nil }
+    var isIdle: Bool { sealCount == 0 && retained == nil && !isDurable }
 }
 
 /// Who gets a topic, and what that asks of its publishers.

@@ -176,6 +176,8 @@ public final class BusServer {
             case .close(let id, let reason, let message):
                 if let peer = peers[id] { close(peer, reason, message) }
             case .stopped: stop()
+            case .store, .read, .seek, .retain, .administer, .inspect:
+                preconditionFailure("without a store nothing is asked of it")
             }
         }
     }

@@ -38,7 +38,7 @@ extension DaemonConfiguration {
         guard filter.bytes[0] != UInt8(ascii: "$") else {
             throw value.refused("topic filter `\(name)` names topics of the daemon's own, which nobody declares")
         }
-        var declaration = TopicDeclaration(filter, retains: false)
+        var retains = false
         var isLive = false
         for (key, setting) in try value.entries() {
             switch try setting.known(key, as: TopicSetting.self) {
@@ -48,13 +48,13 @@ extension DaemonConfiguration {
                     throw setting.refused("kind `\(kind)` is not offered: this daemon has live topics only")
                 }
                 isLive = true
-            case .retain: declaration.retains = try setting.flag()
+            case .retain: retains = try setting.flag()
             }
         }
         guard isLive else {
             throw value.refused(
                 "topics '\(name)' would be durable, which this daemon doesn't offer yet: say `kind: live`")
         }
-        return declaration
+        return TopicDeclaration(filter, retains: retains)
     }
 }

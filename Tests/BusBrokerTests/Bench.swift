@@ -87,7 +87,30 @@ final class Bench {
             broker.handle(.advised(seal: seal, batch: batch.bytes), at: now)
             return true
         case .send, .grant, .close, .stopped: return false
+        case .store(let ticket, let write):
+            store?.submit(ticket, write)
+            return false
+        case .read(let read):
+            guard let page = store?.page(read) else { return false }
+            broker.handle(.storeRead(page), at: now)
+            return true
+        case .seek(let order):
+            guard let cursor = store?.cursor(order) else { return false }
+            broker.handle(.storeFound(number: order.number, cursor), at: now)
+            return true
+        case .retain, .administer, .inspect: return false
         }
+    }
+
+    /// Has what waits for the disk be on it.
+    @discardableResult
+    func commit() -> [Effect] {
+        var effects: [Effect] = []
+        while let commit = store?.isDirty == true ? store?.commit() : nil {
+            broker.handle(.stored(commit), at: now)
+            effects += round()
+        }
+        return effects
     }
 
     /// Lets time pass.

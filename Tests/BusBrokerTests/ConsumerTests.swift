@@ -35,7 +35,7 @@ import Testing
         peer.subscribe(1, "a", group: "g")
         let member = try #require(peer.session?.consumers[1])
         bench.isAudited = false
-        member.holding?.append(try Portions().make("a", at: 1, events: 3), delivery: 1)
+        member.holding?.append(Held(delivery: 1, portion: try Portions().make("a", at: 1, events: 3)))
         #expect(member.outstanding == 3)
     }
 }
@@ -45,9 +45,9 @@ import Testing
     private let holding = Holding()
 
     private func fill() throws {
-        holding.append(try portions.make("a", at: 1, events: 3), delivery: 1)
-        holding.append(try portions.make("a", at: 4, events: 4), delivery: 2)
-        holding.append(try portions.make("a", at: 8, events: 5), delivery: 5)
+        holding.append(Held(delivery: 1, portion: try portions.make("a", at: 1, events: 3)))
+        holding.append(Held(delivery: 2, portion: try portions.make("a", at: 4, events: 4)))
+        holding.append(Held(delivery: 5, portion: try portions.make("a", at: 8, events: 5)))
     }
 
     @Test func anAcknowledgementCoversEverythingUpToIt() throws {

@@ -16,7 +16,8 @@ extension [Effect] {
             switch effect {
             case .send(let id, _), .grant(let id, _, _), .close(let id, _, _): id == peer.id
             case .openSeal(let order): order.session == peer.id
-            case .openOwnSeal, .advise, .stopped: false
+            case .administer(let id, _), .inspect(let id, _): id == peer.id
+            case .openOwnSeal, .advise, .stopped, .store, .read, .seek, .retain: false
             }
         }
     }
@@ -53,6 +54,12 @@ extension [Effect] {
             case .openOwnSeal: "openOwnSeal"
             case .advise: "advise"
             case .stopped: "stopped"
+            case .store: "store"
+            case .read: "read"
+            case .seek: "seek"
+            case .retain: "retain"
+            case .administer: "administer"
+            case .inspect: "inspecting"
             }
         }
     }

@@ -20,7 +20,7 @@ final class Portions {
 
     func seal(_ name: String) throws -> Seal {
         if let seal = seals[name] { return seal }
-        let topic = TopicState(name: try Topic(name), number: nextNumber, account: account, retainsAll: false)
+        let topic = TopicState(name: try Topic(name), number: nextNumber, account: account, settings: .live)
         let seal = Seal(
             number: 1, topic: topic, salt: [], publisher: PeerIdentity(uid: 1, gid: 1), name: "", account: account,
             limits: .normal)

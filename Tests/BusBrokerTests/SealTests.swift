@@ -10,7 +10,7 @@ import Testing
 
     @Test func itIsUsedOnlyOnceItsKeyIsThere() throws {
         let topic = TopicState(
-            name: try Topic("a"), number: 1, account: Account(uid: 1, Quotas()), retainsAll: false)
+            name: try Topic("a"), number: 1, account: Account(uid: 1, Quotas()), settings: .live)
         let seal = Seal(
             number: 4, topic: topic, salt: [1], publisher: PeerIdentity(uid: 1, gid: 2), name: "p",
             account: topic.account, limits: .normal)
@@ -21,7 +21,7 @@ import Testing
 
     @Test func theDaemonsOwnGetsItsSaltWithItsKey() throws {
         let topic = TopicState(
-            name: try Topic("$bus.x"), number: 1, account: Account(uid: 1, Quotas()), retainsAll: false)
+            name: try Topic("$bus.x"), number: 1, account: Account(uid: 1, Quotas()), settings: .live)
         let seal = Seal(
             number: 4, topic: topic, salt: [], publisher: PeerIdentity(uid: 1, gid: 2), name: "busd",
             account: topic.account, limits: .normal)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct TopicStateTests {
     private func topic() throws -> TopicState {
-        TopicState(name: try Topic("a"), number: 0, account: Account(uid: 1, Quotas()), retainsAll: false)
+        TopicState(name: try Topic("a"), number: 0, account: Account(uid: 1, Quotas()), settings: .live)
     }
 
     @Test func positionsFollowEachOtherFromOne() throws {

@@ -1,0 +1,346 @@
+// What an administrator changes: declarations of topics, durable subscriptions, dead letters. Every wish is answered
+// when it is on disk, or refused with what is wrong, and then nothing has changed.
+
+public import BusWire
+import DequeModule
+
+extension Broker {
+    func administer(_ wish: Administer, _ session: Session) {
+        do throws(AdministrationFault) {
+            let before = storage?.nextTicket
+            guard let count = try carryOut(wish, session) else { return }
+            guard let storage, storage.nextTicket != before else {
+                // Nothing to be written: it is done.
+                return answer(session, .administered(Administered(request: wish.request, count: count)))
+            }
+            complete(storage.nextTicket - 1, .administered(session, request: wish.request, count: count))
+        } catch {
+            refuse(session, .administer, request: UInt64(wish.request), error.reason, error.message)
+        }
+    }
+
+    /// - Returns: how many things were touched; nil where the answer comes by another way.
+    private func carryOut(_ wish: Administer, _ session: Session) throws(AdministrationFault) -> UInt64? {
+        guard storage != nil else { throw AdministrationFault(.storeUnavailable, "this bus has no store") }
+        switch wish.operation {
+        case .createTopic: return try createTopic(wish, session)
+        case .alterTopic: return try alterTopic(wish)
+        case .deleteTopic: return try deleteTopic(wish)
+        case .purgeTopic: return try purgeTopic(wish)
+        case .createSubscription: return try createSubscription(wish, session)
+        case .alterSubscription: return try alterSubscription(wish)
+        case .seekSubscription: return try seekSubscription(wish)
+        case .deleteSubscription:
+            remove(try subscription(wish), reason: .unsubscribed)
+            return 1
+        case .redriveDead, .dropDead:
+            ask(wish, session)
+            return nil
+        case .backup, .scrub:
+            ask(wish, session)
+            return nil
+        default:
+            throw AdministrationFault(.notSupported, "\(wish.operation.name) is nothing this daemon does")
+        }
+    }
+
+    /// What the store knows better is asked there; the answer comes as `Input.administered`.
+    private func ask(_ wish: Administer, _ session: Session) {
+        emit(.administer(session.id, wish))
+    }
+
+    /// Answers what was asked of the store.
+    func administered(_ id: SessionID, _ request: UInt32, _ outcome: AdministrationOutcome) {
+        guard let session = sessions[id] else { return }
+        switch outcome {
+        case .done(let count): answer(session, .administered(Administered(request: request, count: count)))
+        case .refused(let reason, let message):
+            refuse(session, .administer, request: UInt64(request), reason, message)
+        case .redriven(let letters):
+            redrive(letters)
+            let count = letters.reduce(0) { $0 + UInt64($1.eventCount) }
+            guard let ticket = storage.map({ $0.nextTicket - 1 }), !letters.isEmpty else {
+                return answer(session, .administered(Administered(request: request, count: 0)))
+            }
+            complete(ticket, .administered(session, request: request, count: count))
+        case .dropped(let letters):
+            for letter in letters {
+                storage?.numbers[letter.letter.subscription]?.durable?.deadCount -= UInt64(letter.eventCount)
+                store(.removeDeadLetter(letter.letter.number))
+            }
+            let count = letters.reduce(0) { $0 + UInt64($1.eventCount) }
+            guard let ticket = storage.map({ $0.nextTicket - 1 }), !letters.isEmpty else {
+                return answer(session, .administered(Administered(request: request, count: 0)))
+            }
+            complete(ticket, .administered(session, request: request, count: count))
+        }
+    }
+
+    // MARK: Topics
+
+    /// What is said of topics, by configuration and by command.
+    var declarations: [TopicDeclaration] { configuration.topics + (storage?.declared ?? []) }
+
+    private func createTopic(_ wish: Administer, _ session: Session) throws(AdministrationFault) -> UInt64 {
+        let filter = try filter(wish.filter)
+        guard filter.bytes[0] != UInt8(ascii: "$") else {
+            throw AdministrationFault(.badFilter, "'\(filter)' begins with a $: those topics are the daemon's")
+        }
+        if let known = declarations.first(where: { $0.filter == filter }) {
+            throw AdministrationFault(
+                .nameTaken,
+                configuration.topics.contains(known)
+                    ? "'\(filter)' is declared in the configuration"
+                    : "'\(filter)' is declared already: `bus topic alter` changes it")
+        }
+        let declaration = try declaration(filter, wish.settings)
+        if let (one, other) = TopicDeclaration.tie(in: declarations + [declaration]) {
+            let rival = one.filter == filter ? other.filter : one.filter
+            throw AdministrationFault(
+                .nameTaken, "'\(filter)' and '\(rival)' match the same topics, and neither is the more specific")
+        }
+        storage?.declared.append(declaration)
+        store(.declare(filter, wish.settings))
+        redeclare(filter)
+        return 1
+    }
+
+    private func declaration(
+        _ filter: TopicFilter, _ settings: [Setting]
+    ) throws(AdministrationFault) -> TopicDeclaration {
+        do throws(SettingFault) {
+            return try TopicDeclaration(filter, settings: settings, defaults: configuration.topicDefaults)
+        } catch {
+            throw AdministrationFault(.invalidSetting, error.description)
+        }
+    }
+
+    private func declared(_ wish: Administer) throws(AdministrationFault) -> Int {
+        let filter = try filter(wish.filter)
+        if let index = storage?.declared.firstIndex(where: { $0.filter == filter }) { return index }
+        throw AdministrationFault(
+            .unknownName,
+            configuration.topics.contains { $0.filter == filter }
+                ? "'\(filter)' is declared in the configuration: change it there" : "nothing is declared for '\(filter)'")
+    }
+
+    private func alterTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
+        let index = try declared(wish)
+        guard let known = storage?.declared[index] else { return 0 }
+        let settings = Setting.merge(known.said, wish.settings)
+        let changed = try declaration(known.filter, settings)
+        guard changed.settings.isDurable == known.settings.isDurable else {
+            throw AdministrationFault(
+                .invalidSetting, "a topic can't change its kind: delete the declaration and make another one")
+        }
+        storage?.declared[index] = changed
+        store(.declare(known.filter, settings))
+        redeclare(known.filter)
+        return 1
+    }
+
+    /// Takes a declaration back. What its topics have stored is deleted, unless another declaration keeps it.
+    private func deleteTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
+        let index = try declared(wish)
+        guard let known = storage?.declared.remove(at: index) else { return 0 }
+        store(.undeclare(known.filter))
+        redeclare(known.filter)
+        return 1
+    }
+
+    private func purgeTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
+        guard let name = try? Topic(wish.key), let topic = topics[name], topic.isDurable else {
+            throw AdministrationFault(.unknownName, "there is no durable topic \(wish.key)")
+        }
+        let count = topic.stored.eventCount
+        store(.trim(topic: topic.storeNumber, before: storage?.nextPosition ?? 0))
+        return count
+    }
+
+    /// Has all topics of a filter be what is said of them now.
+    private func redeclare(_ filter: TopicFilter) {
+        for topic in topics.values where filter.matches(topic.name) {
+            let declaration = TopicDeclaration.of(topic.name, in: declarations)
+            let settings = declaration?.settings ?? .live
+            topic.settings = settings
+            if settings.isDurable, !topic.isDurable {
+                makeDurable(topic)
+            } else if !settings.isDurable, topic.isDurable {
+                makeLive(topic)
+            }
+        }
+        // What matches and how long batches may be is looked at anew.
+        filters.touch()
+    }
+
+    /// A topic's events are stored from now on.
+    func makeDurable(_ topic: TopicState) {
+        guard let storage, !topic.isDurable else { return }
+        let number = storage.nextTopic
+        storage.nextTopic += 1
+        topic.beginStoring(as: number, of: storage.incarnation)
+        storage.topics[number] = topic
+        store(.topic(number: number, name: topic.name))
+    }
+
+    private func makeLive(_ topic: TopicState) {
+        guard let storage, topic.isDurable else { return }
+        store(.removeTopic(number: topic.storeNumber))
+        storage.topics[topic.storeNumber] = nil
+        topic.endStoring()
+        noteIdle(topic)
+    }
+
+    // MARK: Subscriptions
+
+    private func subscription(_ wish: Administer) throws(AdministrationFault) -> Subscription {
+        if let name = try? GroupName(wish.key), let known = storage?.subscriptions[name] { return known }
+        throw AdministrationFault(.unknownName, "there is no durable subscription \(wish.key)")
+    }
+
+    private func createSubscription(_ wish: Administer, _ session: Session) throws(AdministrationFault) -> UInt64 {
+        let name: GroupName
+        do throws(NameFault) {
+            name = try GroupName(wish.key)
+        } catch {
+            throw AdministrationFault(.badGroup, "the subscription's name \(error)")
+        }
+        guard storage?.subscriptions[name] == nil else {
+            throw AdministrationFault(.nameTaken, "subscription \(name) exists already")
+        }
+        let (mode, settings) = split(wish.settings)
+        _ = try makeDurable(
+            name, filter: wish.filter, mode: mode, settings, start: wish.start ?? .new, session)
+        return 1
+    }
+
+    /// Shared and exclusive come as settings here, since there is no other field for them.
+    private func split(_ settings: [Setting]) -> (SubscribeMode, [Setting]) {
+        var mode: SubscribeMode = []
+        for setting in settings where setting.key == .mode { mode = SubscribeMode(rawValue: UInt32(clamping: setting.value)) }
+        return (mode, settings.filter { $0.key != .mode })
+    }
+
+    private func alterSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
+        let subscription = try subscription(wish)
+        guard let durable = subscription.durable else { return 0 }
+        let settings = Setting.merge(durable.settings, wish.settings)
+        durable.values = try values(of: settings)
+        durable.settings = settings
+        store(.subscription(subscription.stored(committed: storage?.committed ?? 0)))
+        return 1
+    }
+
+    private func seekSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
+        let subscription = try subscription(wish)
+        guard let start = wish.start else {
+            throw AdministrationFault(.invalidSetting, "where should subscription \(wish.key) begin?")
+        }
+        try begin(subscription, at: start)
+        store(.subscription(subscription.stored(committed: storage?.committed ?? 0)))
+        return 1
+    }
+
+    /// Begins at a place that only the store can find; the answer moves the subscription.
+    func seek(_ reader: CatchUp.Reader, to start: Start) throws(AdministrationFault) {
+        guard let storage else { return }
+        if case .sequence = start, reader.filter.hasWildcard {
+            throw AdministrationFault(
+                .badFilter, "a sequence is of one topic, and '\(reader.filter)' can be several: use --since")
+        }
+        let number = storage.nextRead
+        storage.nextRead += 1
+        storage.seeks[number] = reader
+        emit(
+            .seek(
+                SeekOrder(
+                    number: number, topics: storedTopics(matching: reader.filter), start: start,
+                    committed: storage.committed)))
+    }
+
+    /// The store found where to begin.
+    func found(_ number: UInt64, _ cursor: StoredCursor) {
+        guard let reader = storage?.seeks.removeValue(forKey: number), let catchUp = reader.catchUp else { return }
+        switch reader {
+        case .durable(let subscription):
+            guard let durable = subscription.durable else { return }
+            move(subscription, durable, to: cursor)
+        case .ephemeral:
+            catchUp.reset(cursor)
+            readOn(reader)
+        }
+    }
+
+    // MARK: Dead letters
+
+    /// Dead letters go back to the subscriptions that gave them up, and to nobody else.
+    private func redrive(_ letters: [FoundDeadLetter]) {
+        for letter in letters {
+            guard let subscription = storage?.numbers[letter.letter.subscription], let durable = subscription.durable,
+                let storage
+            else { continue }
+            let ranges = letter.ranges
+            durable.deadCount -= UInt64(letter.eventCount)
+            durable.catchUp.readAgain(ranges, committed: storage.committed)
+            touch(subscription)
+            readOn(.durable(subscription))
+        }
+        // Where they go back to comes first: in between they would be lost.
+        save()
+        for letter in letters where storage?.numbers[letter.letter.subscription] != nil {
+            store(.removeDeadLetter(letter.letter.number))
+        }
+    }
+}
+
+/// A dead letter, and how many events its batch has.
+public struct FoundDeadLetter: Sendable {
+    /// The letter.
+    public var letter: StoredDeadLetter
+    /// Events of its batch.
+    public var batchEventCount: UInt32
+
+    /// A letter of these parts.
+    public init(_ letter: StoredDeadLetter, batchEventCount: UInt32) {
+        self.letter = letter
+        self.batchEventCount = batchEventCount
+    }
+
+    private var places: [Int] {
+        (0..<Int(batchEventCount)).filter { place in
+            letter.selection.isEmpty
+                || place >> 3 < letter.selection.count && letter.selection[place >> 3] & 1 << UInt8(place & 7) != 0
+        }
+    }
+
+    /// How many events it is of.
+    var eventCount: Int { places.count }
+
+    /// Their positions, to be tried once more.
+    var ranges: [PendingRange] {
+        PendingRange.joined(
+            places.map { PendingRange(first: letter.position + UInt64($0), count: 1, attempts: 1) }, before: .max)
+    }
+}
+
+/// What became of a wish that the store was asked about.
+public enum AdministrationOutcome: Sendable {
+    /// It is done, and touched so many things.
+    case done(UInt64)
+    /// It can't be done.
+    case refused(Reason, String)
+    /// These letters are to be tried again.
+    case redriven([FoundDeadLetter])
+    /// These letters are to be forgotten.
+    case dropped([FoundDeadLetter])
+}
+
+extension Subscription {
+    /// As it lies in the store.
+    func stored(committed: UInt64) -> StoredSubscription {
+        guard let durable else { preconditionFailure("only durable subscriptions are stored") }
+        return StoredSubscription(
+            number: durable.number, name: durable.name, filter: filter, mode: mode, settings: durable.settings,
+            uid: durable.uid, created: durable.created, attended: durable.attended, cursor: cursor(committed: committed))
+    }
+}

@@ -1,0 +1,295 @@
+// Durable subscriptions: made, attended, left to themselves, deleted. One has a name and a place in the store; the
+// events it keeps in memory are those its consumers are about to be handed.
+
+import BusWire
+import DequeModule
+
+/// Why something about a durable subscription or a topic can't be had.
+struct AdministrationFault: Error {
+    let reason: Reason
+    let message: String
+
+    init(_ reason: Reason, _ message: String) {
+        self.reason = reason
+        self.message = message
+    }
+}
+
+extension Broker {
+    /// The durable subscription a session wants to take part in; made if there is none.
+    func durable(
+        _ request: Subscribe, _ session: Session
+    ) throws(AdministrationFault) -> Subscription {
+        guard let storage else { throw AdministrationFault(.storeUnavailable, "this bus has no store") }
+        let name = try durableName(request.durableName)
+        guard let known = storage.subscriptions[name] else {
+            return try makeDurable(
+                name, filter: request.filter, mode: request.mode, request.settings, start: request.start ?? .new,
+                session)
+        }
+        try checkAgreement(request, with: known)
+        guard known.consumers.isEmpty || known.mode.contains(.shared) || known.isStandby else {
+            let other = known.consumers.first?.session
+            throw AdministrationFault(
+                .consumerExists,
+                "subscription \(name) has a consumer: session \(other?.id.description ?? "?") \(other?.name ?? "")")
+        }
+        guard known.consumers.count < configuration.memberCountMax else {
+            throw AdministrationFault(
+                .quotaExceeded,
+                QuotaFault(
+                    quota: "members per group", used: known.consumers.count, limit: configuration.memberCountMax,
+                    uid: session.peer.uid
+                ).message)
+        }
+        return known
+    }
+
+    private func durableName(_ bytes: [UInt8]) throws(AdministrationFault) -> GroupName {
+        do throws(NameFault) {
+            return try GroupName(bytes: bytes)
+        } catch {
+            throw AdministrationFault(.badGroup, "the subscription's name \(error)")
+        }
+    }
+
+    private func checkAgreement(_ request: Subscribe, with known: Subscription) throws(AdministrationFault) {
+        let name = known.durable?.name.description ?? ""
+        guard request.filter.isEmpty || request.filter == known.filter.bytes else {
+            throw AdministrationFault(.nameTaken, "subscription \(name) has the filter '\(known.filter)'")
+        }
+        guard request.filter.isEmpty || request.mode == known.mode else {
+            throw AdministrationFault(.nameTaken, "subscription \(name) is \(known.modeName)")
+        }
+        guard request.start == nil || request.start == .new else {
+            throw AdministrationFault(
+                .nameTaken, "subscription \(name) stands somewhere already: `bus subscription seek` moves it")
+        }
+    }
+
+    func makeDurable(
+        _ name: GroupName, filter bytes: [UInt8], mode: SubscribeMode, _ settings: [Setting], start: Start,
+        _ session: Session
+    ) throws(AdministrationFault) -> Subscription {
+        guard let storage else { throw AdministrationFault(.storeUnavailable, "this bus has no store") }
+        guard !bytes.isEmpty else {
+            throw AdministrationFault(.unknownName, "there is no subscription \(name), and no filter to make it with")
+        }
+        let filter = try filter(bytes)
+        guard mode.isSubset(of: [.shared, .exclusive, .unacknowledged]), !mode.contains([.shared, .exclusive]) else {
+            throw AdministrationFault(.notSupported, "a durable subscription is alone, shared or exclusive")
+        }
+        try checkCanMatchDurable(filter)
+        let account = session.account
+        guard account.subscriptionCount < configuration.quotas.subscriptions else {
+            throw AdministrationFault(
+                .quotaExceeded,
+                QuotaFault(
+                    quota: "subscriptions", used: account.subscriptionCount, limit: configuration.quotas.subscriptions,
+                    uid: account.uid
+                ).message)
+        }
+        let values = try values(of: settings)
+        let stored = StoredSubscription(
+            number: storage.nextSubscription, name: name, filter: filter, mode: mode, settings: settings,
+            uid: session.peer.uid, created: now.wall, attended: now.wall,
+            cursor: StoredCursor(next: storage.committed))
+        storage.nextSubscription += 1
+        let subscription = add(stored, values, repeatedBefore: 0)
+        store(.subscription(stored))
+        try begin(subscription, at: start)
+        return subscription
+    }
+
+    func filter(_ bytes: [UInt8]) throws(AdministrationFault) -> TopicFilter {
+        do throws(NameFault) {
+            return try TopicFilter(bytes: bytes)
+        } catch {
+            throw AdministrationFault(.badFilter, "filter \(error)")
+        }
+    }
+
+    /// A filter that names one live topic would never get anything.
+    private func checkCanMatchDurable(_ filter: TopicFilter) throws(AdministrationFault) {
+        guard !filter.hasWildcard, let topic = try? Topic(bytes: filter.bytes) else { return }
+        guard TopicDeclaration.of(topic, in: declarations)?.settings.isDurable == true else {
+            throw AdministrationFault(
+                .notDurable, "topic \(topic) is live: declare it durable first (`bus topic create '\(topic)'`)")
+        }
+    }
+
+    func values(of settings: [Setting]) throws(AdministrationFault) -> DurableSettings {
+        do throws(SettingFault) {
+            return try DurableSettings(Setting.merge(configuration.subscriptionDefaults, settings))
+        } catch {
+            throw AdministrationFault(.invalidSetting, error.description)
+        }
+    }
+
+    /// Takes a subscription up, new or from the store.
+    @discardableResult
+    func add(_ stored: StoredSubscription, _ values: DurableSettings, repeatedBefore: UInt64) -> Subscription {
+        let account = account(of: stored.uid)
+        let request = Subscribe(
+            subscription: 0, filter: stored.filter.bytes, queueEventCount: Durable.windowEventCount,
+            queueLength: Durable.windowLength, creditEvents: 0, creditBytes: 0, mode: stored.mode)
+        let subscription = Subscription(
+            request, filter: stored.filter, group: Group(stored.name), policy: .dropOldest,
+            serial: nextSubscriptionSerial, account: account,
+            durable: Durable(stored, values, repeatedBefore: repeatedBefore))
+        nextSubscriptionSerial += 1
+        account.subscriptionCount += 1
+        storage?.subscriptions[stored.name] = subscription
+        storage?.numbers[stored.number] = subscription
+        filters.insert(subscription)
+        return subscription
+    }
+
+    // MARK: Attending
+
+    /// A session takes part in a durable subscription.
+    func attend(_ request: Subscribe, _ session: Session) throws(AdministrationFault) -> Consumer {
+        let subscription = try durable(request, session)
+        let consumer = Consumer(request, session, subscription)
+        subscription.consumers.append(consumer)
+        session.consumers[consumer.number] = consumer
+        session.account.subscriptionCount += 1
+        subscription.durable?.untold.append(consumer)
+        readOn(.durable(subscription))
+        unsettle(subscription)
+        return consumer
+    }
+
+    /// Something was committed that a durable subscription matches.
+    func offer(_ portion: Portion, to subscription: Subscription) {
+        guard let catchUp = subscription.durable?.catchUp, catchUp.admits(portion) else { return }
+        guard subscription.queue?.isFull != true else { return catchUp.fallBehind(at: portion.batch.position) }
+        queue(portion, for: subscription)
+        unsettle(subscription)
+    }
+
+    func queue(_ portion: Portion, for subscription: Subscription) {
+        subscription.needQueue().append(portion)
+        charge(portion, subscription)
+    }
+
+    /// Tells consumers that came since that they have got what was stored.
+    func tellCaughtUp(_ subscription: Subscription) {
+        guard let durable = subscription.durable, !durable.untold.isEmpty, durable.catchUp.isLive,
+            !subscription.hasQueued
+        else { return }
+        for consumer in durable.untold where consumer.session.phase == .open {
+            let marker = CaughtUp(subscription: consumer.number, count: consumer.sentEvents)
+            emit(.send(consumer.session.id, .caughtUp(marker)))
+        }
+        durable.untold = []
+    }
+
+    /// The last consumer is gone: what is in memory is given up, to be read again when somebody comes.
+    func rest(_ subscription: Subscription, lastOf consumer: Consumer) {
+        guard let durable = subscription.durable, let storage else { return }
+        let held = releaseHeld(of: consumer)
+        for portion in held { note(portion.portion, .returned, subscription, consumer, reason: .sessionGone, held: portion) }
+        var cursor = subscription.cursor(committed: storage.committed)
+        let returned = held.flatMap { $0.portion.ranges(attempts: 0) }
+        cursor.pending = PendingRange.joined(cursor.pending + returned, before: .max)
+        if let queue = subscription.queue {
+            for portion in queue.portions { returnCharge(portion, subscription) }
+            queue.removeAll()
+        }
+        durable.delayed = []
+        durable.untold = []
+        durable.attended = now.wall
+        durable.catchUp.reset(cursor)
+        touch(subscription)
+    }
+
+    // MARK: Where it stands
+
+    /// Has where a subscription stands saved soon.
+    func touch(_ subscription: Subscription) {
+        guard let durable = subscription.durable, !durable.isDirty, let storage else { return }
+        durable.isDirty = true
+        storage.dirty.append(subscription)
+        if storage.saveDeadline == nil { storage.saveDeadline = now.monotonic + configuration.savePause }
+    }
+
+    /// Saves where subscriptions stand, and what the ledger is to say: together, a few times a second.
+    func saveDue() {
+        guard let storage, let deadline = storage.saveDeadline, deadline <= now.monotonic else { return }
+        save()
+    }
+
+    func save() {
+        guard let storage else { return }
+        storage.saveDeadline = nil
+        let (dirty, ledger) = (storage.dirty, storage.ledger)
+        (storage.dirty, storage.ledger) = ([], [])
+        for subscription in dirty {
+            guard let durable = subscription.durable, !subscription.isEnded else { continue }
+            durable.isDirty = false
+            store(.cursor(subscription: durable.number, subscription.cursor(committed: storage.committed)))
+        }
+        for line in ledger { store(.ledger(line)) }
+    }
+
+    /// Has a subscription begin somewhere else. What its consumers hold is theirs no more.
+    func begin(_ subscription: Subscription, at start: Start) throws(AdministrationFault) {
+        guard let durable = subscription.durable, let storage else { return }
+        let next: UInt64
+        switch start {
+        case .new: next = storage.committed
+        case .all: next = 0
+        case .last, .since, .sequence:
+            return try seek(.durable(subscription), to: start)
+        }
+        move(subscription, durable, to: StoredCursor(next: next))
+    }
+
+    func move(_ subscription: Subscription, _ durable: Durable, to cursor: StoredCursor) {
+        for consumer in subscription.consumers { _ = releaseHeld(of: consumer) }
+        if let queue = subscription.queue {
+            for portion in queue.portions { returnCharge(portion, subscription) }
+            queue.removeAll()
+        }
+        durable.delayed = []
+        durable.catchUp.reset(cursor)
+        durable.untold = Array(subscription.consumers)
+        touch(subscription)
+        readOn(.durable(subscription))
+    }
+
+    /// Ends a durable subscription. Its consumers are told.
+    func remove(_ subscription: Subscription, reason: Reason) {
+        guard let durable = subscription.durable, let storage else { return }
+        for consumer in subscription.consumers {
+            _ = releaseHeld(of: consumer)
+            consumer.session.consumers[consumer.number] = nil
+            consumer.session.account.subscriptionCount -= 1
+            if consumer.session.phase == .open {
+                emit(.send(consumer.session.id, .unsubscribed(account(of: consumer, reason))))
+            }
+        }
+        if let queue = subscription.queue {
+            for portion in queue.portions { returnCharge(portion, subscription) }
+            queue.removeAll()
+        }
+        subscription.isEnded = true
+        subscription.consumers = ConsumerList()
+        filters.remove(subscription)
+        storage.subscriptions[durable.name] = nil
+        storage.numbers[durable.number] = nil
+        let owner = account(of: durable.uid)
+        owner.subscriptionCount -= 1
+        store(.removeSubscription(durable.number))
+        forget(owner)
+    }
+}
+
+extension Subscription {
+    /// Whether consumers beyond the first stand by.
+    var isStandby: Bool { mode.contains(.exclusive) }
+
+    /// What kind of durable subscription it is, in a word.
+    var modeName: String { mode.contains(.shared) ? "shared" : mode.contains(.exclusive) ? "exclusive" : "alone" }
+}

@@ -1,0 +1,249 @@
+// What becomes of deliveries of durable subscriptions: acknowledged, tried again after a pause, given up on.
+
+import BusWire
+import DequeModule
+import HeapModule
+
+extension Broker {
+    /// A subscriber says what became of a delivery, or of some of its events.
+    func settle(_ settle: Settle, _ session: Session) {
+        func refuse(_ reason: Reason, _ message: String) {
+            self.refuse(session, .settle, request: UInt64(settle.subscription), reason, message)
+        }
+        guard let consumer = session.consumers[settle.subscription] else {
+            return refuse(.unknownSubscription, "subscription \(settle.subscription) doesn't exist")
+        }
+        guard consumer.subscription.isDurable, let holding = consumer.holding else {
+            return refuse(.notSupported, "only deliveries of durable subscriptions are settled one by one")
+        }
+        guard let settlement = Settlement(rawValue: settle.settlement) else {
+            return refuse(.notSupported, "settlement \(settle.settlement) is not one this daemon knows")
+        }
+        guard settle.delivery >= 1, settle.delivery <= consumer.lastDelivery else {
+            return refuse(
+                .acknowledgedUnsent, "delivery \(settle.delivery) was never sent, the last was \(consumer.lastDelivery)")
+        }
+        // Settled before, or taken away: word that comes late changes nothing.
+        guard let held = holding.find(settle.delivery) else { return }
+        do throws(WireError) {
+            let selection = try Selection(settle.selection, of: Int(held.portion.batch.eventCount))
+            settled(selection, settlement, settle, held, consumer, holding)
+        } catch {
+            refuse(.acknowledgedUnsent, "delivery \(settle.delivery) has \(held.portion.batch.eventCount) events: \(error)")
+        }
+    }
+
+    private func settled(
+        _ selection: Selection, _ settlement: Settlement, _ settle: Settle, _ held: Held, _ consumer: Consumer,
+        _ holding: Holding
+    ) {
+        let subscription = consumer.subscription
+        if settlement == .extend {
+            let wait = subscription.durable?.values.acknowledgeWait ?? 0
+            return holding.extend(settle.delivery, to: now.monotonic + wait)
+        }
+        guard let portion = holding.remove(selection, of: settle.delivery) else { return }
+        giveBack(portion, of: consumer, isWhole: holding.find(settle.delivery) == nil)
+        switch settlement {
+        case .acknowledge: acknowledged(portion, held, consumer)
+        case .retry:
+            retry(
+                portion, held, consumer, reason: .retried, settle.message,
+                after: UInt64(settle.delayMilliseconds) * 1_000_000)
+        case .reject: bury(portion, subscription, consumer, held, .rejected, settle.message)
+        case .extend: break
+        }
+        unsettle(subscription)
+    }
+
+    /// A consumer has handled everything up to a delivery.
+    func acknowledge(through delivery: UInt64, _ consumer: Consumer, _ holding: Holding) {
+        while let first = holding.portions.first, first.delivery <= delivery {
+            guard let held = holding.removeFirst() else { break }
+            giveBack(held.portion, of: consumer, isWhole: true)
+            acknowledged(held.portion, held, consumer)
+        }
+        unsettle(consumer.subscription)
+    }
+
+    func acknowledged(_ portion: Portion, _ held: Held, _ consumer: Consumer) {
+        consumer.subscription.durable?.acknowledgedCount += portion.eventCount
+        note(portion, .acknowledged, consumer.subscription, consumer, reason: nil, held: held)
+        touch(consumer.subscription)
+    }
+
+    /// A consumer no longer holds a portion: its user's share, and the subscription's, is given back.
+    private func giveBack(_ portion: Portion, of consumer: Consumer, isWhole: Bool) {
+        consumer.subscription.durable?.outstanding -= portion.eventCount
+        giveBack(portion.eventCount, isWhole ? Int(portion.length) : 0, to: consumer.session.account)
+    }
+
+    /// Everything a consumer holds, which it holds no more.
+    func releaseHeld(of consumer: Consumer) -> [Held] {
+        guard let holding = consumer.holding else { return [] }
+        consumer.session.account.feed(consumer)
+        let (events, length) = (holding.eventCount, holding.length)
+        let all = Array(holding.releaseAll())
+        consumer.subscription.durable?.outstanding -= events
+        giveBack(events, length, to: consumer.session.account)
+        return all
+    }
+
+    // MARK: Again
+
+    /// Events are to be tried again after a pause, or are given up on when they were tried often enough.
+    func retry(
+        _ portion: Portion, _ held: Held, _ consumer: Consumer, reason: Reason, _ message: String,
+        after delay: Moment.Nanoseconds = 0
+    ) {
+        let subscription = consumer.subscription
+        guard let durable = subscription.durable else { return }
+        guard portion.attempt < durable.values.attemptCountMax else {
+            return bury(portion, subscription, consumer, held, .attemptsExhausted, message.isEmpty ? reason.name : message)
+        }
+        note(portion, reason == .retried ? .retried : .returned, subscription, consumer, reason: reason, held: held)
+        var again = portion
+        again.attempt += 1
+        let backoff = durable.values.backoff(before: again.attempt, spread: portion.batch.position &+ durable.number)
+        let due = now.monotonic + max(delay, backoff)
+        durable.delayed.append((due, again))
+        durable.delayedLength += again.length
+        durable.redeliveredCount += again.eventCount
+        lookAt(subscription, due)
+        touch(subscription)
+    }
+
+    /// A consumer left and others go on: what it held is theirs at once.
+    func passOn(_ held: [Held], from consumer: Consumer) {
+        let subscription = consumer.subscription
+        guard let durable = subscription.durable else { return }
+        for one in held.reversed() {
+            guard one.portion.attempt < durable.values.attemptCountMax else {
+                bury(one.portion, subscription, consumer, one, .attemptsExhausted, Reason.sessionGone.name)
+                continue
+            }
+            note(one.portion, .returned, subscription, consumer, reason: .sessionGone, held: one)
+            var again = one.portion
+            again.attempt += 1
+            durable.redeliveredCount += again.eventCount
+            subscription.needQueue().prepend(again)
+            charge(again, subscription)
+        }
+        touch(subscription)
+        unsettle(subscription)
+    }
+
+    /// Events are given up on.
+    func bury(
+        _ portion: Portion, _ subscription: Subscription, _ consumer: Consumer?, _ held: Held?, _ reason: Reason,
+        _ message: String
+    ) {
+        guard let durable = subscription.durable, let storage else { return }
+        let keeps = durable.values.keepsDeadLetters && (reason != .expired || durable.values.keepsExpired)
+        note(portion, keeps ? .dead : .dropped, subscription, consumer, reason: reason, held: held)
+        touch(subscription)
+        guard keeps else { return }
+        durable.deadCount += portion.eventCount
+        store(
+            .deadLetter(
+                StoredDeadLetter(
+                    number: storage.nextDeadLetter, subscription: durable.number, position: portion.batch.position,
+                    selection: portion.selection.bytes, reason: reason, message: message, attempts: portion.attempt,
+                    died: now.wall, accepted: portion.batch.time)))
+        storage.nextDeadLetter += 1
+    }
+
+    // MARK: Deadlines
+
+    /// Has a subscription's deliveries looked at, at this time or before.
+    func lookAt(_ subscription: Subscription, _ deadline: Moment.Nanoseconds) {
+        guard let durable = subscription.durable, deadline < durable.lookAt ?? .max else { return }
+        durable.lookAt = deadline
+        storage?.timers.insert(DurableTimer(deadline: deadline, subscription: durable.number))
+    }
+
+    func lookAtDue() {
+        guard let storage else { return }
+        while let first = storage.timers.min, first.deadline <= now.monotonic {
+            storage.timers.removeMin()
+            guard let subscription = storage.numbers[first.subscription], let durable = subscription.durable,
+                durable.lookAt == first.deadline
+            else { continue }
+            durable.lookAt = nil
+            requeueDue(subscription, durable)
+            takeBackLate(subscription, durable)
+        }
+    }
+
+    private func requeueDue(_ subscription: Subscription, _ durable: Durable) {
+        guard !durable.delayed.isEmpty else { return }
+        let due = durable.delayed.filter { $0.due <= now.monotonic }
+        durable.delayed.removeAll { $0.due <= now.monotonic }
+        if let next = durable.delayed.map(\.due).min() { lookAt(subscription, next) }
+        for one in due.sorted(by: { $0.portion.positions.lowerBound > $1.portion.positions.lowerBound }) {
+            durable.delayedLength -= one.portion.length
+            subscription.needQueue().prepend(one.portion)
+            charge(one.portion, subscription)
+        }
+        if !due.isEmpty { unsettle(subscription) }
+    }
+
+    /// Deliveries that weren't acknowledged in time. Looked for a few times in a wait and not for each: a little late,
+    /// never early.
+    private func takeBackLate(_ subscription: Subscription, _ durable: Durable) {
+        var next: Moment.Nanoseconds?
+        for consumer in subscription.consumers {
+            guard let holding = consumer.holding else { continue }
+            for held in holding.late(at: now.monotonic) {
+                guard let portion = holding.remove(.all, of: held.delivery) else { continue }
+                giveBack(portion, of: consumer, isWhole: true)
+                retry(portion, held, consumer, reason: .acknowledgementTimedOut, "")
+            }
+            if let first = holding.portions.lazy.map(\.deadline).min() { next = min(next ?? .max, first) }
+        }
+        guard let next else { return }
+        lookAt(subscription, max(next, now.monotonic + durable.values.acknowledgeWait / 16))
+    }
+
+    // MARK: The ledger
+
+    /// Notes what became of a portion; it is written with the next save.
+    func note(
+        _ portion: Portion, _ outcome: LedgerLine.Outcome, _ subscription: Subscription, _ consumer: Consumer?,
+        reason: Reason?, held: Held?
+    ) {
+        guard let durable = subscription.durable, let storage else { return }
+        for range in portion.ranges(attempts: 0) {
+            let line = LedgerLine(
+                subscription: durable.number, first: range.first, count: UInt32(range.count), outcome: outcome,
+                session: consumer?.session.id.rawValue ?? 0, attempt: portion.attempt, sent: held?.sent ?? 0,
+                time: now.wall, reason: reason)
+            if let last = storage.ledger.last, last.isContinued(by: line) {
+                storage.ledger[storage.ledger.count - 1].count += line.count
+            } else {
+                storage.ledger.append(line)
+            }
+        }
+        if storage.saveDeadline == nil { storage.saveDeadline = now.monotonic + configuration.savePause }
+    }
+}
+
+/// When a subscription's deliveries are to be looked at.
+struct DurableTimer: Comparable {
+    let deadline: Moment.Nanoseconds
+    let subscription: UInt64
+
+    static func < (a: DurableTimer, b: DurableTimer) -> Bool { a.deadline < b.deadline }
+}
+
+extension LedgerLine {
+    /// Events of one line, as many as fit the smallest unit that is looked up at once.
+    static let countMax: UInt32 = 4096
+
+    /// Whether another line says the same of the positions that follow. Times are the first event's.
+    func isContinued(by line: LedgerLine) -> Bool {
+        subscription == line.subscription && outcome == line.outcome && session == line.session
+            && attempt == line.attempt && reason == line.reason && first + UInt64(count) == line.first
+            && count + line.count <= LedgerLine.countMax
+    }
+}

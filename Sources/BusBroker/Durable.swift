@@ -1,0 +1,126 @@
+// What makes a subscription durable: a name, settings, a place in the store, and what waits to be tried again.
+
+import BusWire
+import DequeModule
+
+/// The durable part of a subscription. Its subscription lives as long as nobody deletes it, with consumers or without.
+final class Durable {
+    /// Its number in the store.
+    let number: UInt64
+    let name: GroupName
+    /// What was set, as it was said.
+    var settings: [Setting]
+    var values: DurableSettings
+    /// Whose it is.
+    let uid: UInt32
+    let created: Int64
+    /// When it last had a consumer.
+    var attended: Int64
+    let catchUp: CatchUp
+    /// What waits for its time, in no order.
+    var delayed: [(due: Moment.Nanoseconds, portion: Portion)] = []
+    var delayedLength: UInt64 = 0
+    /// When deliveries are to be looked at; nil for never.
+    var lookAt: Moment.Nanoseconds?
+    /// Whether where it stands is to be saved.
+    var isDirty = false
+    /// Events its consumers hold.
+    var outstanding: UInt64 = 0
+    var acknowledgedCount: UInt64 = 0
+    var redeliveredCount: UInt64 = 0
+    var deadCount: UInt64 = 0
+    /// Consumers that are to be told when the end is reached.
+    var untold: [Consumer] = []
+    /// Positions before this one may have been handed to somebody before the daemon was started.
+    let repeatedBefore: UInt64
+
+    init(_ stored: StoredSubscription, _ values: DurableSettings, repeatedBefore: UInt64) {
+        number = stored.number
+        name = stored.name
+        settings = stored.settings
+        self.values = values
+        uid = stored.uid
+        created = stored.created
+        attended = stored.attended
+        self.repeatedBefore = repeatedBefore
+        catchUp = CatchUp(next: stored.cursor.next, again: stored.cursor.pending)
+    }
+
+    /// Whether a portion may have been handed to somebody before the daemon was started.
+    func mayBeRepeated(_ portion: Portion) -> Bool {
+        portion.attempt > 1 || portion.batch.position < repeatedBefore
+    }
+
+    /// Events kept in memory for its consumers: what they work through while the next page is read. Not tuned.
+    static let windowEventCount: UInt32 = 8192
+    /// Bytes kept in memory for its consumers. Not tuned.
+    static let windowLength: UInt64 = 4 << 20
+}
+
+extension Subscription {
+    /// The position before which everything is settled but for what it returns as pending: where it would begin again if
+    /// all that it holds in memory were lost.
+    func cursor(committed: UInt64) -> StoredCursor {
+        guard let durable else { return StoredCursor(next: committed) }
+        let catchUp = durable.catchUp
+        var next = catchUp.isLive ? committed : catchUp.next
+        var pending = catchUp.again
+        for consumer in consumers {
+            for held in consumer.holding?.portions ?? [] { pending.append(contentsOf: held.portion.ranges(attempts: 0)) }
+        }
+        for delayed in durable.delayed { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
+        for portion in queue.map({ Array($0.portions) }) ?? [] {
+            if portion.attempt > 1 {
+                pending.append(contentsOf: portion.ranges(attempts: 1))
+            } else {
+                // What nobody has had yet lies behind everything else, in order.
+                next = min(next, portion.positions.lowerBound)
+            }
+        }
+        return StoredCursor(next: next, pending: PendingRange.joined(pending, before: next))
+    }
+}
+
+extension Portion {
+    /// The positions of its first and last event.
+    var positions: ClosedRange<UInt64> {
+        let bounds = selection.bounds(of: Int(batch.eventCount))
+        return batch.position + UInt64(bounds.lowerBound)...batch.position + UInt64(bounds.upperBound)
+    }
+
+    /// The positions of its events.
+    ///
+    /// - Parameter attempts: how many of the attempts it counts haven't been made.
+    func ranges(attempts unmade: UInt16) -> [PendingRange] {
+        let attempts = attempt - unmade
+        guard !selection.isAll else {
+            return [PendingRange(first: batch.position, count: UInt64(batch.eventCount), attempts: attempts)]
+        }
+        var ranges: [PendingRange] = []
+        for index in 0..<Int(batch.eventCount) where selection.contains(index) {
+            let position = batch.position + UInt64(index)
+            if let last = ranges.last, last.end == position {
+                ranges[ranges.count - 1].count += 1
+            } else {
+                ranges.append(PendingRange(first: position, count: 1, attempts: attempts))
+            }
+        }
+        return ranges
+    }
+}
+
+extension PendingRange {
+    /// Ranges in order, neighbours with the same attempts as one. What nobody has had yet and lies behind `next` isn't
+    /// pending: it is read anyway.
+    static func joined(_ ranges: [PendingRange], before next: UInt64) -> [PendingRange] {
+        var joined: [PendingRange] = []
+        for range in ranges.sorted(by: { $0.first < $1.first }) where range.first < next {
+            if let last = joined.last, last.end == range.first, last.attempts == range.attempts {
+                joined[joined.count - 1].count += range.count
+            } else {
+                joined.append(range)
+            }
+        }
+        return joined
+    }
+}

@@ -1,0 +1,459 @@
+// What a broker asks of a store and hears from it. The store decides nothing: positions, sequences, what is a duplicate
+// and what may be removed come from here.
+//
+// A *position* numbers the events of all durable topics in the order in which they were accepted: event k of a batch has
+// the batch's position + k. Cursors and acknowledgements are ranges of positions, one number line for the whole store.
+
+public import BusWire
+
+/// A change to what is stored, or a question to be answered in the order of the changes.
+public enum StoreWrite: Sendable {
+    /// Store a batch.
+    case append(StoredBatch)
+    /// Remember whose seal a number is; before its first batch.
+    case seal(StoredSeal)
+    /// Make a topic.
+    case topic(number: UInt64, name: Topic)
+    /// Remove a topic and everything in it.
+    case removeTopic(number: UInt64)
+    /// Remove a topic's batches before a position.
+    case trim(topic: UInt64, before: UInt64)
+    /// The batch at this position has the topic's last value; nil: nothing is kept any more.
+    case retain(topic: UInt64, position: UInt64?)
+    /// Remember what an administrator says of topics.
+    case declare(TopicFilter, [Setting])
+    /// Forget it.
+    case undeclare(TopicFilter)
+    /// Remember a subscription, where it stands included.
+    case subscription(StoredSubscription)
+    /// Remember where a subscription stands.
+    case cursor(subscription: UInt64, StoredCursor)
+    /// Forget a subscription.
+    case removeSubscription(UInt64)
+    /// Remember events given up on.
+    case deadLetter(StoredDeadLetter)
+    /// Forget them.
+    case removeDeadLetter(UInt64)
+    /// A line for the ledger.
+    case ledger(LedgerLine)
+    /// Forget what the ledger says of positions before this one.
+    case trimLedger(before: UInt64)
+    /// Which of a batch's ids this user has published before.
+    case lookUp(uid: UInt32, firstID: BusUUID, count: UInt32, ids: [BusUUID])
+    /// Forget ids of removed batches accepted before this time.
+    case trimIDs(before: Int64)
+}
+
+/// A batch as it lies in the store.
+public struct StoredBatch: Sendable {
+    /// Position of its first event.
+    public var position: UInt64
+    /// Its topic's number in the store.
+    public var topic: UInt64
+    /// Sequence of its first event.
+    public var firstSequence: UInt64
+    /// How many events it has.
+    public var eventCount: UInt32
+    /// When it was accepted, microseconds since 1970.
+    public var time: Int64
+    /// When the last of its events expires; nil for never.
+    public var expiry: Int64?
+    /// Its seal.
+    public var seal: UInt64
+    /// Its publisher's user.
+    public var uid: UInt32
+    /// Id of its first event.
+    public var firstID: BusUUID
+    /// The events' ids, where they don't count up from the first.
+    public var ids: [BusUUID]
+    /// The batch.
+    public var bytes: SharedBytes
+
+    /// A batch of these parts.
+    public init(
+        position: UInt64, topic: UInt64, firstSequence: UInt64, eventCount: UInt32, time: Int64, expiry: Int64?,
+        seal: UInt64, uid: UInt32, firstID: BusUUID, ids: [BusUUID] = [], bytes: SharedBytes
+    ) {
+        self.position = position
+        self.topic = topic
+        self.firstSequence = firstSequence
+        self.eventCount = eventCount
+        self.time = time
+        self.expiry = expiry
+        self.seal = seal
+        self.uid = uid
+        self.firstID = firstID
+        self.ids = ids
+        self.bytes = bytes
+    }
+
+    /// The position behind its last event.
+    var end: UInt64 { position + UInt64(eventCount) }
+}
+
+/// Whose seal a number is.
+public struct StoredSeal: Sendable, Equatable {
+    /// The seal.
+    public var number: UInt64
+    /// Its topic's number in the store.
+    public var topic: UInt64
+    /// Its generation of keys.
+    public var epoch: UInt32
+    /// Its publisher.
+    public var publisher: PeerIdentity
+    /// What the publisher called itself.
+    public var name: String
+    /// The publisher's salt.
+    public var salt: [UInt8]
+    /// Which key belongs to it.
+    public var keyCheck: [UInt8]
+
+    /// A seal of these parts.
+    public init(
+        number: UInt64, topic: UInt64, epoch: UInt32, publisher: PeerIdentity, name: String, salt: [UInt8],
+        keyCheck: [UInt8]
+    ) {
+        self.number = number
+        self.topic = topic
+        self.epoch = epoch
+        self.publisher = publisher
+        self.name = name
+        self.salt = salt
+        self.keyCheck = keyCheck
+    }
+}
+
+/// A topic as it lies in the store.
+public struct StoredTopic: Sendable {
+    /// Its number in the store, below 2^32.
+    public var number: UInt64
+    /// Its name.
+    public var name: Topic
+    /// Sequence of its last event.
+    public var lastSequence: UInt64
+    /// When that was accepted.
+    public var lastTime: Int64
+    /// Sequence of the oldest event that is kept.
+    public var firstSequence: UInt64
+    /// A position at or before its batch; 0 where it isn't known.
+    public var firstPosition: UInt64
+    /// When that batch was accepted; microseconds since 1970.
+    public var firstTime: Int64
+    /// How many events are kept.
+    public var eventCount: UInt64
+    /// How many bytes their batches have.
+    public var byteCount: UInt64
+    /// The batch with its last value, and that batch's seal.
+    public var retained: (batch: StoredBatch, seal: StoredSeal)?
+
+    /// A topic of these parts.
+    public init(
+        number: UInt64, name: Topic, lastSequence: UInt64, lastTime: Int64, firstSequence: UInt64, firstPosition: UInt64,
+        firstTime: Int64, eventCount: UInt64, byteCount: UInt64, retained: (batch: StoredBatch, seal: StoredSeal)? = nil
+    ) {
+        self.number = number
+        self.name = name
+        self.lastSequence = lastSequence
+        self.lastTime = lastTime
+        self.firstSequence = firstSequence
+        self.firstPosition = firstPosition
+        self.firstTime = firstTime
+        self.eventCount = eventCount
+        self.byteCount = byteCount
+        self.retained = retained
+    }
+}
+
+/// Consecutive positions below a cursor that aren't settled.
+public struct PendingRange: Sendable, Equatable {
+    /// The first.
+    public var first: UInt64
+    /// How many.
+    public var count: UInt64
+    /// How often they were handed out.
+    public var attempts: UInt16
+
+    /// A range of these parts.
+    public init(first: UInt64, count: UInt64, attempts: UInt16) {
+        self.first = first
+        self.count = count
+        self.attempts = attempts
+    }
+
+    /// The position behind its last.
+    var end: UInt64 { first + count }
+}
+
+/// Where a subscription stands: everything before `next` is settled but for what is pending.
+public struct StoredCursor: Sendable, Equatable {
+    /// The first position it has not got.
+    public var next: UInt64
+    /// What before it isn't settled, ascending.
+    public var pending: [PendingRange]
+
+    /// A cursor of these parts.
+    public init(next: UInt64, pending: [PendingRange] = []) {
+        self.next = next
+        self.pending = pending
+    }
+}
+
+/// A durable subscription as it lies in the store.
+public struct StoredSubscription: Sendable {
+    /// Its number, never given twice.
+    public var number: UInt64
+    /// Its name.
+    public var name: GroupName
+    /// Which topics.
+    public var filter: TopicFilter
+    /// Shared, exclusive or neither; with acknowledgement or without.
+    public var mode: SubscribeMode
+    /// Its settings, as they were given.
+    public var settings: [Setting]
+    /// Whose it is.
+    public var uid: UInt32
+    /// When it was made.
+    public var created: Int64
+    /// When it last had a consumer, or was made.
+    public var attended: Int64
+    /// Where it stands.
+    public var cursor: StoredCursor
+
+    /// A subscription of these parts.
+    public init(
+        number: UInt64, name: GroupName, filter: TopicFilter, mode: SubscribeMode, settings: [Setting], uid: UInt32,
+        created: Int64, attended: Int64, cursor: StoredCursor
+    ) {
+        self.number = number
+        self.name = name
+        self.filter = filter
+        self.mode = mode
+        self.settings = settings
+        self.uid = uid
+        self.created = created
+        self.attended = attended
+        self.cursor = cursor
+    }
+}
+
+/// Events of one batch that a subscription gave up on.
+public struct StoredDeadLetter: Sendable {
+    /// Its number, ascending.
+    public var number: UInt64
+    /// The subscription.
+    public var subscription: UInt64
+    /// Position of the batch.
+    public var position: UInt64
+    /// Which of its events; empty: all.
+    public var selection: [UInt8]
+    /// Why.
+    public var reason: Reason
+    /// Why, in the subscriber's words.
+    public var message: String
+    /// How often they were handed out.
+    public var attempts: UInt16
+    /// When the subscription gave up, microseconds since 1970.
+    public var died: Int64
+    /// When the batch was accepted.
+    public var accepted: Int64
+
+    /// A dead letter of these parts.
+    public init(
+        number: UInt64, subscription: UInt64, position: UInt64, selection: [UInt8], reason: Reason, message: String,
+        attempts: UInt16, died: Int64, accepted: Int64
+    ) {
+        self.number = number
+        self.subscription = subscription
+        self.position = position
+        self.selection = selection
+        self.reason = reason
+        self.message = message
+        self.attempts = attempts
+        self.died = died
+        self.accepted = accepted
+    }
+}
+
+/// What became of consecutive positions for one subscription.
+public struct LedgerLine: Sendable, Equatable {
+    /// What can become of an event.
+    public enum Outcome: UInt8, Sendable {
+        /// Handled.
+        case acknowledged = 2
+        /// To be tried again, at the subscriber's wish.
+        case retried = 3
+        /// Taken back: not acknowledged in time, or the session is gone.
+        case returned = 4
+        /// Given up on, kept as a dead letter.
+        case dead = 5
+        /// Given up on and not kept.
+        case dropped = 6
+    }
+
+    /// The subscription.
+    public var subscription: UInt64
+    /// The first position.
+    public var first: UInt64
+    /// How many.
+    public var count: UInt32
+    /// What.
+    public var outcome: Outcome
+    /// The session that had them.
+    public var session: UInt64
+    /// At which attempt.
+    public var attempt: UInt16
+    /// When they were handed to it, microseconds since 1970; 0 when they weren't.
+    public var sent: Int64
+    /// When, microseconds since 1970.
+    public var time: Int64
+    /// Why, where there is a reason.
+    public var reason: Reason?
+
+    /// A line of these parts.
+    public init(
+        subscription: UInt64, first: UInt64, count: UInt32, outcome: Outcome, session: UInt64, attempt: UInt16,
+        sent: Int64, time: Int64, reason: Reason? = nil
+    ) {
+        self.subscription = subscription
+        self.first = first
+        self.count = count
+        self.outcome = outcome
+        self.session = session
+        self.attempt = attempt
+        self.sent = sent
+        self.time = time
+        self.reason = reason
+    }
+}
+
+/// Asks for batches to be read.
+public struct StoreRead: Sendable {
+    /// Echoed in the answer.
+    public var number: UInt64
+    /// Where to begin: batches with an event at this position or later.
+    public var from: UInt64
+    /// Where to end: nothing at this position or later is read, though it may be there.
+    public var before: UInt64
+    /// Of which topics, by number in the store; nil for all.
+    public var topics: [UInt64]?
+    /// Bytes after which a page ends.
+    public var lengthMax: Int
+    /// Events after which a page ends.
+    public var eventCountMax: Int
+}
+
+/// Asks where a subscription is to begin.
+public struct SeekOrder: Sendable {
+    /// Echoed in the answer.
+    public var number: UInt64
+    /// In which topics, by number in the store; nil for all.
+    public var topics: [UInt64]?
+    /// What is sought.
+    public var start: Start
+    /// Everything before is on disk; what begins later is `next`.
+    public var committed: UInt64
+}
+
+/// What was read.
+public struct StoredPage: Sendable {
+    /// The read's number.
+    public var number: UInt64
+    /// The batches, by position.
+    public var batches: [StoredBatch]
+    /// The seals of these batches.
+    public var seals: [UInt64: StoredSeal]
+    /// Everything of these topics before this position was read.
+    public var reached: UInt64
+    /// Whether nothing of them is stored between there and the read's end, which is then where it reached.
+    public var isLast: Bool
+    /// What was found damaged and is missing here, by topic and position, count unknown where 0.
+    public var damaged: [(topic: UInt64, position: UInt64)]
+
+    /// A page of these parts.
+    public init(
+        number: UInt64, batches: [StoredBatch], seals: [UInt64: StoredSeal], reached: UInt64, isLast: Bool,
+        damaged: [(topic: UInt64, position: UInt64)] = []
+    ) {
+        self.number = number
+        self.batches = batches
+        self.seals = seals
+        self.reached = reached
+        self.isLast = isLast
+        self.damaged = damaged
+    }
+}
+
+/// What one commit made durable.
+public struct StoreCommit: Sendable {
+    /// Every write up to this ticket is on disk, but for those refused.
+    public var through: UInt64
+    /// Appends that were not stored, by ticket.
+    public var refused: [(ticket: UInt64, reason: Reason, message: String)]
+    /// Answers to look-ups, by ticket: ids known and the sequence each has.
+    public var known: [(ticket: UInt64, ids: [KnownIDs])]
+    /// Topics as they are after something of them was removed.
+    public var trimmed: [StoredTopic]
+    /// Bytes in use.
+    public var bytesUsed: UInt64
+
+    /// A commit of these parts.
+    public init(
+        through: UInt64, refused: [(ticket: UInt64, reason: Reason, message: String)] = [],
+        known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [], bytesUsed: UInt64 = 0
+    ) {
+        self.through = through
+        self.refused = refused
+        self.known = known
+        self.trimmed = trimmed
+        self.bytesUsed = bytesUsed
+    }
+}
+
+/// Ids that were published before, counting up from the first.
+public struct KnownIDs: Sendable, Equatable {
+    /// The first.
+    public var first: BusUUID
+    /// How many.
+    public var count: UInt32
+    /// Their topic's number in the store.
+    public var topic: UInt64
+    /// Sequence of the first; the others follow it.
+    public var firstSequence: UInt64
+    /// When they were accepted, microseconds since 1970.
+    public var accepted: Int64
+
+    /// Known ids of these parts.
+    public init(first: BusUUID, count: UInt32, topic: UInt64, firstSequence: UInt64, accepted: Int64) {
+        self.first = first
+        self.count = count
+        self.topic = topic
+        self.firstSequence = firstSequence
+        self.accepted = accepted
+    }
+}
+
+/// What a store held when the daemon began.
+public struct StoredState: Sendable {
+    /// Which store it is.
+    public var incarnation: BusUUID
+    /// The first position not given yet.
+    public var nextPosition: UInt64
+    /// Its topics.
+    public var topics: [StoredTopic] = []
+    /// What was said of topics by command.
+    public var declarations: [(filter: TopicFilter, settings: [Setting])] = []
+    /// Its subscriptions.
+    public var subscriptions: [StoredSubscription] = []
+    /// The number of the last dead letter, and how many there are.
+    public var lastDeadLetter: UInt64 = 0
+    /// Bytes in use.
+    public var bytesUsed: UInt64 = 0
+    /// Bytes it may use.
+    public var bytesMax: UInt64 = .max
+
+    /// An empty store.
+    public init(incarnation: BusUUID, nextPosition: UInt64) {
+        self.incarnation = incarnation
+        self.nextPosition = nextPosition
+    }
+}

@@ -1,0 +1,204 @@
+// A store in memory, as simple as can be: what the real one promises, and nothing of how it keeps it. A commit happens
+// when somebody says so; a crash loses what wasn't committed.
+
+public import BusBroker
+public import BusWire
+
+/// What a broker asks of a store, answered from a few arrays.
+public struct MemoryStore {
+    /// What is on disk.
+    public struct Disk {
+        /// Its batches, by position.
+        public var batches: [StoredBatch] = []
+        /// Seals by number.
+        public var seals: [UInt64: StoredSeal] = [:]
+        /// Names of topics by number.
+        public var topics: [UInt64: Topic] = [:]
+        /// Sequences and times of the topics' last events.
+        public var ends: [UInt64: (sequence: UInt64, time: Int64)] = [:]
+        /// Last values' positions by topic.
+        public var retained: [UInt64: UInt64] = [:]
+        /// What was declared.
+        public var declarations: [(filter: TopicFilter, settings: [Setting])] = []
+        /// Subscriptions by number.
+        public var subscriptions: [UInt64: StoredSubscription] = [:]
+        /// Dead letters by number.
+        public var deadLetters: [UInt64: StoredDeadLetter] = [:]
+        /// Lines of the ledger.
+        public var ledger: [LedgerLine] = []
+        /// The first position not given yet.
+        public var nextPosition: UInt64 = 1
+        var lastDeadLetter: UInt64 = 0
+    }
+
+    /// What is on disk.
+    public private(set) var disk = Disk()
+    /// Which store it is.
+    public let incarnation: BusUUID
+    /// Bytes of batches it takes.
+    public var bytesMax: UInt64 = .max
+    private var waiting: [(ticket: UInt64, write: StoreWrite)] = []
+
+    /// An empty store.
+    public init(incarnation: BusUUID) { self.incarnation = incarnation }
+
+    /// Whether something waits for a commit.
+    public var isDirty: Bool { !waiting.isEmpty }
+
+    /// Leaves a write for the next commit.
+    public mutating func submit(_ ticket: UInt64, _ write: StoreWrite) { waiting.append((ticket, write)) }
+
+    /// What isn't committed is lost.
+    public mutating func crash() { waiting = [] }
+
+    /// Carries out everything that waits, or only the first so many.
+    public mutating func commit(first count: Int = .max) -> StoreCommit {
+        var commit = StoreCommit(through: 0)
+        for (ticket, write) in waiting.prefix(count) {
+            apply(write, ticket, &commit)
+            commit.through = ticket
+        }
+        waiting.removeFirst(min(count, waiting.count))
+        commit.bytesUsed = bytesUsed
+        return commit
+    }
+
+    private var bytesUsed: UInt64 { disk.batches.reduce(0) { $0 + UInt64($1.bytes.count) } }
+
+    private mutating func apply(_ write: StoreWrite, _ ticket: UInt64, _ commit: inout StoreCommit) {
+        switch write {
+        case .append(let batch): append(batch, ticket, &commit)
+        case .seal(let seal): disk.seals[seal.number] = seal
+        case .topic(let number, let name): disk.topics[number] = name
+        case .removeTopic(let number):
+            disk.topics[number] = nil
+            disk.batches.removeAll { $0.topic == number }
+        case .trim(let topic, let position):
+            disk.batches.removeAll { $0.topic == topic && $0.position < position && !isNeeded($0) }
+            if let now = stored(topic) { commit.trimmed.append(now) }
+        case .retain(let topic, let position): disk.retained[topic] = position
+        case .declare(let filter, let settings):
+            disk.declarations.removeAll { $0.filter == filter }
+            disk.declarations.append((filter, settings))
+        case .undeclare(let filter): disk.declarations.removeAll { $0.filter == filter }
+        case .subscription(let subscription): disk.subscriptions[subscription.number] = subscription
+        case .cursor(let number, let cursor): disk.subscriptions[number]?.cursor = cursor
+        case .removeSubscription(let number): disk.subscriptions[number] = nil
+        case .deadLetter(let letter):
+            disk.deadLetters[letter.number] = letter
+            disk.lastDeadLetter = max(disk.lastDeadLetter, letter.number)
+        case .removeDeadLetter(let number): disk.deadLetters[number] = nil
+        case .ledger(let line): disk.ledger.append(line)
+        case .trimLedger(let position): disk.ledger.removeAll { $0.first < position }
+        case .lookUp(let uid, let first, let count, let ids):
+            commit.known.append((ticket, known(uid, first, count, ids)))
+        case .trimIDs: break
+        }
+    }
+
+    private mutating func append(_ batch: StoredBatch, _ ticket: UInt64, _ commit: inout StoreCommit) {
+        guard bytesUsed + UInt64(batch.bytes.count) <= bytesMax else {
+            commit.refused.append((ticket, .storeFull, "the store is full"))
+            return
+        }
+        disk.batches.append(batch)
+        disk.ends[batch.topic] = (batch.firstSequence + UInt64(batch.eventCount) - 1, batch.time)
+        disk.nextPosition = batch.position + UInt64(batch.eventCount)
+    }
+
+    private func isNeeded(_ batch: StoredBatch) -> Bool {
+        disk.retained[batch.topic] == batch.position
+            || disk.deadLetters.values.contains { $0.position == batch.position }
+    }
+
+    private func ids(of batch: StoredBatch) -> [BusUUID] {
+        guard batch.ids.isEmpty else { return batch.ids }
+        return (0..<batch.eventCount).compactMap { batch.firstID.advanced(by: UInt64($0)) }
+    }
+
+    private func known(_ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID]) -> [KnownIDs] {
+        let sought = explicit.isEmpty ? (0..<count).compactMap { first.advanced(by: UInt64($0)) } : explicit
+        return sought.compactMap { id in
+            for batch in disk.batches where batch.uid == uid {
+                guard let place = ids(of: batch).firstIndex(of: id) else { continue }
+                return KnownIDs(
+                    first: id, count: 1, topic: batch.topic, firstSequence: batch.firstSequence + UInt64(place),
+                    accepted: batch.time)
+            }
+            return nil
+        }
+    }
+
+    // MARK: Reading
+
+    /// Answers a read, a batch at a time so that pages end in the middle.
+    public func page(_ read: StoreRead) -> StoredPage {
+        var found: [StoredBatch] = []
+        var (length, events) = (0, 0)
+        for batch in disk.batches {
+            let end = batch.position + UInt64(batch.eventCount)
+            guard end > read.from, batch.position < read.before, read.topics?.contains(batch.topic) != false else { continue }
+            guard found.isEmpty || (length < read.lengthMax && events < read.eventCountMax) else {
+                return page(read, found, reached: batch.position, isLast: false)
+            }
+            found.append(batch)
+            length += batch.bytes.count
+            events += Int(batch.eventCount)
+        }
+        return page(read, found, reached: read.before, isLast: true)
+    }
+
+    private func page(_ read: StoreRead, _ batches: [StoredBatch], reached: UInt64, isLast: Bool) -> StoredPage {
+        StoredPage(
+            number: read.number, batches: batches, seals: disk.seals.filter { seal in batches.contains { $0.seal == seal.key } },
+            reached: reached, isLast: isLast)
+    }
+
+    /// Answers where to begin.
+    public func cursor(_ order: SeekOrder) -> StoredCursor {
+        let batches = disk.batches.filter {
+            order.topics?.contains($0.topic) != false && $0.position < order.committed
+        }
+        switch order.start {
+        case .new: return StoredCursor(next: order.committed)
+        case .all: return StoredCursor(next: 0)
+        case .since(let time):
+            return StoredCursor(next: batches.first { $0.time >= time }?.position ?? order.committed)
+        case .sequence(let sequence):
+            let batch = batches.first { $0.firstSequence + UInt64($0.eventCount) > sequence }
+            let position = batch.map { $0.position + (sequence > $0.firstSequence ? sequence - $0.firstSequence : 0) }
+            return StoredCursor(next: position ?? order.committed)
+        case .last:
+            let last = Dictionary(grouping: batches, by: \.topic).values.compactMap(\.last)
+            let ranges = last.map { PendingRange(first: $0.position + UInt64($0.eventCount) - 1, count: 1, attempts: 0) }
+            return StoredCursor(next: order.committed, pending: ranges.sorted { $0.first < $1.first })
+        }
+    }
+
+    // MARK: Beginning
+
+    private func stored(_ number: UInt64) -> StoredTopic? {
+        guard let name = disk.topics[number] else { return nil }
+        let own = disk.batches.filter { $0.topic == number }
+        let end = disk.ends[number] ?? (0, 0)
+        let retained = disk.retained[number].flatMap { position in own.first { $0.position == position } }
+        return StoredTopic(
+            number: number, name: name, lastSequence: end.sequence, lastTime: end.time,
+            firstSequence: own.first?.firstSequence ?? end.sequence + 1, firstPosition: own.first?.position ?? 0,
+            firstTime: own.first?.time ?? .max, eventCount: own.reduce(0) { $0 + UInt64($1.eventCount) },
+            byteCount: own.reduce(0) { $0 + UInt64($1.bytes.count) },
+            retained: retained.flatMap { batch in disk.seals[batch.seal].map { (batch, $0) } })
+    }
+
+    /// What a daemon that begins now finds.
+    public var state: StoredState {
+        var state = StoredState(incarnation: incarnation, nextPosition: disk.nextPosition)
+        state.topics = disk.topics.keys.sorted().compactMap(stored)
+        state.declarations = disk.declarations
+        state.subscriptions = disk.subscriptions.values.sorted { $0.number < $1.number }
+        state.lastDeadLetter = disk.lastDeadLetter
+        state.bytesUsed = bytesUsed
+        state.bytesMax = bytesMax
+        return state
+    }
+}
