@@ -111,7 +111,11 @@ extension Model {
             let gaps = stream.gaps.filter { $0.topic == topic }
             let last = gaps.map(\.sequences.upperBound).max() ?? 0
             if stream.policy == .latest { cut(stream, topic, behind: last) }
-            let missed = stream.owed.prefix { $0 !== next }.filter { $0.topic == topic && $0.lastSequence <= last }
+            // What lies in none of them isn't missed: at an end it may wait between two.
+            let missed = stream.owed.prefix { $0 !== next }.filter { entry in
+                entry.topic == topic && gaps.contains { $0.sequences.contains(entry.firstSequence) }
+                    && entry.lastSequence <= last
+            }
             let count = missed.reduce(0) { $0 + $1.eventCount }
             let told = gaps.reduce(0) { $0 + $1.count }
             // What was superseded may be told early: then it is accounted for once all before it is.

@@ -22,17 +22,14 @@ extension Model {
 
     /// What a member that goes had not acknowledged goes to the others, before what waits; with the last it is lost.
     func giveBack(_ subscription: ModelSubscription, _ stream: ModelStream) {
-        let entries = subscription.unacknowledged.map(\.entry)
+        var entries = subscription.unacknowledged.map(\.entry)
         subscription.unacknowledged = []
         for entry in entries { rise(entry, of: subscription) }
+        entries.removeAll { $0.places.isEmpty }
         guard !stream.members.isEmpty, stream.missedAtEnd == nil else {
             return lose(entries, of: stream, [.responderGone])
         }
-        for entry in entries {
-            entry.attempt += 1
-            guard entry.isAnswerable else { continue }
-            entry.withdrawn.formUnion(entry.places.filter { entry.batch.requests[$0].isClosed })
-        }
+        for entry in entries { entry.attempt += 1 }
         // What was lost before is told first.
         let index = stream.owed.firstIndex { $0.lost == nil } ?? stream.owed.count
         stream.owed.insert(contentsOf: entries, at: index)

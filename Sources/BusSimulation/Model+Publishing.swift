@@ -27,16 +27,19 @@ extension Model {
             open = lateWills.map { .lateWill($0) } + wills.map { .will($0) } + open
             (wills, lateWills) = ([], [])
         }
+        // A stall that ends with these effects is over when they show it, and was not when others went on.
+        let held = Set(parked.filter(isHeld).map(\.id))
+        let told = toldSequences(in: effects)
         for effect in effects {
             while !open.isEmpty, presumesMore(effect, open) {
-                try settle(open.remove(at: nextIndex(open, shownBy: effect)))
+                try settle(open.remove(at: nextIndex(open, held: held, told: told, shownBy: effect)))
             }
+            unsettledCount = open.count
             try check(effect)
         }
-        for acceptance in open {
-            if case .lateWill = acceptance { continue }
-            try settle(acceptance)
-        }
+        unsettledCount = 0
+        open.removeAll { if case .lateWill = $0 { true } else { false } }
+        while !open.isEmpty { try settle(open.remove(at: nextIndex(open, held: held, told: told, shownBy: nil))) }
         applyPolicies()
         for stream in streams { passOverWithdrawn(stream) }
         noteIdleTopics()
@@ -44,24 +47,54 @@ extension Model {
         parked.removeAll { $0.pending.isEmpty }
     }
 
-    /// Which is accepted next: in their order, but whoever is held back may be passed over by who shows to be accepted.
-    private func nextIndex(_ open: [Acceptance], shownBy effect: Effect) -> Int {
-        guard case .publish(let first) = open[0], isHeld(first) else { return 0 }
-        let shown = open.firstIndex { acceptance in
-            guard case .publish(let session) = acceptance, let pending = session.pending.first else { return false }
-            switch effect {
-            case .send(_, .deliver(let deliver)): return deliver.batch == pending.publish.batch
-            case .send(_, .announce(let announcement)): return announcement.seal == pending.batch.seal
-            default: return false
+    /// First sequences by session and publish, as the receipts among these effects tell them.
+    private func toldSequences(in effects: [Effect]) -> [SessionID: [UInt64: UInt64]] {
+        var told: [SessionID: [UInt64: UInt64]] = [:]
+        for case .send(let id, .receipts(let receipts)) in effects {
+            for receipt in receipts.receipts { told[id, default: [:]][receipt.number] = receipt.firstSequence }
+        }
+        return told
+    }
+
+    /// Which is accepted next: in their order, but whoever is held back may be passed over by who shows to be accepted,
+    /// and nobody goes before its receipt says, or before whose receipt says now.
+    private func nextIndex(
+        _ open: [Acceptance], held: Set<SessionID>, told: [SessionID: [UInt64: UInt64]], shownBy effect: Effect?
+    ) -> Int {
+        guard case .publish(let first) = open[0], held.contains(first.id) || isHeld(first) else { return 0 }
+        let due = open.indices.filter { index in
+            guard case .publish(let session) = open[index], let pending = session.pending.first else { return true }
+            guard let topic = topic(of: pending, session) else { return true }
+            let next = (topics[topic]?.lastSequence ?? 0) + 1
+            if let sequence = told[session.id]?[pending.number] { return sequence == next }
+            return !open.contains { other in
+                guard case .publish(let other) = other, let pending = other.pending.first else { return false }
+                return told[other.id]?[pending.number] == next && self.topic(of: pending, other) == topic
             }
         }
-        return shown ?? 0
+        let shown = due.first { index in
+            if case .publish(let session) = open[index], let effect { isShown(session, by: effect) } else { false }
+        }
+        return shown ?? due.first ?? 0
+    }
+
+    private func isShown(_ session: ModelSession, by effect: Effect) -> Bool {
+        switch effect {
+        case .send(_, .deliver(let deliver)): session.pending.contains { $0.publish.batch == deliver.batch }
+        case .send(_, .announce(let announcement)): session.pending.first?.batch.seal == announcement.seal
+        case .send(session.id, .error), .send(session.id, .sealLimits): true
+        default: false
+        }
+    }
+
+    private func topic(of pending: ModelPublish, _ session: ModelSession) -> Topic? {
+        (pending.seal ?? session.seals[pending.batch.seal])?.topic
     }
 
     private func isHeld(_ session: ModelSession) -> Bool {
         guard let pending = session.pending.first else { return false }
-        guard let seal = pending.seal ?? session.seals[pending.batch.seal] else { return false }
-        return matches(seal.topic).contains { $0.stalls(at: now.monotonic) }
+        guard let topic = topic(of: pending, session) else { return false }
+        return matches(topic).contains { $0.stalls(at: now.monotonic) }
     }
 
     private func settle(_ acceptance: Acceptance) throws(Violation) {

@@ -76,15 +76,24 @@ extension Model {
         }
     }
 
-    /// An entry goes from a member that is gone back to the group: its right is not lost but waits again.
+    /// An entry goes from a member that is gone back to the group: its rights are not lost but wait again. What it has
+    /// answered, and what nobody waits for any more, is done and doesn't come back.
     func rise(_ entry: OwedEntry, of subscription: ModelSubscription) {
         guard entry.isAnswerable else { return }
-        for place in entry.places {
+        entry.places.removeAll { place in
             let request = entry.batch.requests[place]
-            guard let index = request.index(of: subscription.stream) else { continue }
-            if case .may(let who) = request.stands[index].stand, who === subscription {
-                request.stands[index].stand = .waits
+            guard !request.isClosed, let index = request.index(of: subscription.stream) else { return true }
+            if case .may(let who) = request.stands[index].stand, who !== subscription { return true }
+            // Which of a session's rights an answer used up makes no difference, as long as it has another.
+            let right = request.stands.indices.first { other in
+                if case .may(let who) = request.stands[other].stand { who.session === subscription.session } else { false }
             }
+            if case .over = request.stands[index].stand {
+                guard let right else { return true }
+                request.stands[right].stand = .over
+            }
+            request.stands[index].stand = .waits
+            return false
         }
     }
 

@@ -42,7 +42,9 @@ extension Model {
 
     /// A stall is over once half of the queue has gone.
     func relax(_ stream: ModelStream) {
-        guard stream.fullSince != nil, stream.isRelaxed else { return }
+        guard stream.isRelaxed, let since = stream.fullSince else { return }
+        let isTimedOut = now.monotonic >= since + stream.stallTime || stream.mayBeTimedOut
+        stream.mayBeTimedOut = isTimedOut && unsettledCount > 0
         stream.fullSince = nil
         stream.mayHaveRelaxed = false
     }

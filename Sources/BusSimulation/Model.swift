@@ -29,6 +29,8 @@ final class Model {
     var totals = ModelTotals()
     /// Sessions whose publishes wait, in the order in which they began to.
     var parked: [ModelSession] = []
+    /// How many publishes were accepted with the effects under way, somewhere between those that are still to be checked.
+    var unsettledCount = 0
     /// Streams that something was accepted for last, whose policy is applied once its deliveries are known.
     var filling: [ModelStream] = []
     /// The daemon's own seals: asked for, and usable.

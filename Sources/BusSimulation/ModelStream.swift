@@ -32,6 +32,9 @@ final class ModelStream {
     /// Why it has to end, when it has to.
     var endReason: Reason?
 
+    /// Whether its stall had timed out and its queue emptied among publishes that were accepted either before or behind
+    /// that: it stalls nobody, or begins anew.
+    var mayBeTimedOut = false
     /// Since when its queue is full, for one that stalls, until it has emptied by half.
     var fullSince: UInt64?
     /// When something was last accepted for it.
@@ -102,7 +105,7 @@ final class ModelStream {
         let isHalfEmpty =
             live.reduce(0) { $0 + $1.eventCount } <= queueEventCount / 2
             && live.reduce(0) { $0 + $1.length } <= queueLength / 2
-        return !isHalfEmpty && !isDoubtful && isWithin(now)
+        return !isHalfEmpty && !isDoubtful && !mayBeTimedOut && isWithin(now)
     }
     private func isWithin(_ now: UInt64) -> Bool { fullSince.map { now < $0 + stallTime } ?? false }
     /// Whether it may: what was dropped and not told yet may have let a stall end and the next begin.

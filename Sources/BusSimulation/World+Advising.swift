@@ -4,21 +4,14 @@ import BusBroker
 import BusWire
 
 extension World {
-    /// Does what these effects ask for and gives it back at once; whether there was anything.
-    func publishOwn(_ effects: [Effect]) throws(Violation) -> Bool {
-        var wasAsked = false
-        for effect in effects {
-            switch effect {
-            case .openOwnSeal(let seal, let topic, _):
-                wasAsked = true
-                try openOwnSeal(seal, topic)
-            case .advise(let seal, let advisories):
-                wasAsked = true
-                try advise(seal, advisories)
-            default: break
-            }
+    /// Does what an effect asks for and gives it back at once; whether it asked for anything.
+    func publishOwn(_ effect: Effect) throws(Violation) -> Bool {
+        switch effect {
+        case .openOwnSeal(let seal, let topic, _): try openOwnSeal(seal, topic)
+        case .advise(let seal, let advisories): try advise(seal, advisories)
+        default: return false
         }
-        return wasAsked
+        return true
     }
 
     private func openOwnSeal(_ seal: UInt64, _ topic: Topic) throws(Violation) {

@@ -79,16 +79,15 @@ final class World {
 
     /// Checks everything the broker has to do, and does the part of it that comes back at once.
     func absorb(isRound: Bool) throws(Violation) {
-        while true {
-            var effects: [Effect] = []
-            while let effect = broker.nextEffect() {
-                note("    \(effect)")
-                effects.append(effect)
-                if case .openSeal(let order) = effect { orders.append(order) }
-            }
-            try model.absorb(effects, isRound: isRound) { broker.progress(of: $0) }
-            guard try publishOwn(effects) else { return }
+        var effects: [Effect] = []
+        while let effect = broker.nextEffect() {
+            note("    \(effect)")
+            effects.append(effect)
+            if case .openSeal(let order) = effect { orders.append(order) }
         }
+        try model.absorb(effects, isRound: isRound) { broker.progress(of: $0) }
+        // What follows from one of these is known before the next.
+        for effect in effects where try publishOwn(effect) { try absorb(isRound: false) }
     }
 
     /// The last things that happened, for a failure's description.
