@@ -82,9 +82,7 @@ extension BusConnection {
     private func checkFitsOneBatch(_ events: [OutgoingEvent]) throws(BusError) {
         let columns = events.contains { $0.id != nil || $0.correlation != nil || $0.causation != nil }
         let length = events.reduce(BatchHeader.length + 4 + BatchHeader.tagLength) { sum, event in
-            event.headers.reduce(sum + EventRecord.lengthMin + event.payload.count) {
-                $0 + 3 + $1.name.utf8.count + $1.value.utf8.count
-            }
+            sum + EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
         }
         let columnsLength = columns ? 4 + 48 * events.count : 4
         let retains = events[events.count - 1].retains

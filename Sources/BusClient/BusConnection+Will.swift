@@ -20,10 +20,9 @@ extension BusConnection {
     func checked(_ will: LastWill) throws(BusError) -> CheckedWill {
         let topic = try checkedTopic(will.topic)
         try core.check(payloadLength: will.event.payload.count, will.event.headers)
-        let headers = will.event.headers.reduce(0) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
         // With every column: its own id, correlation, causation.
-        let around = BatchHeader.length + 4 + 3 * 16 + EventRecord.lengthMin + BatchHeader.tagLength
-        let length = around + headers + will.event.payload.count
+        let around = BatchHeader.length + 4 + 3 * 16 + BatchHeader.tagLength
+        let length = around + EventRecord.length(ofPayload: will.event.payload.count, headers: will.event.headers)
         guard length <= Limits.willLengthMax else {
             throw .tooLarge("a last will of \(length) bytes, at most \(Limits.willLengthMax) are allowed")
         }

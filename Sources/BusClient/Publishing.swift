@@ -81,7 +81,7 @@ final class Publishing {
         marks: EventMarks = EventMarks(), for publisher: WindowedPublisher.Link? = nil
     ) -> OutgoingBatch {
         let time = core.wallClock
-        let length = Publishing.recordLength(payload.count, headers)
+        let length = EventRecord.length(ofPayload: payload.count, headers: headers)
         if let open = topic.open {
             let fits = open.hasRoom(for: length, isPlain: marks.isPlain)
             if open.traits != marks.traits || !fits { close(topic) }
@@ -106,7 +106,7 @@ final class Publishing {
         let traits = EventMarks(events[events.count - 1], wantsReceipt: true).traits
         let batch = begin(topic, traits, time: time)
         for event in events {
-            heldLength += Publishing.recordLength(event.payload.count, event.headers)
+            heldLength += EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
             event.payload.withUnsafeBytes {
                 batch.append(
                     payload: $0, headers: event.headers, marks: EventMarks(event, wantsReceipt: true), time: time)
@@ -115,10 +115,6 @@ final class Publishing {
         if batch.eventCount >= topic.batchEventCountMax { close(topic) }
         core.requestFlush()
         return batch
-    }
-
-    private static func recordLength(_ payloadLength: Int, _ headers: [EventHeader]) -> Int {
-        headers.reduce(EventRecord.lengthMin + payloadLength) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
     }
 
     private func begin(_ topic: TopicPublisher, _ traits: BatchTraits, time: Int64) -> OutgoingBatch {
@@ -151,7 +147,7 @@ final class Publishing {
     func gatherWill(_ event: OutgoingEvent, on name: Topic) {
         let topic = topic(name)
         let batch = makeBatch(topic, event.retains ? [.isWill, .retains] : .isWill, time: core.wallClock)
-        heldLength += Publishing.recordLength(event.payload.count, event.headers)
+        heldLength += EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
         event.payload.withUnsafeBytes {
             batch.append(
                 payload: $0, headers: event.headers, marks: EventMarks(event, wantsReceipt: false),

@@ -19,6 +19,11 @@ public struct EventRecord: Sendable {
     /// A record without headers and payload: length, time, header count.
     public static let lengthMin = 14
 
+    /// Bytes of a record with so long a payload and these headers.
+    public static func length(ofPayload payloadLength: Int, headers: [EventHeader]) -> Int {
+        headers.reduce(lengthMin + payloadLength) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
+    }
+
     /// The headers in the publisher's order; `content-type`, `traceparent` and `schema` are reserved names.
     public var headers: [EventHeader] {
         var list: [EventHeader] = []
@@ -69,8 +74,8 @@ public struct EventRecord: Sendable {
     public static func append(
         time: Int64, headers: [EventHeader], payload: UnsafeRawBufferPointer, to out: inout [UInt8]
     ) {
-        let headerLength = headers.reduce(0) { $0 + 3 + $1.name.utf8.count + $1.value.utf8.count }
-        out.put(UInt32(10 + headerLength + payload.count))
+        // The length is of what follows it.
+        out.put(UInt32(length(ofPayload: payload.count, headers: headers) - MemoryLayout<UInt32>.size))
         out.put(time)
         out.put(UInt16(headers.count))
         for header in headers {

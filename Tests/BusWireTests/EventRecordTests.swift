@@ -41,6 +41,15 @@ struct EventRecordTests {
         #expect(record().count == EventRecord.lengthMin)
     }
 
+    @Test("is as long as was foretold", arguments: [0, 1, 200])
+    func length(payloadLength: Int) {
+        let payload = [UInt8](repeating: 7, count: payloadLength)
+        for headers in [[], [EventHeader("ünï", "")], [EventHeader("a", "bc"), EventHeader("d", "")]] {
+            let foretold = EventRecord.length(ofPayload: payloadLength, headers: headers)
+            #expect(record(headers, payload).count == foretold)
+        }
+    }
+
     @Test("cut anywhere is refused")
     func truncated() {
         let whole = record([EventHeader("name", "value")], [1, 2])
