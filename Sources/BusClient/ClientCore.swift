@@ -158,7 +158,7 @@ final class ClientCore: @unchecked Sendable {
         case .requestCancelled(let cancelled): try responding.take(cancelled)
         case .done(let type, let request): try willing.done(type, request)
         case .inspected(let inspected): try inspecting.take(inspected)
-        case .error(let error): take(error)
+        case .error(let error): try take(error)
         case .closing(_, let message): parting = message
         default: throw .protocolViolation("a \(frame.type.name) frame where none belongs")
         }
@@ -190,7 +190,7 @@ final class ClientCore: @unchecked Sendable {
         }
     }
 
-    private func take(_ error: ErrorFrame) {
+    private func take(_ error: ErrorFrame) throws(BusError) {
         if error.isFatal {
             parting = "\(error.message) (\(error.reason))"
             // Trying again helps against a daemon that goes down or is full, and when this process was stopped for a
@@ -202,7 +202,7 @@ final class ClientCore: @unchecked Sendable {
             return
         }
         switch FrameType(rawValue: error.inReplyTo) {
-        case .publish, .openSeal: publishing.take(error)
+        case .publish, .openSeal: try publishing.take(error)
         case .subscribe: subscribing.take(error)
         case .inspect: inspecting.take(error)
         case .will: willing.take(error)

@@ -32,10 +32,15 @@ extension Publishing {
         core.requestFlush()
     }
 
-    func take(_ error: ErrorFrame) {
+    func take(_ error: ErrorFrame) throws(BusError) {
         if error.inReplyTo == FrameType.publish.rawValue {
+            // Also what bounds the refusals kept: one for each publish under way.
+            let first = lastNumber - UInt64(inFlight.count) + 1
+            guard error.request >= first, error.request <= lastNumber else {
+                throw .protocolViolation("publish \(error.request) was refused, which isn't under way")
+            }
             refusals[error.request] = (error.reason, error.message)
-            if error.reason == .noResponders { tellAtOnce(error) }
+            if error.reason == .noResponders { tellAtOnce(error, inFlight[Int(error.request - first)]) }
         } else if error.inReplyTo == FrameType.openSeal.rawValue,
             let topic = sealRequests.removeValue(forKey: UInt32(truncatingIfNeeded: error.request))
         {
@@ -55,10 +60,7 @@ extension Publishing {
     }
 
     /// Those who ask needn't wait for the progress that covers the refusal.
-    private func tellAtOnce(_ error: ErrorFrame) {
-        let first = lastNumber - UInt64(inFlight.count) + 1
-        guard error.request >= first, error.request <= lastNumber else { return }
-        let batch = inFlight[Int(error.request - first)]
+    private func tellAtOnce(_ error: ErrorFrame, _ batch: OutgoingBatch) {
         let attempts = batch.attempts
         batch.attempts = []
         for attempt in attempts { attempt.published(.failure(.refused(error.reason, error.message))) }

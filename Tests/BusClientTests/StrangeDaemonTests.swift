@@ -71,6 +71,7 @@ import Testing
         .done(inReplyTo: FrameType.will.rawValue, request: 1),
         .done(inReplyTo: FrameType.publish.rawValue, request: 1),
         .inspected(Inspected(request: 77, rows: [])),
+        .error(ErrorFrame(reason: .denied, inReplyTo: .publish, request: 1, message: "it never came")),
         .requestCancelled(RequestCancelled(correlation: .zero, replyTopic: Array("a..b".utf8))),
     ]
 
