@@ -68,17 +68,25 @@ extension Publishing {
 
     /// A batch was refused: true where sealing it anew can help, else its publishers hear of it.
     private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) -> Bool {
-        let isMendable = reason == .staleEpoch || reason == .unknownSeal || reason == .counterOutOfOrder
-        guard isMendable, batch.resealCount < Publishing.resealsMax else {
+        guard Publishing.isMendable(reason), batch.resealCount < Publishing.resealsMax else {
             finish(batch, .failure(.refused(reason, message)))
             return false
         }
         batch.resealCount += 1
-        if batch.topic.seal.isOpen {
-            forgetSeal(of: batch.topic)
-            batch.topic.seal = .none
-        }
+        dropSeal(of: batch.topic)
         return true
+    }
+
+    /// Whether what was refused for this is accepted under a new seal.
+    static func isMendable(_ reason: Reason) -> Bool {
+        reason == .staleEpoch || reason == .unknownSeal || reason == .counterOutOfOrder
+    }
+
+    /// A topic's seal is no good any more: what comes next asks for another.
+    func dropSeal(of topic: TopicPublisher) {
+        guard topic.seal.isOpen else { return }
+        forgetSeal(of: topic)
+        topic.seal = .none
     }
 
     func finish(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {

@@ -21,6 +21,8 @@ final class Willing: @unchecked Sendable {
     /// The number under which the first change was sent; 0 as long as it waits for its seal.
     private var sentNumber: UInt64 = 0
     private var nextChange: UInt64 = 1
+    /// How often the first change was refused for a reason that a new seal mends.
+    private var resealCount = 0
 
     /// A will left or taken back.
     private struct Change {
@@ -95,6 +97,12 @@ final class Willing: @unchecked Sendable {
 
     func take(_ error: ErrorFrame) {
         guard error.request == sentNumber, error.request > 0 else { return }
+        if let will = changes.first?.will, Publishing.isMendable(error.reason), resealCount < Publishing.resealsMax {
+            resealCount += 1
+            sentNumber = 0
+            core.publishing.dropSeal(of: core.publishing.topic(will.topic))
+            return begin()
+        }
         finish(.failure(.refused(error.reason, error.message)))
     }
 
@@ -103,6 +111,7 @@ final class Willing: @unchecked Sendable {
 
     private func finish(_ result: Result<Void, BusError>) {
         sentNumber = 0
+        resealCount = 0
         guard let change = changes.popFirst() else { return }
         if let continuation = change.continuation {
             continuation.resume(returning: result)
@@ -117,6 +126,7 @@ final class Willing: @unchecked Sendable {
     /// The new session has none: it gets the last one the old one had, then the changes that were under way.
     func connectionRestored() {
         sentNumber = 0
+        resealCount = 0
         if let will {
             changes.prepend(Change(number: nextChange, will: will))
             nextChange += 1

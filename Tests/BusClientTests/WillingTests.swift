@@ -103,6 +103,47 @@ import Testing
         await client.close()
     }
 
+    private static let refusals: [(Reason, Int)] = [
+        (.staleEpoch, 3), (.unknownSeal, 1), (.counterOutOfOrder, 2), (.staleEpoch, 4), (.denied, 1),
+    ]
+
+    @Test(arguments: refusals)
+    func `a will refused for its seal is set again under a new one, three times`(reason: Reason, count: Int)
+        async throws
+    {
+        let bus = try TestBus()
+        let refusals = Noted(0)
+        let seals = Noted(Set<UInt64>())
+        let relay = try Relay(bus.directory.path + "/relay", to: bus.socket) { direction, bytes in
+            let decoder = FrameDecoder(from: direction == .toClient ? .server : .client, frameLengthMax: 4 << 20)
+            guard case .frame(let frame, _) = try? decoder.next(in: SharedBytes(bytes)) else { return bytes }
+            if case .will(let will) = frame, let batch = try? SealedBatch(will.batch) {
+                _ = seals.change { $0.insert(batch.header.seal) }
+            }
+            guard case .done(_, let request) = frame, refusals.value < count else { return bytes }
+            refusals.change { $0 += 1 }
+            return Frame.error(ErrorFrame(reason: reason, inReplyTo: .will, request: request, message: "no")).encoded
+        }
+        defer { relay.stop() }
+        let client = try await bus.connect(through: relay.path)
+        if reason != .denied, count <= 3 {
+            try await client.setWill(OutgoingEvent("gone"), on: "a")
+        } else {
+            await #expect { try await client.setWill(OutgoingEvent("gone"), on: "a") } throws: { error in
+                if case .refused(reason, _) = error as? BusError { true } else { false }
+            }
+        }
+        #expect(refusals.value == count)
+        #expect(seals.value.count == (reason == .denied ? 1 : min(count, 3) + 1))
+        // What follows isn't in its way.
+        try await client.setWill(OutgoingEvent("last"), on: "a")
+        let watcher = try await bus.connect("watcher")
+        let subscription = try await watcher.subscribe("a")
+        await die(client)
+        #expect(try await subscription.account(upTo: 1).texts == ["last"])
+        await watcher.close()
+    }
+
     @Test func `a will against the rules is refused, and connecting with one fails`() async throws {
         let bus = try TestBus()
         let client = try await bus.connect()
