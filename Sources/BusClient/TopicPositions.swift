@@ -1,5 +1,5 @@
 // Where a subscription is on each of its topics: to know after a reconnect to the same daemon what was missed, and
-// which last value was seen already. Pure.
+// which last value was seen already, which isn't the same: what was told as missed wasn't seen. Pure.
 //
 // A position counts within one life of its topic: one that was forgotten and begins anew counts from 1 again.
 
@@ -10,7 +10,10 @@ struct TopicPositions {
     private struct Place {
         /// Which life of the topic; 0 when it wasn't told.
         var incarnation: UInt64
+        /// The last that was heard of: an event, or word of events missed.
         var sequence: UInt64
+        /// The last event that came. Of what was missed a later subscription may still bring the last value.
+        var shown: UInt64
 
         func isOfSameLife(as other: UInt64) -> Bool {
             incarnation == other || incarnation == 0 || other == 0
@@ -26,7 +29,7 @@ struct TopicPositions {
     private var known: [Topic: Place] = [:]
     /// The topic heard of last, which is mostly the next one, too.
     private var recentTopic: Topic?
-    private var recent = Place(incarnation: 0, sequence: 0)
+    private var recent = Place(incarnation: 0, sequence: 0, shown: 0)
     /// Topics that haven't been heard of since the reconnect.
     private var untold: [Topic: Untold] = [:]
 
@@ -36,7 +39,11 @@ struct TopicPositions {
     /// A topic is at `last`. Returns what was missed of it before `first` since a reconnect, if this is the first word
     /// of it.
     mutating func note(_ topic: Topic, incarnation: UInt64, first: UInt64, last: UInt64) -> Missed? {
-        defer { move(topic, Place(incarnation: incarnation, sequence: last)) }
+        move(topic, Place(incarnation: incarnation, sequence: last, shown: last))
+        return missed(topic, incarnation: incarnation, before: first)
+    }
+
+    private mutating func missed(_ topic: Topic, incarnation: UInt64, before first: UInt64) -> Missed? {
         guard !untold.isEmpty, let before = untold.removeValue(forKey: topic) else { return nil }
         let place = before.place
         guard place.isOfSameLife(as: incarnation) else {
@@ -50,35 +57,38 @@ struct TopicPositions {
 
     /// A gap was told up to `last`: of which life is not said.
     mutating func noteGap(_ topic: Topic, first: UInt64, last: UInt64) -> Missed? {
-        note(topic, incarnation: place(of: topic)?.incarnation ?? 0, first: first, last: last)
+        let incarnation = place(of: topic)?.incarnation ?? 0
+        move(topic, Place(incarnation: incarnation, sequence: last, shown: 0))
+        return missed(topic, incarnation: incarnation, before: first)
     }
 
     /// A stored event came. False if it, or a later one, was seen already.
     mutating func noteStored(_ topic: Topic, incarnation: UInt64, sequence: UInt64) -> Bool {
-        if let place = place(of: topic), place.isOfSameLife(as: incarnation), place.sequence >= sequence {
+        if let place = place(of: topic), place.isOfSameLife(as: incarnation), place.shown >= sequence {
             return false
         }
-        if let before = untold[topic] {
-            // What lies between is told with the next event, when it is known how much that is.
-            if before.place.isOfSameLife(as: incarnation) { untold[topic]?.storedCount += 1 }
+        // What lies between is told with the next event, when it is known how much that is. One that was told as missed
+        // lies before.
+        if let place = untold[topic]?.place, place.isOfSameLife(as: incarnation), place.sequence < sequence {
+            untold[topic]?.storedCount += 1
         }
-        move(topic, Place(incarnation: incarnation, sequence: sequence))
+        move(topic, Place(incarnation: incarnation, sequence: sequence, shown: sequence))
         return true
     }
 
     private func place(of topic: Topic) -> Place? { recentTopic == topic ? recent : known[topic] }
 
     private mutating func move(_ topic: Topic, _ place: Place) {
+        let before = self.place(of: topic)
         if recentTopic != topic {
             rememberRecent()
             recentTopic = topic
-            recent = place
-        } else if recent.isOfSameLife(as: place.incarnation) {
-            // Redelivery goes back; what was seen stays seen.
-            recent = Place(incarnation: place.incarnation, sequence: max(recent.sequence, place.sequence))
-        } else {
-            recent = place
         }
+        recent = place
+        // Redelivery goes back; what was heard of stays heard of, and what was seen seen.
+        guard let before, before.isOfSameLife(as: place.incarnation) else { return }
+        recent.sequence = max(before.sequence, place.sequence)
+        recent.shown = max(before.shown, place.shown)
     }
 
     private mutating func rememberRecent() {

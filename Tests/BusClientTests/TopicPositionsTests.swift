@@ -54,6 +54,34 @@ import Testing
         #expect(positions.noteStored(b, incarnation: 2, sequence: 1) == true)
     }
 
+    @Test func `a last value told as missed is shown after a reconnect, and isn't counted twice`() throws {
+        var positions = TopicPositions()
+        let (a, b) = (try Topic("a"), try Topic("b"))
+        for topic in [a, b] {
+            _ = positions.note(topic, incarnation: 1, first: 1, last: 5)
+            #expect(positions.noteGap(topic, first: 6, last: 9) == nil)
+        }
+        positions.connectionRestored(sameDaemon: true)
+        #expect(positions.noteStored(a, incarnation: 1, sequence: 9) == true)
+        #expect(positions.noteStored(b, incarnation: 1, sequence: 5) == false)
+        #expect(positions.noteStored(b, incarnation: 1, sequence: 7) == true)
+        #expect(positions.note(a, incarnation: 1, first: 12, last: 12) == missed(a, 2, 10, 11))
+        #expect(positions.note(b, incarnation: 1, first: 10, last: 10) == nil)
+        positions.connectionRestored(sameDaemon: true)
+        #expect(positions.noteStored(a, incarnation: 1, sequence: 12) == false)
+    }
+
+    @Test func `what comes again doesn't go back, whichever topic was heard of between`() throws {
+        var positions = TopicPositions()
+        let (a, b) = (try Topic("a"), try Topic("b"))
+        _ = positions.note(a, incarnation: 1, first: 1, last: 5)
+        _ = positions.note(b, incarnation: 1, first: 1, last: 1)
+        _ = positions.note(a, incarnation: 1, first: 3, last: 3)
+        positions.connectionRestored(sameDaemon: true)
+        #expect(positions.noteStored(a, incarnation: 1, sequence: 5) == false)
+        #expect(positions.note(a, incarnation: 1, first: 6, last: 6) == nil)
+    }
+
     @Test func `a last value that came after a reconnect isn't among those missed`() throws {
         var positions = TopicPositions()
         let (a, b) = (try Topic("a"), try Topic("b"))
