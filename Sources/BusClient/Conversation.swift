@@ -128,7 +128,7 @@ final class Conversation: @unchecked Sendable {
         guard !isOver else { return }
         let now = MonotonicInstant.now()
         guard standing == .idle else { return take(pending.timedOut()) }
-        if let circuit, let until = core.requesting.circuitRefusal(topic, circuit) {
+        if circuit != nil, let until = core.requesting.circuitRefusal(topic) {
             return finish(.failure(core.requesting.circuitOpen(topic, until, at: now)), nil)
         }
         attempt()

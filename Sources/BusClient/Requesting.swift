@@ -34,7 +34,7 @@ final class Requesting {
         guard open[conversation.correlation] == nil else {
             throw .invalid("a request with this correlation is open")
         }
-        if let circuit = options.circuit, let until = circuitRefusal(topic, circuit) {
+        if options.circuit != nil, let until = circuitRefusal(topic) {
             throw circuitOpen(topic, until, at: .now())
         }
         isUsed = true
@@ -91,8 +91,9 @@ final class Requesting {
 
     // MARK: Circuits
 
-    /// Until when a topic's circuit refuses requests; nil if it doesn't.
-    func circuitRefusal(_ topic: Topic, _ policy: CircuitPolicy) -> MonotonicInstant? {
+    /// Until when a topic's circuit refuses requests that heed it; nil if it doesn't. Whose failures opened it has said
+    /// for how long.
+    func circuitRefusal(_ topic: Topic) -> MonotonicInstant? {
         circuits.refusal(topic, at: .now())
     }
 
