@@ -138,6 +138,7 @@ final class Conversation: @unchecked Sendable {
 
     func answered(_ reply: Reply) {
         guard !isOver else { return }
+        if reply.isDeclined { return unanswered(.responderGone) }
         repliesLength += reply.payload.count
         guard repliesLength <= Conversation.repliesLengthMax else {
             let what = "more than \(Conversation.repliesLengthMax) bytes of answers waited to be taken"

@@ -14,6 +14,9 @@ public struct Reply: Sendable {
     /// What went wrong at the responder's; nil for a good answer.
     public let failure: String?
 
+    /// Whether it only says that its responder was ended before it answered.
+    var isDeclined: Bool { failure == Reason.responderGone.name && !hasMore }
+
     init(_ event: Event) {
         self.event = event
         hasMore = event.batch.hasMore

@@ -5,8 +5,8 @@ public struct Responder: Sendable {
     let connection: BusConnection
     let state: ResponderState
 
-    /// Ends it at once: handlers under way are cancelled, and the requesters are told that nobody will answer; in a
-    /// group another member gets the requests.
+    /// Ends it at once: handlers under way are cancelled. In a group another member gets the requests; otherwise, and
+    /// where there is none, who asked is told that nobody will answer (`BusError.responderGone`).
     public func cancel() async { await connection.cancel(state) }
 
     /// Ends it when the handlers under way have answered. Requests that none was called for yet are given back, as by

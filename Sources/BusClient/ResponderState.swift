@@ -51,7 +51,13 @@ final class ResponderState: @unchecked Sendable {
     func began(_ subscription: SubscriptionState) {
         self.subscription = subscription
         core.responding.add(self)
-        subscription.onEnd = { [weak self] _ in self?.end() }
+        subscription.onEnd = { [weak self] _ in self?.subscriptionEnded() }
+    }
+
+    /// Nothing will come any more, not even what was on its way when the application wanted no more.
+    private func subscriptionEnded() {
+        end()
+        core.responding.remove(self)
     }
 
     func cancel() {
@@ -64,7 +70,10 @@ final class ResponderState: @unchecked Sendable {
     func finish() async {
         guard !isOver else { return }
         isFinishing = true
-        for work in waiting { forget(work) }
+        for work in waiting {
+            decline(work)
+            forget(work)
+        }
         waiting = []
         await finishers.wait { running == 0 || isOver }
         cancel()
@@ -74,22 +83,27 @@ final class ResponderState: @unchecked Sendable {
     func end() {
         guard !isOver else { return }
         isOver = true
-        for work in works.values { cancel(work) }
+        for work in works.values {
+            decline(work)
+            cancel(work)
+        }
         works = [:]
         byAddress = [:]
         waiting = []
-        core.responding.remove(self)
         finishers.resumeAll()
     }
 
     // MARK: Requests
 
     func take(_ arrival: BatchArrival, delivery: UInt64, length: UInt64) {
-        guard !isOver else { return }
+        guard !isOver else {
+            if case .batch(let batch) = arrival { decline(batch) }
+            return
+        }
         switch arrival {
         case .batch(let batch):
             deliveries.began(delivery, events: batch.count, bytes: length)
-            guard !isFinishing else { return }
+            guard !isFinishing else { return decline(batch) }
             for event in batch { accept(event, delivery) }
             startWaiting()
         case .missed(let missed):
@@ -104,10 +118,7 @@ final class ResponderState: @unchecked Sendable {
     }
 
     private func accept(_ event: Event, _ delivery: UInt64) {
-        var address: ReplyAddress?
-        if event.batch.isAnswerable, let topic = event.replyTo {
-            address = ReplyAddress(topic: topic, correlation: event.correlation)
-        }
+        let address = replyAddress(of: event)
         let caller = RequestWork.Caller(address: address, requestID: event.id, delivery: delivery)
         let key = RequestKey(id: event.id, uid: event.publisher.uid, topic: event.topic)
         if let answer = answers[key] {
@@ -124,6 +135,11 @@ final class ResponderState: @unchecked Sendable {
             if let address { byAddress[address] = work }
             waiting.append(work)
         }
+    }
+
+    private func replyAddress(of event: Event) -> ReplyAddress? {
+        guard event.batch.isAnswerable, let topic = event.replyTo else { return nil }
+        return ReplyAddress(topic: topic, correlation: event.correlation)
     }
 
     private func join(_ caller: RequestWork.Caller, _ work: RequestWork) {
@@ -202,6 +218,25 @@ final class ResponderState: @unchecked Sendable {
         var text = text.isEmpty ? "failed" : text
         while text.utf8.count > failureLengthMax { text.removeLast() }
         return OutgoingEvent([], headers: [EventHeader(Reply.errorHeader, text)])
+    }
+
+    // MARK: Declining
+
+    /// The right to answer stays with the session, so nobody else can say that no answer will come: who asked would wait
+    /// until its time is over. In a group the right goes to another member.
+    private func decline(_ work: RequestWork) {
+        for caller in work.callers + work.lateCallers { decline(caller) }
+    }
+
+    private func decline(_ batch: EventBatch) {
+        for event in batch {
+            decline(RequestWork.Caller(address: replyAddress(of: event), requestID: event.id, delivery: 0))
+        }
+    }
+
+    private func decline(_ caller: RequestWork.Caller) {
+        guard options.group == nil else { return }
+        publish(ResponderState.errorAnswer(Reason.responderGone.name), to: caller, hasMore: false)
     }
 
     // MARK: Cancellation

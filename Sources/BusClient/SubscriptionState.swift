@@ -168,7 +168,11 @@ final class SubscriptionState: @unchecked Sendable {
 
     /// A delivery: its batch, or word that it can't be opened.
     func deliver(_ arrival: BatchArrival, events: UInt64, length: UInt64) {
-        guard !isEnding else { return consumed(events: events, bytes: length) }
+        guard !isEnding else {
+            // It was on its way, and who asked waits for a word.
+            if case .responder(let take) = taker { take(arrival, 0, length) }
+            return consumed(events: events, bytes: length)
+        }
         switch taker {
         case .responder(let take): take(arrival, lastDelivery, length)
         case .handler(let take):

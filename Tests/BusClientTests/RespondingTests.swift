@@ -227,8 +227,10 @@ import Testing
             while isHolding.value { try await Task.sleep(for: .milliseconds(1)) }
             return OutgoingEvent("done")
         }
-        let options = group { $0.parallel = 2 }
-        for isFinishing in [false, true] {
+        let shared = group { $0.parallel = 2 }
+        var alone = shared
+        alone.group = nil
+        for (options, isFinishing) in [(shared, false), (shared, true), (alone, false), (alone, true)] {
             asked.change { $0 = 0 }
             isHolding.change { $0 = true }
             let responder = try await server.reply(to: "a", options, handler: handler)
