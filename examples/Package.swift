@@ -28,5 +28,12 @@ let package = Package(
         program("OrderFlow"),
         program("PresenceBoard"),
         program("WorkerGroup"),
+        // A program's own test; BusTestKit is the bus in its process.
+        .testTarget(
+            name: "OrderFlowTests",
+            dependencies: [
+                "OrderFlow", .product(name: "BusClient", package: "bus"), .product(name: "BusTestKit", package: "bus"),
+            ],
+            swiftSettings: settings),
     ]
 )

@@ -10,14 +10,10 @@ import BusClient
 @main
 struct OrderFlow {
     static func main() async throws {
-        let arguments = Array(CommandLine.arguments.dropFirst())
-        let service = arguments.first ?? "orders"
+        let service = CommandLine.arguments.dropFirst().first ?? "orders"
+        let count = CommandLine.arguments.dropFirst(2).first.flatMap { Int($0) } ?? 10
         try await BusConnection.with(ConnectOptions(name: service)) { bus in
-            if service == "stock" {
-                try await keepStock(bus, Shelf(arguments.dropFirst().first.flatMap { Int($0) } ?? 10))
-            } else {
-                try await takeOrders(bus)
-            }
+            if service == "stock" { try await keepStock(bus, Shelf(count)) } else { try await takeOrders(bus) }
             // What was begun above goes on until somebody ends this process.
             try await Task.sleep(for: .seconds(1_000_000_000))
         }
@@ -32,12 +28,11 @@ struct OrderFlow {
         // Asked again after a fault, a command keeps its id, and the library at the other end doesn't do it twice.
         var options = RequestOptions()
         options.retry = RetryPolicy(attempts: 5)
-        let careful = options
-        _ = try await bus.reply(to: "orders.place") { request in
+        _ = try await bus.reply(to: "orders.place") { [careful = options] request in
             let there = try await bus.request("", to: "stock.count", careful).text
             // What is thrown here is what the requester gets: BusError.replyFailed, or status 1 from `bus req`.
-            guard let count = Int(request.event.text), count > 0 else { throw Refusal(why: "how many?") }
-            guard count <= Int(there) ?? 0 else { throw Refusal(why: "there are only \(there)") }
+            guard let count = Int(request.event.text), count > 0 else { throw Refusal(description: "how many?") }
+            guard count <= Int(there) ?? 0 else { throw Refusal(description: "there are only \(there)") }
             let left = try await bus.request("\(count)", to: "stock.take", careful).text
             var placed = OutgoingEvent("\(count) ordered, \(left)")
             // One conversation: who sees the event can tell which request it came of.
@@ -54,13 +49,11 @@ actor Shelf {
     init(_ count: Int) { self.count = count }
 
     func take(_ wanted: String) throws -> Int {
-        guard let wanted = Int(wanted), wanted <= count else { throw Refusal(why: "no longer there") }
+        guard let wanted = Int(wanted), wanted <= count else { throw Refusal(description: "no longer there") }
         count -= wanted
         return count
     }
 }
 
-struct Refusal: Error, CustomStringConvertible {
-    let why: String
-    var description: String { why }
-}
+/// Why not, in the words that the requester gets.
+struct Refusal: Error, CustomStringConvertible { let description: String }

@@ -10,20 +10,16 @@ import Foundation
 @main
 struct PresenceBoard {
     /// What the daemon says of a session that is gone.
-    struct Closed: Decodable {
-        let pid: Int
-        let name: String
-        let reason: String
-    }
+    struct Closed: Decodable { let pid: Int, name: String, reason: String }
 
     static func main() async throws {
-        let arguments = CommandLine.arguments.dropFirst()
-        let name = arguments.first ?? "somebody"
+        let name = CommandLine.arguments.dropFirst().first ?? "somebody"
+        let status = CommandLine.arguments.dropFirst(2).first ?? "here"
         var options = ConnectOptions(name: "board of \(name)")
         // Published by the daemon when this process is killed or crashes; the kernel tells it at once.
         options.will = LastWill(line("gone"), on: "board.\(name)")
         try await BusConnection.with(options) { bus in
-            try await bus.publish(line(arguments.dropFirst().first ?? "here"), to: "board.\(name)")
+            try await bus.publish(line(status), to: "board.\(name)")
             async let board: Void = followBoard(bus)
             try await followSessions(bus)
             try await board
