@@ -84,11 +84,12 @@ import Testing
         let client = try await bus.connect()
         // Somebody listens, but doesn't answer.
         let listener = try await client.subscribe("a")
-        let start = ContinuousClock.now
+        // Nobody's time limit has passed: that would be another error.
         for _ in 0..<5 {
-            await #expect { try await client.request("x", to: "a") } throws: { isError($0, "noResponders") }
+            await #expect { try await client.request("x", to: "a", patient { _ in }) } throws: {
+                isError($0, "noResponders")
+            }
         }
-        #expect(ContinuousClock.now - start < .seconds(5))
         try await client.publish("after", to: "a")
         #expect(try await listener.account(upTo: 1).texts == ["after"])
         #expect(await client.run { $0.core.requesting.openCount } == 0)
