@@ -48,7 +48,7 @@ final class Peer {
         return .publish(Publish(number: nextPublish, wantsReceipt: receipt, batch: bytes))
     }
 
-    private func sealed(
+    func sealed(
         _ seal: UInt64, events: UInt32, payload: Int, columns: BatchColumns? = nil,
         _ change: (inout SampleBatch) -> Void = { _ in }
     ) -> SharedBytes {

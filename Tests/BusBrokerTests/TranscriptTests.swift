@@ -28,6 +28,6 @@ import Testing
     }
 
     @Test func thereAreStories() {
-        #expect(TranscriptTests.names.count >= 6)
+        #expect(TranscriptTests.names.count >= 18)
     }
 }
