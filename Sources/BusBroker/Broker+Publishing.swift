@@ -52,15 +52,16 @@ extension Broker {
 
     /// Accepts or refuses a publish; false if it has to wait for a stalled subscription.
     ///
-    /// - Parameter kept: its seal, for a publish that has waited.
-    func accept(_ publish: Publish, sealedBy kept: Seal? = nil, from session: Session) -> Bool {
+    /// - Parameter waited: what was found out about it before it had to wait, where it had to.
+    func accept(_ publish: Publish, from session: Session, asParked waited: ParkedPublish? = nil) -> Bool {
         do {
             let batch = try SealedBatch(publish.batch)
-            guard let seal = kept ?? seal(batch.header.seal, of: session) else {
+            guard let seal = waited?.seal ?? seal(batch.header.seal, of: session) else {
                 throw PublishRefusal(.unknownSeal, "seal \(batch.header.seal) isn't open on this connection")
             }
             if isStalled(seal.topic) || waitsForStore(publish, seal.topic, session) { return false }
-            try checkNext(batch, seal)
+            if let refusal = waited?.refusal { throw refusal }
+            if waited?.seal == nil { try checkNext(batch, seal) }
             try check(batch, retains: publish.retains)
             try take(batch, publish, seal, session)
         } catch let refusal as PublishRefusal {

@@ -17,12 +17,18 @@ extension Broker {
     func park(_ publish: Publish, _ session: Session) {
         var kept = publish
         kept.batch = publish.batch.compacted()
-        // Its seal now: the publisher may close it before the publish goes on.
-        let seal = (try? SealedBatch(kept.batch)).flatMap { self.seal($0.header.seal, of: session) }
+        // Its seal now: the publisher may close it before the publish goes on. And its counter: a will may follow it
+        // under the same seal, and waits for no stall.
+        let batch = try? SealedBatch(kept.batch)
+        let seal = batch.flatMap { self.seal($0.header.seal, of: session) }
+        var refusal: PublishRefusal?
+        if let batch, let seal {
+            do throws(PublishRefusal) { try checkNext(batch, seal) } catch { refusal = error }
+        }
         // Its topic isn't forgotten while something of it waits.
         seal?.topic.sealCount += 1
         if session.parked.isEmpty { parked.append(session) }
-        session.parked.append(ParkedPublish(publish: kept, seal: seal))
+        session.parked.append(ParkedPublish(publish: kept, seal: seal, refusal: refusal))
         session.parkedLength += kept.frameLength
         session.account.parkedLength += kept.frameLength
         totals.publishesStalled += 1
@@ -78,7 +84,7 @@ extension Broker {
 
     private func resume(_ session: Session) {
         while let next = session.parked.first {
-            guard accept(next.publish, sealedBy: next.seal, from: session) else { return }
+            guard accept(next.publish, from: session, asParked: next) else { return }
             // Refusing it can end a session that doesn't read, which gives back all it has parked.
             guard !session.parked.isEmpty else { return }
             session.parked.removeFirst()

@@ -89,10 +89,13 @@ final class Session {
     }
 }
 
-/// A publish that waits, and the seal it came under, which may have been closed since; nil for none of the session's.
+/// A publish that waits.
 struct ParkedPublish {
     let publish: Publish
+    /// What it came under, which may have been closed since; nil for none of the session's.
     let seal: Seal?
+    /// What was wrong with its counter when it came, if anything was.
+    let refusal: PublishRefusal?
 }
 
 /// A topic and epoch whose secret a session was granted.
