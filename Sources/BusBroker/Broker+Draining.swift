@@ -28,12 +28,15 @@ extension Broker {
         emit(.stopped)
     }
 
+    /// Whether something waits for a consumer that it only needs room on its connection for.
+    private func isAwaited(_ consumer: Consumer) -> Bool {
+        guard consumer.backlog != nil || consumer.subscription.hasQueued, isServed(consumer) else { return false }
+        return !consumer.subscription.isShared || mayHold(consumer.session.account)
+    }
+
     private func closeAll(_ drain: Drain) {
-        let isDelivered = sessions.values.allSatisfy { session in
-            session.uncommittedCount == 0
-                && session.consumers.values.allSatisfy {
-                    !$0.subscription.hasQueued && $0.backlog == nil || !$0.hasCredit || $0.subscription.isDurable
-                }
+        let isDelivered = sessions.values.allSatisfy {
+            $0.uncommittedCount == 0 && $0.consumers.values.allSatisfy { $0.subscription.isDurable || !isAwaited($0) }
         }
         guard isDelivered || drain.deadline <= now.monotonic else { return }
         draining?.isClosing = true

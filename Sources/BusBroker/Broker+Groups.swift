@@ -50,14 +50,23 @@ extension Broker {
     /// Whether a member lacks at most room on its connection. Who takes nothing because its user holds too much goes on
     /// when that user acknowledges anything.
     func isReady(_ consumer: Consumer) -> Bool {
-        let (group, account) = (consumer.subscription, consumer.session.account)
-        guard !group.isExclusive || group.consumers.first === consumer, consumer.hasCredit else { return false }
-        if let durable = group.durable, durable.outstanding >= durable.values.outstandingCountMax { return false }
-        guard mayHold(account) else {
-            account.starve(consumer)
+        guard isServed(consumer) else { return false }
+        if let durable = consumer.subscription.durable,
+            durable.outstanding >= durable.values.outstandingCountMax
+        {
+            return false
+        }
+        guard mayHold(consumer.session.account) else {
+            consumer.session.account.starve(consumer)
             return false
         }
         return true
+    }
+
+    /// Whether a member has credit, and is no standby.
+    func isServed(_ consumer: Consumer) -> Bool {
+        let group = consumer.subscription
+        return consumer.hasCredit && (!group.isExclusive || group.consumers.first === consumer)
     }
 
     private func handOut(_ subscription: Subscription) {
