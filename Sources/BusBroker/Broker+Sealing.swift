@@ -27,9 +27,9 @@ extension Broker {
             return refuse(.saltReused, "this salt was used before; a seal needs 32 fresh random bytes")
         }
         guard let topic = topic(name, for: session.account) else {
+            let payer = payer(of: name, session.account)
             let fault = QuotaFault(
-                quota: "topics", used: session.account.topicCount, limit: configuration.quotas.topics,
-                uid: session.peer.uid)
+                quota: "topics", used: payer.topicCount, limit: configuration.quotas.topics, uid: payer.uid)
             return refuse(.quotaExceeded, fault.message)
         }
         open(request, topic, session)
@@ -55,10 +55,14 @@ extension Broker {
     /// The topic's state, made if there is none; nil when its maker may make no more.
     func topic(_ name: Topic, for account: Account) -> TopicState? {
         if let known = topics[name] { return known }
-        // Where answers go belongs to who asked, whoever answers first.
-        let payer = name.isReply ? requester(of: name)?.account ?? account : account
+        let payer = payer(of: name, account)
         guard payer.topicCount < configuration.quotas.topics else { return nil }
         return makeTopic(name, payer)
+    }
+
+    /// Where answers go belongs to who asked, whoever answers first.
+    private func payer(of name: Topic, _ account: Account) -> Account {
+        name.isReply ? requester(of: name)?.account ?? account : account
     }
 
     /// - Parameter stored: what the store has of it already.
