@@ -50,4 +50,76 @@ import Testing
         let effects = peer.send(.inspect(Inspect(request: 7, kind: InspectionKind(rawValue: 999))))
         #expect(effects.errors.first?.reason == .notSupported && effects.errors.first?.request == 7)
     }
+
+    // MARK: Pages
+
+    private func ask(_ peer: Peer, _ kind: InspectionKind, after: UInt64 = 0, key: String = "") -> [Effect] {
+        peer.send(.inspect(Inspect(request: 1, kind: kind, key: key, after: after)))
+    }
+
+    private func topics(_ page: Inspected?) -> [String] {
+        page?.rows.compactMap { if case .text(let name)? = $0.first?.value { name } else { nil } } ?? []
+    }
+
+    @Test func aListingShowsWhatWasThereOnceHoweverMuchComesAndGoes() {
+        let bench = Bench { $0.pageRowCountMax = 3 }
+        let (peer, publisher) = (bench.open(1), bench.open(2))
+        for name in ["c", "a", "e", "g", "b", "f", "d"] { _ = publisher.seal(name) }
+        let first = ask(peer, .topics).pages.first
+        #expect(topics(first) == ["a", "b", "c"] && first?.after == 3)
+        _ = publisher.seal("aa")
+        publisher.leave()
+        bench.pass(milliseconds: 600_000)
+        let other = bench.open(3)
+        _ = other.seal("e")
+        let second = ask(peer, .topics, after: 3).pages.first
+        #expect(topics(second) == ["e"] && second?.after == 6, "what is gone isn't shown, nor what came since")
+        let last = ask(peer, .topics, after: 6).pages.first
+        #expect(topics(last).isEmpty && last?.after == 0)
+        #expect(peer.session?.snapshot == nil, "nothing is kept for who has read all of it")
+    }
+
+    @Test func aPageOfNoSnapshotIsUnknown() {
+        let bench = Bench { $0.pageRowCountMax = 1 }
+        let peer = bench.open(1)
+        _ = bench.open(2)
+        #expect(ask(peer, .sessions, after: 1).errors.map(\.reason) == [.unknownName], "there was no first page")
+        #expect(ask(peer, .sessions).pages.first?.after == 1)
+        #expect(ask(peer, .users, after: 1).errors.map(\.reason) == [.unknownName], "that was another listing")
+        #expect(ask(peer, .sessions, after: .max).errors.map(\.reason) == [.unknownName])
+        peer.drained()
+        #expect(ask(peer, .sessions, after: 1).pages.first?.rows.count == 1)
+    }
+
+    @Test(arguments: [
+        (InspectionKind.sessions, ["", "x", "77", "-1", "18446744073709551616"]), (.topics, ["a..b", "gone"]),
+        (.subscriptions, ["1", "1/", "/1", "1/9", "9/1", "1/1/1", "1/4294967296"]), (.users, ["x", "7", "4294967296"]),
+    ])
+    func whatIsNotThereIsUnknownByName(kind: InspectionKind, keys: [String]) {
+        let bench = Bench()
+        let peer = bench.open(1)
+        peer.subscribe(1, "a")
+        for key in keys where !key.isEmpty {
+            let errors = ask(peer, kind, key: key).errors
+            #expect(errors.map(\.reason) == [.unknownName] && errors.first?.message.contains(key) == true)
+        }
+    }
+
+    @Test func whoHasNotSaidHelloIsNotShown() {
+        let bench = Bench()
+        let peer = bench.open(1)
+        bench.round(.connected(SessionID(2), PeerIdentity(uid: 1000, gid: 1000)))
+        #expect(ask(peer, .sessions).pages.first?.rows.count == 1)
+        #expect(ask(peer, .sessions, key: "2").errors.map(\.reason) == [.unknownName])
+    }
+
+    @Test func whoAsksForMoreThanItReadsHasToReadFirst() {
+        let peer = Bench().open(1)
+        var answers = 0
+        while answers < 100, ask(peer, .users).errors.isEmpty { answers += 1 }
+        #expect(answers > 0 && answers < 100)
+        #expect(ask(peer, .users).errors.map(\.reason) == [.quotaExceeded])
+        peer.drained()
+        #expect(ask(peer, .users).errors.isEmpty)
+    }
 }

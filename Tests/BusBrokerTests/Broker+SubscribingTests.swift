@@ -41,6 +41,32 @@ import Testing
         #expect(peer.subscribe(2, "b").errors.first?.reason == .quotaExceeded)
     }
 
+    @Test func theSixteenThousandAndFirstOfASessionIsRefusedAndCostsNobodyElseAnything() {
+        let bench = Bench()
+        let (peer, other) = (bench.open(1), bench.open(2))
+        for number in 1...16_000 as ClosedRange<UInt32> {
+            let request = Subscribe(subscription: number, filter: [0x61], creditEvents: 0, creditBytes: 0)
+            bench.broker.handle(.received(peer.id, .subscribe(request)), at: bench.now)
+        }
+        #expect(bench.round().errors.isEmpty)
+        let effects = peer.subscribe(16_001, "a")
+        #expect(effects.errors.map(\.reason) == [.quotaExceeded] && effects.errors.first?.request == 16_001)
+        #expect(
+            effects.errors.first?.message == "quota subscriptions per session of uid 1000 is used up: 16000 of 16000")
+        #expect(effects.count == 1, "nobody else hears of it, and its session goes on")
+        #expect(other.subscribe(1, "a").kinds == ["subscribed"], "another session of the same user has its own")
+        peer.unsubscribe(7)
+        #expect(peer.subscribe(16_001, "a").kinds == ["subscribed"])
+    }
+
+    @Test(arguments: ["a.b", "*", ">", "$g", "a b", "a\u{7f}", String(repeating: "g", count: 65)])
+    func aGroupsNameAgainstTheRulesIsRefusedAndMakesNoGroup(name: String) {
+        let bench = Bench()
+        let effects = bench.open(1).subscribe(3, "a", group: name)
+        #expect(effects.errors.map(\.reason) == [.badGroup] && effects.errors.first?.request == 3)
+        #expect(effects.count == 1 && bench.broker.groups.isEmpty && bench.broker.filters.isEmpty)
+    }
+
     @Test func creditIsARunningTotalThatNeverGoesBack() {
         let bench = Bench()
         let peer = bench.open(1)
