@@ -10,8 +10,9 @@ BINDIR  := $(PREFIX)/bin
 LIBDIR  := $(PREFIX)/lib
 
 # The Swift runtime is linked statically: a toolchain in somebody's home would be out of reach for a unit with
-# ProtectHome=, and `bus` starts in 3 ms.
-RELEASE := -c release --static-swift-stdlib
+# ProtectHome=, and `bus` starts in 3 ms. Optimised across modules: generics of the libraries are specialised for us, which
+# takes 6 to 18 % of the daemon's time for an event away, for 2 % of size.
+RELEASE := -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 BIN     := .build/release
 # What a caller wants on top; .ci/run checks imports with it.
 BUILD_FLAGS ?=
