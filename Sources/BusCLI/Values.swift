@@ -3,7 +3,7 @@
 import ArgumentParser
 import BusClient
 
-/// A span of time: `200ms`, `3s`, `10m`, `1h`; a bare number is seconds.
+/// A span of time: `200ms`, `3s`, `10m`, `1h`, `7d`; a bare number is seconds.
 struct TimeSpan: ExpressibleByArgument {
     let duration: Duration
     /// As it is given; shown where it is a default.
@@ -11,10 +11,8 @@ struct TimeSpan: ExpressibleByArgument {
 
     init?(argument: String) {
         defaultValueDescription = argument
-        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
-        let unit = units.first { argument.hasSuffix($0.0) }
-        guard let number = Double(argument.dropLast(unit?.0.count ?? 0)), number >= 0, number < 1e9 else { return nil }
-        duration = .seconds(number * (unit?.1 ?? 1))
+        guard let time = Quantity.microseconds(argument, bareIsSeconds: true) else { return nil }
+        duration = .microseconds(time)
     }
 }
 

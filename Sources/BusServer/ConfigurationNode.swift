@@ -1,6 +1,7 @@
 // A piece of a configuration file and where it stands, read strictly: nothing is guessed, and what is refused is told
 // with file, line and the nearest thing that would be right.
 
+import BusWire
 import Yams
 
 /// One value of a file, with its place.
@@ -76,9 +77,9 @@ struct ConfigurationNode {
     /// A number of bytes, or one with KiB, MiB or GiB, within bounds.
     func byteCount(_ range: ClosedRange<Int>, example: String) throws(ServerError) -> Int {
         let text = try scalar()
-        guard let length = parseByteCount(text), range.contains(length) else {
-            let most = range.upperBound >> 20
-            throw refused("\(name) `\(text)` is not a size from \(range.lowerBound) to \(most)MiB, such as \(example)")
+        guard let length = Quantity.bytes(text).map({ Int($0) }), range.contains(length) else {
+            let most = Quantity.text(bytes: Int64(range.upperBound))
+            throw refused("\(name) `\(text)` is not a size from \(range.lowerBound) to \(most), such as \(example)")
         }
         return length
     }
@@ -92,15 +93,6 @@ struct ConfigurationNode {
         }
         return known
     }
-}
-
-/// A number of bytes with an optional KiB, MiB or GiB.
-func parseByteCount(_ text: String) -> Int? {
-    for (unit, shift) in [("KiB", 10), ("MiB", 20), ("GiB", 30)] where text.hasSuffix(unit) {
-        guard let number = Int(text.dropLast(unit.count)), number >= 0, number < 1 << 30 else { return nil }
-        return number << shift
-    }
-    return Int(text)
 }
 
 /// How many single-character changes turn one name into the other; for suggestions only, names are short.
@@ -120,17 +112,42 @@ private func editDistance(_ a: String, _ b: String) -> Int {
 }
 
 extension ConfigurationNode {
-    /// A span of time as whole seconds: a number with s, m, h or d.
+    /// A span of time, as whole seconds.
     func seconds(_ range: ClosedRange<Int>) throws(ServerError) -> Int {
         let text = try scalar()
-        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let last = text.last, let unit = units[last], let number = Int(text.dropLast()), number >= 0,
-            number <= range.upperBound / unit, range.contains(number * unit)
+        guard let time = Quantity.microseconds(text), time.isMultiple(of: 1_000_000),
+            range.contains(Int(time / 1_000_000))
         else {
             throw refused(
                 "\(name) `\(text)` is not a time from \(range.lowerBound)s to \(range.upperBound / 86_400)d, such as 10m"
             )
         }
-        return number * unit
+        return Int(time / 1_000_000)
+    }
+
+    /// A share, as whole percents: `5%`.
+    func percent(_ range: ClosedRange<Int>) throws(ServerError) -> Int {
+        let text = try scalar()
+        guard text.hasSuffix("%"), let number = Int(text.dropLast()), range.contains(number) else {
+            throw refused(
+                "\(name) `\(text)` is not a share from \(range.lowerBound)% to \(range.upperBound)%, such as 5%")
+        }
+        return number
+    }
+
+    /// One of two words.
+    func choice(_ first: String, _ second: String) throws(ServerError) -> String {
+        let text = try scalar()
+        guard text == first || text == second else {
+            throw refused("\(name) `\(text)` is neither \(first) nor \(second)")
+        }
+        return text
+    }
+
+    /// The value of a setting of topics or durable subscriptions.
+    func setting(_ key: SettingKey) throws(ServerError) -> Setting {
+        let text = try scalar()
+        guard let value = key.value(text) else { throw refused("\(name) `\(text)` is not \(key.expectation)") }
+        return Setting(key, value)
     }
 }

@@ -1,24 +1,67 @@
 // `topics:` in busd.yaml: what is said of topics, by filter.
 //
 //   topics:
+//     'orders.>': {max-age: 30d, limit: hard}
 //     'config.>': {kind: live, retain: true}
 //
-// Declared topics are to be durable unless they say `kind: live`. There are no durable topics yet, so that `live` must be
-// said: a file that is right today then means the same later.
+// Declared topics are durable unless they say `kind: live`.
 
 import BusBroker
-import BusWire
+public import BusWire
+
+/// What is said of the topics of one filter: the settings that were given, no others.
+public struct DeclaredTopics: Sendable, Equatable {
+    /// Which topics.
+    public var filter: TopicFilter
+    /// What they are told, `durable` always among them.
+    public var settings: [Setting]
+}
 
 extension DaemonConfiguration {
-    private enum TopicSetting: String, CaseIterable {
+    private enum TopicKey: String, CaseIterable {
         case kind
         case retain
+        case maxAge = "max-age"
+        case maxBytes = "max-bytes"
+        case maxEvents = "max-events"
+        case limit
+        case dedup
+        case maxPayload = "max-payload"
+
+        /// The setting it gives in its own words; nil for the two that have words of their own.
+        var setting: SettingKey? {
+            switch self {
+            case .kind, .limit: nil
+            case .retain: .retain
+            case .maxAge: .retentionAge
+            case .maxBytes: .retentionLength
+            case .maxEvents: .retentionCount
+            case .dedup: .duplicateWindow
+            case .maxPayload: .payloadLengthMax
+            }
+        }
+
+        /// Whether it says something of what is stored.
+        var isOfStored: Bool {
+            switch self {
+            case .kind, .retain, .maxPayload: false
+            case .maxAge, .maxBytes, .maxEvents, .limit, .dedup: true
+            }
+        }
     }
 
     mutating func readTopics(_ section: ConfigurationNode) throws(ServerError) {
         for (name, value) in try section.entries() {
-            let declaration = try readDeclaration(name, value)
-            topics.removeAll { $0.filter == declaration.filter }
+            let declared = try readDeclaration(name, value)
+            let declaration: TopicDeclaration
+            do throws(SettingFault) {
+                declaration = try TopicDeclaration(declared.filter, settings: declared.settings)
+            } catch {
+                throw value.refused(error.description)
+            }
+            declaredTopics.removeAll { $0.filter == declared.filter }
+            topics.removeAll { $0.filter == declared.filter }
+            declaredTopics.append(declared)
             topics.append(declaration)
         }
         if let (first, second) = TopicDeclaration.tie(in: topics) {
@@ -28,7 +71,34 @@ extension DaemonConfiguration {
         }
     }
 
-    private func readDeclaration(_ name: String, _ value: ConfigurationNode) throws(ServerError) -> TopicDeclaration {
+    private func readDeclaration(_ name: String, _ value: ConfigurationNode) throws(ServerError) -> DeclaredTopics {
+        let filter = try readFilter(name, value)
+        var settings: [Setting] = []
+        var isDurable = true
+        var ofStored: ConfigurationNode?
+        for (word, node) in try value.entries() {
+            let key = try node.known(word, as: TopicKey.self)
+            if key.isOfStored { ofStored = node }
+            switch key {
+            case .kind: isDurable = try node.choice("durable", "live") == "durable"
+            case .limit: settings.append(Setting(.retentionIsHard, try node.choice("hard", "soft") == "hard" ? 1 : 0))
+            default: if let setting = key.setting { settings.append(try node.setting(setting)) }
+            }
+        }
+        guard isDurable else {
+            if let node = ofStored {
+                throw node.refused("\(node.name) is for what is stored, and topics '\(name)' say `kind: live`")
+            }
+            return DeclaredTopics(filter: filter, settings: [Setting(.durable, 0)] + settings)
+        }
+        guard offersDurableTopics else {
+            throw value.refused(
+                "topics '\(name)' would be durable, which this daemon doesn't offer yet: say `kind: live`")
+        }
+        return DeclaredTopics(filter: filter, settings: [Setting(.durable, 1)] + settings)
+    }
+
+    private func readFilter(_ name: String, _ value: ConfigurationNode) throws(ServerError) -> TopicFilter {
         let filter: TopicFilter
         do throws(NameFault) {
             filter = try TopicFilter(name)
@@ -38,23 +108,6 @@ extension DaemonConfiguration {
         guard filter.bytes[0] != UInt8(ascii: "$") else {
             throw value.refused("topic filter `\(name)` names topics of the daemon's own, which nobody declares")
         }
-        var retains = false
-        var isLive = false
-        for (key, setting) in try value.entries() {
-            switch try setting.known(key, as: TopicSetting.self) {
-            case .kind:
-                let kind = try setting.scalar()
-                guard kind == "live" else {
-                    throw setting.refused("kind `\(kind)` is not offered: this daemon has live topics only")
-                }
-                isLive = true
-            case .retain: retains = try setting.flag()
-            }
-        }
-        guard isLive else {
-            throw value.refused(
-                "topics '\(name)' would be durable, which this daemon doesn't offer yet: say `kind: live`")
-        }
-        return TopicDeclaration(filter, retains: retains)
+        return filter
     }
 }

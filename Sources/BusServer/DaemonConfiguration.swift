@@ -22,6 +22,15 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var quotas = Quotas()
     /// What is said of topics, by filter; of two files that name one filter the later holds.
     public var topics: [TopicDeclaration] = []
+    /// The same with all that was said, filter for filter.
+    public var declaredTopics: [DeclaredTopics] = []
+    /// How much durable topics may hold.
+    public var store = StoreBounds()
+    /// What holds for durable subscriptions that don't say otherwise.
+    public var subscriptions = SubscriptionDefaults()
+    /// Whether this daemon has a store. Where it hasn't, a file that counts on one is refused rather than read as
+    /// something less.
+    var offersDurableTopics = false
     /// How long an idle topic is remembered.
     public var topicIdleTime = Duration.seconds(600)
 
@@ -39,10 +48,10 @@ public struct DaemonConfiguration: Sendable, Equatable {
     /// Takes what `text` says over what was said before; `file` is named in errors.
     public mutating func read(yaml text: String, from file: String) throws(ServerError) {
         guard let root = try ConfigurationNode.root(yaml: text, file: file) else { return }
-        for (key, value) in try root.entries() { try set(try value.known(key, as: Setting.self), value) }
+        for (key, value) in try root.entries() { try set(try value.known(key, as: Key.self), value) }
     }
 
-    private enum Setting: String, CaseIterable {
+    private enum Key: String, CaseIterable {
         case socket
         case state
         case logLevel = "log_level"
@@ -50,11 +59,13 @@ public struct DaemonConfiguration: Sendable, Equatable {
         case busName = "bus_name"
         case quotas
         case topics
+        case store
+        case subscriptions
         case topicIdleTime = "topic_idle_time"
     }
 
-    private mutating func set(_ setting: Setting, _ value: ConfigurationNode) throws(ServerError) {
-        switch setting {
+    private mutating func set(_ key: Key, _ value: ConfigurationNode) throws(ServerError) {
+        switch key {
         case .socket:
             let path = try absolute(value)
             guard path.utf8.count <= 107 else {
@@ -74,7 +85,15 @@ public struct DaemonConfiguration: Sendable, Equatable {
         case .payloadMax: payloadLengthMax = try value.byteCount(1...Limits.payloadLengthCeiling, example: "4MiB")
         case .quotas: try readQuotas(value)
         case .topics: try readTopics(value)
+        case .store: try readStore(value)
+        case .subscriptions: try readSubscriptions(value)
         case .topicIdleTime: topicIdleTime = .seconds(try value.seconds(1...(30 * 86_400)))
+        }
+    }
+
+    func requireDurableTopics(_ section: ConfigurationNode) throws(ServerError) {
+        guard offersDurableTopics else {
+            throw section.refused("`\(section.name)` is for durable topics, which this daemon doesn't offer yet")
         }
     }
 
