@@ -38,7 +38,8 @@ extension FrameType {
         case .subscribe:
             tag == .filter || tag == .group || tag == .mode || tag == .durableName || tag == .start || tag == .setting
         case .settle: tag == .selection || tag == .message
-        case .administer: tag == .key || tag == .filter || tag == .start || tag == .setting
+        case .administer:
+            tag == .key || tag == .filter || tag == .start || tag == .setting || tag == .mode
         case .announce: tag == .topic || tag == .name || tag == .incarnation
         case .grant: tag == .topic || tag == .grant
         case .inspect: tag == .key || tag == .after

@@ -56,7 +56,7 @@ public struct Operation: RawRepresentable, Hashable, Sendable {
     public static let deleteTopic = Operation(rawValue: 3)
     /// Delete what one topic has stored. Key: the topic's name.
     public static let purgeTopic = Operation(rawValue: 4)
-    /// Make a durable subscription. Key: its name; filter, settings, start.
+    /// Make a durable subscription. Key: its name; filter, settings, start, mode.
     public static let createSubscription = Operation(rawValue: 10)
     /// Change some settings of a durable subscription. Key and settings.
     public static let alterSubscription = Operation(rawValue: 11)
@@ -97,6 +97,8 @@ public struct Administer: Sendable, Equatable {
     public var key: String
     /// The topics it is about, not yet checked; empty where none are.
     public var filter: [UInt8]
+    /// Of a new durable subscription: whether it is shared, exclusive, unacknowledged.
+    public var mode: SubscribeMode
     /// Where to begin, of the operations that say so.
     public var start: Start?
     /// Settings, in their order.
@@ -104,13 +106,14 @@ public struct Administer: Sendable, Equatable {
 
     /// A request of these parts.
     public init(
-        request: UInt32, _ operation: Operation, key: String = "", filter: [UInt8] = [], start: Start? = nil,
-        settings: [Setting] = []
+        request: UInt32, _ operation: Operation, key: String = "", filter: [UInt8] = [], mode: SubscribeMode = [],
+        start: Start? = nil, settings: [Setting] = []
     ) {
         self.request = request
         self.operation = operation
         self.key = key
         self.filter = filter
+        self.mode = mode
         self.start = start
         self.settings = settings
     }

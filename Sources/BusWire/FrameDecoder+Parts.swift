@@ -202,6 +202,7 @@ extension Administer {
         operation = Operation(rawValue: try reader.integer("operation"))
         key = try fields.text(.key, lengthMax: Limits.keyLengthMax)
         filter = try fields.bytes(.filter, orEmpty: true, lengthMax: Limits.helloLengthMax)
+        mode = SubscribeMode(rawValue: try fields.integer(.mode) ?? 0)
         start = try fields.start()
         settings = try fields.settings()
     }

@@ -101,6 +101,7 @@ extension Administer {
     func putFields(_ out: inout [UInt8]) {
         out.putField(.key, required: true, key, lengthMax: Limits.keyLengthMax)
         if !filter.isEmpty { out.putField(.filter, required: true, filter) }
+        if !mode.isEmpty { out.putField(.mode, required: true, number: mode.rawValue) }
         if let start { out.putField(.start, required: true, start.bytes) }
         out.putFields(settings)
     }

@@ -85,5 +85,11 @@ extension Sample {
             "inspect-a-trace",
             .inspect(
                 Inspect(request: 0x0102_0304, kind: .trace, key: "50515253-5455-5657-5859-5a5b5c5d5e5f"))),
+        Sample(
+            "administer-a-new-subscription",
+            .administer(
+                Administer(
+                    request: 0x0102_0304, .createSubscription, key: "jobs", filter: Array("demo.>".utf8),
+                    mode: .shared, start: .all, settings: [Setting(.attemptCountMax, 3)]))),
     ]
 }

@@ -129,7 +129,7 @@ LAYOUTS = (
     _layout(0x2D, "requestCancelled", DAEMON, "16s", "correlation", "topic!"),
     _layout(0x30, "inspect", CLIENT, "IHxx", "request kind", "key? after?"),
     _layout(0x31, "inspected", DAEMON, "I4x", "request", None),
-    _layout(0x32, "administer", CLIENT, "IB3x", "request operation", "key:960? filter? start? setting?"),
+    _layout(0x32, "administer", CLIENT, "IB3x", "request operation", "key:960? filter? mode? start? setting?"),
     _layout(0x33, "administered", DAEMON, "I4xQ", "request count"),
 )
 BY_TYPE = {layout.type: layout for layout in LAYOUTS}
