@@ -121,7 +121,8 @@ extension Broker {
         throw AdministrationFault(
             .unknownName,
             configuration.topics.contains { $0.filter == filter }
-                ? "'\(filter)' is declared in the configuration: change it there" : "nothing is declared for '\(filter)'")
+                ? "'\(filter)' is declared in the configuration: change it there"
+                : "nothing is declared for '\(filter)'")
     }
 
     private func alterTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -208,17 +209,9 @@ extension Broker {
         guard storage?.subscriptions[name] == nil else {
             throw AdministrationFault(.nameTaken, "subscription \(name) exists already")
         }
-        let (mode, settings) = split(wish.settings)
         _ = try makeDurable(
-            name, filter: wish.filter, mode: mode, settings, start: wish.start ?? .new, session)
+            name, filter: wish.filter, mode: wish.mode, wish.settings, start: wish.start ?? .new, session)
         return 1
-    }
-
-    /// Shared and exclusive come as settings here, since there is no other field for them.
-    private func split(_ settings: [Setting]) -> (SubscribeMode, [Setting]) {
-        var mode: SubscribeMode = []
-        for setting in settings where setting.key == .mode { mode = SubscribeMode(rawValue: UInt32(clamping: setting.value)) }
-        return (mode, settings.filter { $0.key != .mode })
     }
 
     private func alterSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -341,6 +334,7 @@ extension Subscription {
         guard let durable else { preconditionFailure("only durable subscriptions are stored") }
         return StoredSubscription(
             number: durable.number, name: durable.name, filter: filter, mode: mode, settings: durable.settings,
-            uid: durable.uid, created: durable.created, attended: durable.attended, cursor: cursor(committed: committed))
+            uid: durable.uid, created: durable.created, attended: durable.attended, cursor: cursor(committed: committed)
+        )
     }
 }

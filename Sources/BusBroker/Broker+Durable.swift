@@ -189,7 +189,9 @@ extension Broker {
     func rest(_ subscription: Subscription, lastOf consumer: Consumer) {
         guard let durable = subscription.durable, let storage else { return }
         let held = releaseHeld(of: consumer)
-        for portion in held { note(portion.portion, .returned, subscription, consumer, reason: .sessionGone, held: portion) }
+        for portion in held {
+            note(portion.portion, .returned, subscription, consumer, reason: .sessionGone, held: portion)
+        }
         var cursor = subscription.cursor(committed: storage.committed)
         let returned = held.flatMap { $0.portion.ranges(attempts: 0) }
         cursor.pending = PendingRange.joined(cursor.pending + returned, before: .max)

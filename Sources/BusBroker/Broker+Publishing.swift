@@ -105,7 +105,7 @@ extension Broker {
             throw PublishRefusal(
                 .notDurable, "topic \(topic.name) is live: declare it durable (`bus topic create`), or publish without")
         }
-        if topic.isDurable {
+        if topic.settings.isDurable {
             try checkDurable(batch, publish, topic)
             if let receipt = try duplicate(of: batch, publish, topic, session) {
                 return repeated(receipt, session)

@@ -19,7 +19,8 @@ extension Broker {
         emit(
             .read(
                 StoreRead(
-                    number: number, from: catchUp.position, before: storage?.committed ?? 0, topics: storedTopics(matching: reader.filter),
+                    number: number, from: catchUp.position, before: storage?.committed ?? 0,
+                    topics: storedTopics(matching: reader.filter),
                     lengthMax: Broker.pageLength, eventCountMax: Broker.pageEventCount)))
     }
 
@@ -97,7 +98,9 @@ extension Broker {
     }
 
     private func tell(_ damage: (topic: UInt64, position: UInt64), to consumer: Consumer) {
-        guard let topic = storage?.topics[damage.topic], consumer.subscription.filter.matches(topic.name) else { return }
+        guard let topic = storage?.topics[damage.topic], consumer.subscription.filter.matches(topic.name) else {
+            return
+        }
         let gap = Gap(
             subscription: consumer.number, reason: .damaged, count: nil, firstSequence: 0, lastSequence: 0,
             topic: topic.name.bytes)

@@ -12,13 +12,16 @@ extension Broker {
         self.storage = storage
         for (filter, settings) in state.declarations {
             // What a former program could say and this one can't is left as it is, and shown.
-            guard let declaration = try? TopicDeclaration(filter, settings: settings, defaults: configuration.topicDefaults)
+            guard
+                let declaration = try? TopicDeclaration(
+                    filter, settings: settings, defaults: configuration.topicDefaults)
             else { continue }
             storage.declared.append(declaration)
         }
         for topic in state.topics { recover(topic, storage) }
         for stored in state.subscriptions {
-            let values = (try? DurableSettings(Setting.merge(configuration.subscriptionDefaults, stored.settings))) ?? .init()
+            let values =
+                (try? DurableSettings(Setting.merge(configuration.subscriptionDefaults, stored.settings))) ?? .init()
             storage.nextSubscription = max(storage.nextSubscription, stored.number + 1)
             // What was handed out before the daemon went may have been handled, and not told.
             add(stored, values, repeatedBefore: state.nextPosition)

@@ -21,7 +21,8 @@ extension Broker {
         }
         guard settle.delivery >= 1, settle.delivery <= consumer.lastDelivery else {
             return refuse(
-                .acknowledgedUnsent, "delivery \(settle.delivery) was never sent, the last was \(consumer.lastDelivery)")
+                .acknowledgedUnsent, "delivery \(settle.delivery) was never sent, the last was \(consumer.lastDelivery)"
+            )
         }
         // Settled before, or taken away: word that comes late changes nothing.
         guard let held = holding.find(settle.delivery) else { return }
@@ -29,7 +30,9 @@ extension Broker {
             let selection = try Selection(settle.selection, of: Int(held.portion.batch.eventCount))
             settled(selection, settlement, settle, held, consumer, holding)
         } catch {
-            refuse(.acknowledgedUnsent, "delivery \(settle.delivery) has \(held.portion.batch.eventCount) events: \(error)")
+            refuse(
+                .acknowledgedUnsent, "delivery \(settle.delivery) has \(held.portion.batch.eventCount) events: \(error)"
+            )
         }
     }
 
@@ -99,7 +102,8 @@ extension Broker {
         let subscription = consumer.subscription
         guard let durable = subscription.durable else { return }
         guard portion.attempt < durable.values.attemptCountMax else {
-            return bury(portion, subscription, consumer, held, .attemptsExhausted, message.isEmpty ? reason.name : message)
+            return bury(
+                portion, subscription, consumer, held, .attemptsExhausted, message.isEmpty ? reason.name : message)
         }
         note(portion, reason == .retried ? .retried : .returned, subscription, consumer, reason: reason, held: held)
         var again = portion

@@ -50,7 +50,8 @@ extension Broker {
             InspectedValue("acknowledged", durable.acknowledgedCount),
             InspectedValue("redelivered", durable.redeliveredCount),
             InspectedValue("dead", durable.deadCount),
-            InspectedValue("attended_at", UInt64(clamping: subscription.consumers.isEmpty ? durable.attended : now.wall)),
+            InspectedValue(
+                "attended_at", UInt64(clamping: subscription.consumers.isEmpty ? durable.attended : now.wall)),
             InspectedValue("created_at", UInt64(clamping: durable.created)),
             InspectedValue("position", cursor.next),
             InspectedValue("caught_up", durable.catchUp.isLive && !subscription.hasQueued ? 1 : 0),

@@ -138,10 +138,12 @@ extension Broker {
         guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax else {
             throw PublishRefusal(
                 .storeFull,
-                "the store is full: \(storage.bytesUsed) of \(storage.bytesMax) bytes; purge a topic, or raise max-bytes")
+                "the store is full: \(storage.bytesUsed) of \(storage.bytesMax) bytes; purge a topic, or raise max-bytes"
+            )
         }
         let payloadMax = topic.settings.payloadLengthMax
-        guard payloadMax == 0 || batch.bytes.count <= payloadMax + Limits.batchOverheadMax || batch.header.eventCount > 1
+        guard
+            payloadMax == 0 || batch.bytes.count <= payloadMax + Limits.batchOverheadMax || batch.header.eventCount > 1
         else {
             throw PublishRefusal(.payloadTooLarge, "topic \(topic.name) takes payloads of at most \(payloadMax) bytes")
         }
@@ -303,7 +305,9 @@ extension SealedBatch {
     var explicitIDs: [BusUUID] {
         get throws(WireError) {
             guard header.columnsLength > 4 else { return [] }
-            guard case .each(let ids) = try BatchColumns(columns, eventCount: Int(header.eventCount)).id else { return [] }
+            guard case .each(let ids) = try BatchColumns(columns, eventCount: Int(header.eventCount)).id else {
+                return []
+            }
             return ids
         }
     }

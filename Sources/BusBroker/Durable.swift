@@ -66,7 +66,9 @@ extension Subscription {
         var next = catchUp.isLive ? committed : catchUp.next
         var pending = catchUp.again
         for consumer in consumers {
-            for held in consumer.holding?.portions ?? [] { pending.append(contentsOf: held.portion.ranges(attempts: 0)) }
+            for held in consumer.holding?.portions ?? [] {
+                pending.append(contentsOf: held.portion.ranges(attempts: 0))
+            }
         }
         for delayed in durable.delayed { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
         for portion in queue.map({ Array($0.portions) }) ?? [] {

@@ -99,7 +99,8 @@ struct TopicSettings: Sendable, Equatable {
             case .retentionCount: retentionCount = UInt64(try setting.value(in: 0...Int64.max))
             case .retentionIsHard: retentionIsHard = try setting.isOn
             case .duplicateWindow: duplicateWindow = try setting.value(in: 0...Setting.longestTime)
-            case .payloadLengthMax: payloadLengthMax = Int(try setting.value(in: 0...Int64(Limits.payloadLengthCeiling)))
+            case .payloadLengthMax:
+                payloadLengthMax = Int(try setting.value(in: 0...Int64(Limits.payloadLengthCeiling)))
             default: throw SettingFault(description: "\(setting.key.name) isn't a setting of a topic")
             }
         }

@@ -148,7 +148,8 @@ public struct StoredTopic: Sendable {
 
     /// A topic of these parts.
     public init(
-        number: UInt64, name: Topic, lastSequence: UInt64, lastTime: Int64, firstSequence: UInt64, firstPosition: UInt64,
+        number: UInt64, name: Topic, lastSequence: UInt64, lastTime: Int64, firstSequence: UInt64,
+        firstPosition: UInt64,
         firstTime: Int64, eventCount: UInt64, byteCount: UInt64, retained: (batch: StoredBatch, seal: StoredSeal)? = nil
     ) {
         self.number = number

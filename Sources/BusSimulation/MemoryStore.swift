@@ -74,7 +74,7 @@ public struct MemoryStore {
             disk.topics[number] = nil
             disk.batches.removeAll { $0.topic == number }
         case .trim(let topic, let position):
-            disk.batches.removeAll { $0.topic == topic && $0.position < position && !isNeeded($0) }
+            disk.batches = disk.batches.filter { $0.topic != topic || $0.position >= position || isNeeded($0) }
             if let now = stored(topic) { commit.trimmed.append(now) }
         case .retain(let topic, let position): disk.retained[topic] = position
         case .declare(let filter, let settings):
@@ -137,7 +137,9 @@ public struct MemoryStore {
         var (length, events) = (0, 0)
         for batch in disk.batches {
             let end = batch.position + UInt64(batch.eventCount)
-            guard end > read.from, batch.position < read.before, read.topics?.contains(batch.topic) != false else { continue }
+            guard end > read.from, batch.position < read.before, read.topics?.contains(batch.topic) != false else {
+                continue
+            }
             guard found.isEmpty || (length < read.lengthMax && events < read.eventCountMax) else {
                 return page(read, found, reached: batch.position, isLast: false)
             }
@@ -150,7 +152,8 @@ public struct MemoryStore {
 
     private func page(_ read: StoreRead, _ batches: [StoredBatch], reached: UInt64, isLast: Bool) -> StoredPage {
         StoredPage(
-            number: read.number, batches: batches, seals: disk.seals.filter { seal in batches.contains { $0.seal == seal.key } },
+            number: read.number, batches: batches,
+            seals: disk.seals.filter { seal in batches.contains { $0.seal == seal.key } },
             reached: reached, isLast: isLast)
     }
 
@@ -170,7 +173,9 @@ public struct MemoryStore {
             return StoredCursor(next: position ?? order.committed)
         case .last:
             let last = Dictionary(grouping: batches, by: \.topic).values.compactMap(\.last)
-            let ranges = last.map { PendingRange(first: $0.position + UInt64($0.eventCount) - 1, count: 1, attempts: 0) }
+            let ranges = last.map {
+                PendingRange(first: $0.position + UInt64($0.eventCount) - 1, count: 1, attempts: 0)
+            }
             return StoredCursor(next: order.committed, pending: ranges.sorted { $0.first < $1.first })
         }
     }

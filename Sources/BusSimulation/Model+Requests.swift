@@ -86,7 +86,11 @@ extension Model {
             if case .may(let who) = request.stands[index].stand, who !== subscription { return true }
             // Which of a session's rights an answer used up makes no difference, as long as it has another.
             let right = request.stands.indices.first { other in
-                if case .may(let who) = request.stands[other].stand { who.session === subscription.session } else { false }
+                if case .may(let who) = request.stands[other].stand {
+                    who.session === subscription.session
+                } else {
+                    false
+                }
             }
             if case .over = request.stands[index].stand {
                 guard let right else { return true }

@@ -44,16 +44,12 @@ public struct SettingKey: RawRepresentable, Hashable, Sendable {
     /// Whether events that expired become dead letters, too.
     public static let deadLettersExpired = SettingKey(rawValue: 27)
 
-    /// Whether it is shared or exclusive, and whether it is acknowledged: bits of `SubscribeMode`; only when it is made.
-    public static let mode = SettingKey(rawValue: 28)
-
     private static let names: [SettingKey: String] = [
         .durable: "durable", .retain: "retain", .retentionAge: "max-age", .retentionLength: "max-bytes",
         .retentionCount: "max-events", .retentionIsHard: "limit-hard", .duplicateWindow: "dedup",
         .payloadLengthMax: "max-payload", .acknowledgeWait: "ack-wait", .attemptCountMax: "attempts",
         .backoffMin: "backoff-min", .backoffMax: "backoff-max", .unattendedMax: "expire",
         .deadLetters: "dead-letters", .outstandingCountMax: "max-outstanding", .deadLettersExpired: "dead-expired",
-        .mode: "mode",
     ]
 
     /// The word for it in the configuration and on the command line: `max-age`.
