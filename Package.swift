@@ -24,6 +24,8 @@ let ordered = Target.Dependency.product(name: "OrderedCollections", package: "sw
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -51,6 +53,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
@@ -64,6 +67,7 @@ let package = Package(
         room("BusBroker", ["BusWire", collections, heaps, ordered]),
 
         // Rooms that touch the system.
+        room("BusStore", ["BusWire", "CLinux", grdb, sqlite, crypto]),
         room("BusTransport", ["BusWire", "CLinux", system]),
         room("BusServer", ["BusWire", "BusCrypto", "BusBroker", "BusTransport", "CLinux", system, logging, yams]),
         room("BusClient", ["BusWire", "BusCrypto", "BusTransport", collections]),
@@ -83,6 +87,7 @@ let package = Package(
         tests(
             "BusBrokerTests", ["BusBroker", "BusWire", "BusSimulation", collections, heaps, ordered],
             exclude: ["Transcripts"]),
+        tests("BusStoreTests", ["BusStore", "BusWire", grdb]),
         tests("BusTransportTests", ["BusTransport", "BusWire", "CLinux", system]),
         .target(
             name: "BusTesting",

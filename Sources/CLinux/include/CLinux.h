@@ -214,6 +214,11 @@ static inline int linux_open(const char *path, int flags, mode_t mode) {
     return (int)linux_result(open(path, flags | O_CLOEXEC, mode));
 }
 
+/// Takes space for the first `length` bytes of a file without making it longer (FALLOC_FL_KEEP_SIZE).
+static inline int linux_reserve(int fd, int64_t length) {
+    return (int)linux_result(syscall(SYS_fallocate, fd, 1, (int64_t)0, length));
+}
+
 static inline int linux_memfd(const char *name, unsigned int flags) {
     return (int)linux_result(syscall(SYS_memfd_create, name, flags));
 }

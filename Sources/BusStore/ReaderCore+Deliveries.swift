@@ -1,0 +1,86 @@
+// Dead letters, the ledger, and events by their id.
+
+import BusWire
+
+extension ReaderCore {
+    func deadLetters(
+        of subscription: UInt64?, after: UInt64, countMax: Int
+    ) throws(StoreError) -> [StoredDeadLetter] {
+        let condition = subscription == nil ? "?2 = ?2" : "subscription = ?2"
+        let select = try statements(
+            "SELECT record, id FROM dead_letters WHERE id > ?1 AND \(condition) ORDER BY id LIMIT ?3")
+        select.bind(1, after)
+        select.bind(2, subscription ?? 0)
+        select.bind(3, Int64(countMax))
+        var letters: [StoredDeadLetter] = []
+        while try select.step() {
+            if let letter = try? StoredDeadLetter(record: select.bytes(0)), letter.id == select.uint64(1) {
+                letters.append(letter)
+            } else {
+                let id = select.uint64(1)
+                note(.row(table: "dead_letters", key: id), .record(table: .deadLetters, key: id))
+            }
+        }
+        return letters
+    }
+
+    func ledger(in range: Range<UInt64>, countMax: Int) throws(StoreError) -> [LedgerEntry] {
+        let select = try statements(
+            "SELECT record, number FROM ledger WHERE first > ? AND first < ? ORDER BY number LIMIT ?")
+        // The longest entry that can reach into the range.
+        select.bind(1, Int64(clamping: range.lowerBound) - Int64(LedgerEntry.countMax))
+        select.bind(2, range.upperBound)
+        select.bind(3, Int64(countMax))
+        var entries: [LedgerEntry] = []
+        while try select.step() {
+            guard let entry = try? LedgerEntry(record: select.bytes(0)) else {
+                let number = select.uint64(1)
+                note(.row(table: "ledger", key: number), .record(table: .ledger, key: number))
+                continue
+            }
+            if entry.first + UInt64(entry.count) > range.lowerBound { entries.append(entry) }
+        }
+        return entries
+    }
+
+    // MARK: Events by id
+
+    func places(of id: BusUUID) throws(StoreError) -> [EventPlace] {
+        var places: [EventPlace] = []
+        // Ids are looked up by publisher, of whom there are few.
+        let select = try statements("SELECT id FROM publishers")
+        var numbers: [Int64] = []
+        while try select.step() { numbers.append(select.int64(0)) }
+        for number in numbers {
+            guard let publisher = try publisher(number) else { continue }
+            for table in ["batches", "kept", "receipts", "explicit_ids"] {
+                guard let place = try place(of: id, in: table, number, publisher) else { continue }
+                places.append(place)
+                break
+            }
+        }
+        return places
+    }
+
+    private func place(
+        of id: BusUUID, in table: String, _ number: Int64, _ publisher: StoredPublisher
+    ) throws(StoreError) -> EventPlace? {
+        let isExplicit = table == "explicit_ids"
+        let columns = isExplicit ? "id, 1, position + place" : "first_id, count, position"
+        let key = isExplicit ? "id" : "first_id"
+        let own = table == "batches" || table == "kept" ? "AND flags < \(BatchRow.hasIDsFlag)" : ""
+        let select = try statements(
+            """
+            SELECT \(columns), topic, sequence, accepted FROM \(table)
+            WHERE publisher = ? AND \(key) <= ? \(own) ORDER BY \(key) DESC LIMIT 1
+            """)
+        select.bind(1, number)
+        select.bind(2, id)
+        defer { select.reset() }
+        guard try select.step(), let topic = select.topicID(3) else { return nil }
+        guard let offset = id.distance(from: select.uuid(0)), offset < select.uint64(1) else { return nil }
+        return EventPlace(
+            position: select.uint64(2) + offset, topic: topic, sequence: select.uint64(4) + offset,
+            accepted: select.int64(5), publisher: publisher, isStored: table == "batches" || table == "kept")
+    }
+}

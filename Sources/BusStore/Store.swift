@@ -1,0 +1,239 @@
+// Durable topics on SQLite: everything that has to survive a kill -9 and a power cut, and nothing that can be derived.
+//
+//   reactor's thread ── submit(writes) ──> mailbox ──> writer thread ── onCommit(Committed) ──> hop to the reactor
+//                    ── batches(in:…) ───> jobs ─────> reader thread ── completion(Result) ───> hop to the reactor
+//
+// The writer owns the one connection that writes. It takes everything that waits as one transaction, commits (the
+// fsync is in there), writes the head file, tells, and checkpoints when the log is long enough; while it is at it the
+// next transaction gathers. So commits are as large as the disk is slow, without a timer.
+//
+// The reader owns a read-only connection; each read is a transaction of its own and bounded, because a long one keeps
+// the log from being reused.
+//
+// What it guarantees: a write up to `Committed.through` that was not refused is on disk. Writes take effect in order.
+// A position that was told to anyone is never given twice, even where SQLite lost commits (HeadFile.swift). What is
+// read is what was written, or is reported as damage; rows that went missing are noticed, since each batch names the
+// one before it on its topic. A failed write or fsync stops the store for good: `onFailure`, and no further word.
+//
+// What it leaves to others: every decision. Positions, sequences, what is a duplicate and for how long, what is trimmed
+// and when, come from the broker.
+//
+// Where to look: what can be written is StoreWrite.swift, what is read StoreReads.swift, the tables Schema.swift, a
+// transaction WriterCore.swift, the start Opening.swift, full disks Space.swift.
+
+public import BusWire
+
+/// A store, open. Calls are cheap and from any thread unless they say that they block.
+public final class Store: Sendable {
+    /// Which store this is: another one after a restore or a rollback.
+    public let incarnation: BusUUID
+    /// What was found when it was opened.
+    public let report: OpeningReport
+    private let options: StoreOptions
+    private let writer: Writer
+    private let reader: Reader
+    private let callbacks: StoreCallbacks
+    private let lock: DirectoryLock
+
+    /// Opens the store in `options.directory`, or makes it. Blocks.
+    ///
+    /// - Parameters:
+    ///   - onCommit: called on the writer's thread after each commit, in order.
+    ///   - onDamage: called on any thread for damage that is found while the store is open.
+    ///   - onFailure: called once, on the writer's thread, when the store stops for good. What was submitted and not
+    ///     told of may or may not be on disk.
+    public convenience init(
+        _ options: StoreOptions, onCommit: @escaping @Sendable (Committed) -> Void,
+        onDamage: @escaping @Sendable (StoreDamage) -> Void, onFailure: @escaping @Sendable (StoreError) -> Void
+    ) throws(StoreError) {
+        let callbacks = StoreCallbacks(onCommit: onCommit, onDamage: onDamage, onFailure: onFailure)
+        try self.init(options, schema: .current, callbacks: callbacks)
+    }
+
+    init(_ options: StoreOptions, schema: Schema, callbacks: StoreCallbacks) throws(StoreError) {
+        var opening = Opening(options, schema: schema)
+        let opened = try opening.run()
+        self.options = options
+        self.callbacks = callbacks
+        incarnation = opened.incarnation
+        report = opened.report
+        lock = opened.lock
+        // Nobody else has the cores: they are the threads' from here on.
+        nonisolated(unsafe) let (readerCore, writerCore) = (opened.reader, opened.writer)
+        reader = Reader(readerCore)
+        writer = Writer()
+        try reader.start()
+        try writer.start(writerCore, callbacks: callbacks)
+    }
+
+    /// Carries out what was submitted, tells of it, and closes. Blocks.
+    public func close() throws(StoreError) {
+        try reader.stop()
+        writer.stop()
+    }
+
+    // MARK: Writing
+
+    /// Leaves `writes` for the writer, in this order and behind everything submitted before.
+    ///
+    /// - Returns: the ticket of the last of them, tickets counting up by one a write from 1; `Committed.through` says
+    ///   when it is durable. nil when the store has stopped.
+    @discardableResult
+    public func submit(_ writes: [StoreWrite]) -> UInt64? { writer.submit(writes) }
+
+    // MARK: Reading what is read whole, once, at start. These block, and throw only what makes serving impossible:
+    // damaged rows are left out, reported and put aside.
+
+    /// All topics but deleted ones.
+    public func topics() throws(StoreError) -> [StoredTopic] {
+        try all { (core) throws(StoreError) in
+            var topics: [StoredTopic] = []
+            try core.records(TopicRow.self) { if !$0.topic.isDeleted { topics.append($0.topic) } }
+            return topics
+        }
+    }
+
+    /// All declarations.
+    public func declarations() throws(StoreError) -> [StoredDeclaration] {
+        try all { (core) throws(StoreError) in
+            var declarations: [StoredDeclaration] = []
+            try core.records(StoredDeclaration.self, key: "0") { declarations.append($0) }
+            return declarations
+        }
+    }
+
+    /// All subscriptions with their cursors. One whose cursor is damaged is given from the store's beginning: what
+    /// it had settled comes again, nothing is left out.
+    public func subscriptions() throws(StoreError) -> [StoredSubscription] {
+        try all { (core) throws(StoreError) in
+            var cursors: [UInt64: StoredCursor] = [:]
+            try core.records(CursorRow.self) { cursors[$0.subscription] = $0.cursor }
+            var subscriptions: [StoredSubscription] = []
+            try core.records(SubscriptionRow.self) {
+                subscriptions.append(
+                    StoredSubscription(
+                        id: $0.id, name: $0.name, options: $0.options, cursor: cursors[$0.id] ?? StoredCursor(next: 1)))
+            }
+            return subscriptions
+        }
+    }
+
+    /// All seals that something stored may need.
+    public func seals() throws(StoreError) -> [StoredSeal] {
+        try all { (core) throws(StoreError) in
+            var seals: [StoredSeal] = []
+            try core.records(SealRow.self, key: "number") { seals.append($0.seal) }
+            return seals
+        }
+    }
+
+    /// All wrapped secrets.
+    public func secrets() throws(StoreError) -> [StoredSecret] {
+        try all { (core) throws(StoreError) in
+            var secrets: [StoredSecret] = []
+            try core.records(StoredSecret.self, key: "epoch") { secrets.append($0) }
+            return secrets
+        }
+    }
+
+    // MARK: Reading while serving. Completions are called on the reader's thread.
+
+    /// Batches in `range` of positions, ascending, of `topics` or, where nil, of all.
+    ///
+    /// - Parameters:
+    ///   - countMax: how many batches at most.
+    ///   - bytesMax: the page ends with the batch that reaches this.
+    public func batches(
+        in range: Range<UInt64>, of topics: [TopicID]?, countMax: Int, bytesMax: Int,
+        completion: @escaping @Sendable (Result<BatchPage, StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            try core.page(range, topics: topics, limit: PageLimit(count: countMax, bytes: bytesMax))
+        }
+    }
+
+    /// The batches that begin at these positions, as far as they are there; also those that only a dead letter or a
+    /// retained value keeps.
+    public func batches(
+        at positions: [UInt64], completion: @escaping @Sendable (Result<[StoredBatch], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            var batches: [StoredBatch] = []
+            for position in positions {
+                if let batch = try core.batch(at: position) { batches.append(batch) }
+            }
+            return batches
+        }
+    }
+
+    /// Where the first batch of `topic` begins that was accepted at or after `time`; nil: there is none.
+    public func position(
+        in topic: TopicID, since time: Int64, completion: @escaping @Sendable (Result<UInt64?, StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            try core.first(of: topic) { $0.accepted >= time }?.position
+        }
+    }
+
+    /// Position of the event with this sequence, or of the first one behind it; nil: there is none.
+    public func position(
+        in topic: TopicID, sequence: UInt64,
+        completion: @escaping @Sendable (Result<UInt64?, StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            guard let mark = try core.first(of: topic, { $0.sequence + $0.count > sequence }) else { return nil }
+            return mark.position + (sequence > mark.sequence ? sequence - mark.sequence : 0)
+        }
+    }
+
+    /// Dead letters behind the number `after`, ascending, of one subscription or of all.
+    public func deadLetters(
+        of subscription: UInt64?, after: UInt64, countMax: Int,
+        completion: @escaping @Sendable (Result<[StoredDeadLetter], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            try core.deadLetters(of: subscription, after: after, countMax: countMax)
+        }
+    }
+
+    /// The ledger's entries that reach into `range`, in the order in which they were written.
+    public func ledger(
+        in range: Range<UInt64>, countMax: Int,
+        completion: @escaping @Sendable (Result<[LedgerEntry], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in try core.ledger(in: range, countMax: countMax) }
+    }
+
+    /// Where the events with this id lie: one, unless several publishers used it.
+    public func places(
+        of id: BusUUID, completion: @escaping @Sendable (Result<[EventPlace], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in try core.places(of: id) }
+    }
+
+    private func read<R: Sendable>(
+        _ completion: @escaping @Sendable (Result<R, StoreError>) -> Void,
+        _ body: @escaping @Sendable (ReaderCore) throws(StoreError) -> R
+    ) {
+        let (writer, callbacks) = (writer, callbacks)
+        reader.schedule(completion) { (core) throws(StoreError) in
+            defer { Store.report(core, writer, callbacks) }
+            return try body(core)
+        }
+    }
+
+    private func all<R>(_ body: (ReaderCore) throws(StoreError) -> R) throws(StoreError) -> R {
+        let (writer, callbacks) = (writer, callbacks)
+        return try reader.perform { (core) throws(StoreError) in
+            defer { Store.report(core, writer, callbacks) }
+            return try body(core)
+        }.get()
+    }
+
+    /// Tells of damage met in a read, and has it put aside.
+    private static func report(_ core: ReaderCore, _ writer: Writer, _ callbacks: StoreCallbacks) {
+        let (damage, rows) = core.takeDamage()
+        writer.putAside(rows)
+        for found in damage { callbacks.onDamage(found) }
+    }
+}

@@ -1,0 +1,38 @@
+// A thread with a name, that is waited for. Swift's own executors would do the work on any thread they like; a
+// database connection that blocks in fsync needs one to itself.
+
+import CLinux
+import Glibc
+
+/// A thread that runs one function and ends.
+final class StoreThread: @unchecked Sendable {
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) { (self.name, self.body) = (name, body) }
+    }
+
+    private var thread = pthread_t()
+
+    /// Starts `body` on a thread of its own; `name` has at most 15 bytes.
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StoreError) {
+        let start = Unmanaged.passRetained(Start(name, body))
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                // Passed retained three lines above, so it is there.
+                guard let argument else { return nil }
+                let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+                _ = linux_set_thread_name(start.name)
+                start.body()
+                return nil
+            }, start.toOpaque())
+        guard code == 0 else {
+            start.release()
+            throw .file(path: name, errno: code, doing: "starting the thread")
+        }
+    }
+
+    /// Waits until it has ended; once only.
+    func join() { pthread_join(thread, nil) }
+}

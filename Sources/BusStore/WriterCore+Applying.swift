@@ -1,0 +1,176 @@
+// One write, carried out within the transaction under way.
+
+import BusWire
+
+extension WriterCore {
+    /// Carries out `write`; a refusal or an answer goes into `answers`.
+    func apply(_ write: StoreWrite, ticket: UInt64) throws(StoreError) {
+        switch write {
+        case .append(let batch, let ids):
+            if let reason = try append(batch, ids: ids) { answers.refused.append((ticket, reason)) }
+        case .known(let publisher, let ids):
+            answers.known.append((ticket, try known(ids, of: publisher)))
+        case .receiptsTrim(let time): try trimReceipts(before: time)
+        case .topic(let topic): try create(topic)
+        case .topicDeleted(let id): try delete(id)
+        case .trim(let id, let position, let since): try trim(id, before: position, receiptsSince: since)
+        case .retain(let id, let position): try retain(id, position)
+        case .seal(let seal): try put(seal)
+        case .sealClosed(let number): try close(seal: number)
+        default: try applyRecord(write)
+        }
+    }
+
+    private func applyRecord(_ write: StoreWrite) throws(StoreError) {
+        switch write {
+        case .declaration(let declaration):
+            try put(declaration) { $0.bind($1, declaration.filter) }
+        case .declarationRemoved(let filter):
+            try remove(.declarations) { $0.bind(1, filter) }
+        case .subscription(let subscription):
+            let row = SubscriptionRow(id: subscription.id, name: subscription.name, options: subscription.options)
+            try put(row) { $0.bind($1, subscription.id) }
+            try put(CursorRow(subscription: subscription.id, cursor: subscription.cursor)) {
+                $0.bind($1, subscription.id)
+            }
+        case .cursor(let id, let cursor):
+            try put(CursorRow(subscription: id, cursor: cursor)) { $0.bind($1, id) }
+        case .subscriptionRemoved(let id):
+            try remove(.subscriptions) { $0.bind(1, id) }
+            try remove(.cursors) { $0.bind(1, id) }
+        case .deadLetter(let letter): try put(letter)
+        case .deadLetterRemoved(let id): try removeDeadLetter(id)
+        case .ledger(let entry): try put(entry)
+        case .ledgerTrim(let position):
+            let delete = try statements("DELETE FROM ledger WHERE first < ?")
+            delete.bind(1, position)
+            try delete.run()
+        case .secret(let secret):
+            try shred { () throws(StoreError) in
+                try self.put(secret) { statement, place in
+                    statement.bind(place, secret.namespace)
+                    statement.bind(place + 1, Int64(secret.epoch))
+                }
+            }
+        case .secretRemoved(let namespace, let epoch):
+            try shred { () throws(StoreError) in
+                try self.remove(.secrets) {
+                    $0.bind(1, namespace)
+                    $0.bind(2, Int64(epoch))
+                }
+            }
+        default: preconditionFailure("apply handles every other kind, and hands on the ones above")
+        }
+    }
+
+    // MARK: Tables of records
+
+    /// Puts a record under its key, in place of the one that is there.
+    ///
+    /// - Parameter bindKey: binds the key from this place on.
+    func put<R: Recorded>(_ value: R, bindKey: (SQLStatement, Int32) -> Void) throws(StoreError) {
+        let (table, key) = (R.table.name, keyColumns(R.table))
+        let condition = key.map { $0 + " = ?" }.joined(separator: " AND ")
+        let update = try statements("UPDATE \(table) SET record = ? WHERE \(condition)")
+        update.bind(1, value.record)
+        bindKey(update, 2)
+        try update.run()
+        guard update.changes == 0 else { return }
+        let places = key.map { _ in "?, " }.joined()
+        let columns = key.joined(separator: ", ")
+        let insert = try statements("INSERT INTO \(table) (record, \(columns)) VALUES (?, \(places.dropLast(2)))")
+        insert.bind(1, value.record)
+        bindKey(insert, 2)
+        try insert.run()
+        count(R.table, by: 1)
+    }
+
+    /// Removes the record of a key, if there is one.
+    func remove(_ table: RecordTable, bindKey: (SQLStatement) -> Void) throws(StoreError) {
+        let condition = keyColumns(table).map { $0 + " = ?" }.joined(separator: " AND ")
+        let delete = try statements("DELETE FROM \(table.name) WHERE \(condition)")
+        bindKey(delete)
+        try delete.run()
+        count(table, by: -delete.changes)
+    }
+
+    /// Keeps the count by which a row that vanished is noticed.
+    func count(_ table: RecordTable, by difference: Int) {
+        guard let index = StoreMeta.counted.firstIndex(of: table) else { return }
+        // A count that damage made too small ends at none.
+        meta.rowCounts[index] = UInt64(clamping: Int64(clamping: meta.rowCounts[index]) + Int64(difference))
+    }
+
+    private func keyColumns(_ table: RecordTable) -> [String] {
+        switch table {
+        case .declarations: ["filter"]
+        case .secrets: ["namespace", "epoch"]
+        case .seals: ["number"]
+        default: ["id"]
+        }
+    }
+
+    /// Runs `body` so that nothing of what it replaces or removes stays in the database or its log.
+    private func shred(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+        try connection.execute("PRAGMA secure_delete = ON")
+        defer { try? connection.execute("PRAGMA secure_delete = FAST") }
+        try body()
+        shredsSecrets = true
+    }
+
+    // MARK: Dead letters and the ledger
+
+    private func put(_ letter: StoredDeadLetter) throws(StoreError) {
+        let insert = try statements(
+            "INSERT OR REPLACE INTO dead_letters (id, subscription, position, record) VALUES (?, ?, ?, ?)")
+        insert.bind(1, letter.id)
+        insert.bind(2, letter.subscription)
+        insert.bind(3, letter.position)
+        insert.bind(4, letter.record)
+        try insert.run()
+    }
+
+    private func removeDeadLetter(_ id: UInt64) throws(StoreError) {
+        let select = try statements("SELECT position FROM dead_letters WHERE id = ?")
+        select.bind(1, id)
+        guard try select.step() else { return }
+        let position = select.uint64(0)
+        select.reset()
+        try remove(.deadLetters) { $0.bind(1, id) }
+        try dropIfUnneeded(position)
+    }
+
+    private func put(_ entry: LedgerEntry) throws(StoreError) {
+        let insert = try statements("INSERT INTO ledger (first, record) VALUES (?, ?)")
+        insert.bind(1, entry.first)
+        insert.bind(2, entry.record)
+        try insert.run()
+    }
+
+    // MARK: Seals
+
+    private func put(_ seal: StoredSeal) throws(StoreError) {
+        let insert = try statements("INSERT OR IGNORE INTO seals (number, topic, record) VALUES (?, ?, ?)")
+        insert.bind(1, seal.number)
+        insert.bind(2, seal.topic.rawValue)
+        insert.bind(3, SealRow(seal: seal, lastUsed: nil).record)
+        try insert.run()
+        count(.seals, by: insert.changes)
+        openSeals[seal.number] = meta.nextPosition
+    }
+
+    private func close(seal number: UInt64) throws(StoreError) {
+        let lastUsed = openSeals.removeValue(forKey: number) ?? startPosition
+        let select = try statements("SELECT record FROM seals WHERE number = ?")
+        select.bind(1, number)
+        guard try select.step() else { return }
+        let record = select.bytes(0)
+        select.reset()
+        guard var row = try? SealRow(record: record) else { return }
+        row.lastUsed = lastUsed
+        try put(row) { $0.bind($1, number) }
+        // Its topic may have been emptied before.
+        guard let entry = try topic(row.seal.topic), !entry.row.topic.isRemoving else { return }
+        try removeIfUnneeded(row, floor: entry.row.topic.floor)
+    }
+}

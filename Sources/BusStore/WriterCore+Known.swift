@@ -1,0 +1,137 @@
+// Which ids are known, and with which receipt. A batch that is there answers for its ids through an index; what is
+// removed while its duplicates may still come leaves a line in `receipts`. So storing costs no row for this.
+
+import BusWire
+
+extension WriterCore {
+    /// The runs of `asked` that are known of `publisher`, each with its first receipt.
+    func known(_ asked: [EventIDs], of publisher: StoredPublisher) throws(StoreError) -> [KnownIDs] {
+        guard let number = try findNumber(of: publisher) else { return [] }
+        var found: [KnownIDs] = []
+        for ids in asked {
+            var index: UInt32 = 0
+            while index < ids.count, let id = ids.first.advanced(by: UInt64(index)) {
+                guard let run = try run(of: id, atMost: ids.count - index, publisher: number) else {
+                    // Neighbours of an unknown id are looked at too, but not one by one through a large gap.
+                    guard let next = try nextKnown(after: id, publisher: number),
+                        let distance = next.distance(from: ids.first), distance < UInt64(ids.count)
+                    else { break }
+                    index = UInt32(distance)
+                    continue
+                }
+                found.append(run)
+                index += run.ids.count
+            }
+        }
+        return found
+    }
+
+    /// The run of known ids that begins with `id`; nil if it isn't known.
+    private func run(of id: BusUUID, atMost count: UInt32, publisher: Int64) throws(StoreError) -> KnownIDs? {
+        for table in ["batches", "receipts"] {
+            // Rows whose events have ids of their own say nothing by their first.
+            let condition = table == "batches" ? "AND flags < \(BatchRow.hasIDsFlag)" : "AND first_id <> x''"
+            let select = try statements(
+                """
+                SELECT first_id, count, topic, sequence, accepted FROM \(table)
+                WHERE publisher = ? AND first_id <= ? \(condition) ORDER BY first_id DESC LIMIT 1
+                """)
+            select.bind(1, publisher)
+            select.bind(2, id)
+            defer { select.reset() }
+            guard try select.step(), let topic = select.topicID(2) else { continue }
+            guard let offset = id.distance(from: select.uuid(0)), offset < select.uint64(1) else { continue }
+            let length = UInt32(min(UInt64(count), select.uint64(1) - offset))
+            return KnownIDs(
+                ids: EventIDs(first: id, count: length), topic: topic, firstSequence: select.uint64(3) + offset,
+                accepted: select.int64(4))
+        }
+        let select = try statements(
+            "SELECT topic, sequence, accepted FROM explicit_ids WHERE publisher = ? AND id = ?")
+        select.bind(1, publisher)
+        select.bind(2, id)
+        defer { select.reset() }
+        guard try select.step(), let topic = select.topicID(0) else { return nil }
+        return KnownIDs(
+            ids: EventIDs(first: id, count: 1), topic: topic, firstSequence: select.uint64(1),
+            accepted: select.int64(2))
+    }
+
+    private func nextKnown(after id: BusUUID, publisher: Int64) throws(StoreError) -> BusUUID? {
+        var next: BusUUID?
+        for (table, column) in [("batches", "first_id"), ("receipts", "first_id"), ("explicit_ids", "id")] {
+            let select = try statements(
+                "SELECT \(column) FROM \(table) WHERE publisher = ? AND \(column) > ? ORDER BY \(column) LIMIT 1")
+            select.bind(1, publisher)
+            select.bind(2, id)
+            defer { select.reset() }
+            guard try select.step() else { continue }
+            let found = select.uuid(0)
+            next = min(next ?? found, found)
+        }
+        return next
+    }
+
+    // MARK: Ids of their own, and receipts
+
+    func insertIDs(_ ids: [BusUUID], of batch: StoredBatch, publisher: Int64) throws(StoreError) {
+        let insert = try statements("INSERT OR REPLACE INTO explicit_ids VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        for (place, id) in ids.enumerated() {
+            let sequence = batch.firstSequence + UInt64(place)
+            insert.bind(1, publisher)
+            insert.bind(2, id)
+            insert.bind(3, batch.position)
+            insert.bind(4, Int64(place))
+            insert.bind(5, batch.topic.rawValue)
+            insert.bind(6, sequence)
+            insert.bind(7, batch.accepted)
+            insert.bind(8, batch.position)
+            try insert.run()
+        }
+    }
+
+    func removeIDs(of position: UInt64) throws(StoreError) {
+        let delete = try statements("DELETE FROM explicit_ids WHERE position = ?")
+        delete.bind(1, position)
+        try delete.run()
+    }
+
+    func insertReceipt(_ batch: BatchOutline, topic: TopicID) throws(StoreError) {
+        let insert = try statements("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        insert.bind(1, batch.position)
+        insert.bind(2, batch.publisher)
+        // One with ids of its own is found by them; the row is there so that they are forgotten in time.
+        if batch.hasIDs { insert.bind(3, []) } else { insert.bind(3, batch.firstID) }
+        insert.bind(4, batch.count)
+        insert.bind(5, topic.rawValue)
+        insert.bind(6, batch.sequence)
+        insert.bind(7, batch.accepted)
+        insert.bind(8, batch.position)
+        try insert.run()
+    }
+
+    /// Forgets receipts of before `time`. They lie in the order of positions, in which times hardly ever go back.
+    func trimReceipts(before time: Int64) throws(StoreError) {
+        let select = try statements("SELECT position, accepted, first_id = x'' FROM receipts ORDER BY position")
+        var through: UInt64?
+        var withIDs: [UInt64] = []
+        while try select.step(), select.int64(1) < time {
+            through = select.uint64(0)
+            if select.int64(2) != 0 { withIDs.append(select.uint64(0)) }
+        }
+        select.reset()
+        guard let through else { return }
+        for position in withIDs { try removeIDs(of: position) }
+        let delete = try statements("DELETE FROM receipts WHERE position <= ?")
+        delete.bind(1, through)
+        try delete.run()
+    }
+}
+
+extension BusUUID {
+    /// How far this id is behind `first` when counting up from it; nil if it isn't within 2^32 of it.
+    func distance(from first: BusUUID) -> UInt64? {
+        let distance = (low &- first.low) & (1 << 62 - 1)
+        return distance < 1 << 32 && first.advanced(by: distance) == self ? distance : nil
+    }
+}

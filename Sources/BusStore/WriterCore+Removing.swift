@@ -1,0 +1,204 @@
+// Removing: a floor is raised at once, and what is below it goes in slices, so that a purge of millions of batches
+// takes effect immediately and keeps nobody waiting. Readers never look below the floor.
+//
+// A batch that is retained, or that a dead letter names, moves to the table `kept` instead. Ids that may still come
+// again move to `receipts`.
+
+import BusWire
+
+extension WriterCore {
+    func create(_ topic: StoredTopic) throws(StoreError) {
+        let insert = try statements("INSERT OR IGNORE INTO topics (id, record) VALUES (?, ?)")
+        insert.bind(1, topic.id.rawValue)
+        insert.bind(2, TopicRow(topic: topic).record)
+        try insert.run()
+        count(.topics, by: insert.changes)
+    }
+
+    func delete(_ id: TopicID) throws(StoreError) {
+        guard let entry = try topic(id) else { return }
+        entry.row.topic.isDeleted = true
+        let retained = entry.row.topic.retained
+        entry.row.topic.retained = nil
+        if let retained { try dropIfUnneeded(retained) }
+        raiseFloor(of: entry, to: .max, receiptsSince: .max)
+    }
+
+    func trim(_ id: TopicID, before position: UInt64, receiptsSince: Int64) throws(StoreError) {
+        guard let entry = try topic(id), !entry.row.topic.isDeleted else { return }
+        raiseFloor(of: entry, to: position, receiptsSince: receiptsSince)
+        let select = try statements(
+            "SELECT sequence FROM batches WHERE topic = ? AND position >= ? ORDER BY position LIMIT 1")
+        select.bind(1, id.rawValue)
+        select.bind(2, entry.row.topic.floor)
+        defer { select.reset() }
+        let isEmpty = try !select.step()
+        entry.row.topic.firstSequence = isEmpty ? entry.row.topic.lastSequence + 1 : select.uint64(0)
+    }
+
+    private func raiseFloor(of entry: TopicEntry, to position: UInt64, receiptsSince: Int64) {
+        // Not above what is stored: what comes next must lie on or above the floor.
+        let floor = min(position, meta.nextPosition)
+        guard floor > entry.row.topic.floor || entry.row.topic.isDeleted else { return }
+        entry.row.topic.floor = max(floor, entry.row.topic.floor)
+        entry.row.receiptsSince = receiptsSince
+        if !entry.row.topic.isRemoving {
+            entry.row.topic.isRemoving = true
+            removals.append(entry.row.topic.id)
+        }
+        markDirty(entry)
+    }
+
+    func retain(_ id: TopicID, _ position: UInt64?) throws(StoreError) {
+        guard let entry = try topic(id), !entry.row.topic.isDeleted else { return }
+        let before = entry.row.topic.retained
+        guard before != position else { return }
+        entry.row.topic.retained = position
+        markDirty(entry)
+        if let before { try dropIfUnneeded(before) }
+    }
+
+    // MARK: A slice
+
+    /// Removes some batches of the topic whose turn it is.
+    func removeSlice() throws(StoreError) {
+        guard let id = removals.first else { return }
+        guard let entry = try topic(id) else {
+            removals.removeFirst()
+            return
+        }
+        var slice: [BatchOutline] = []
+        let select = try statements(
+            """
+            SELECT position, publisher, first_id, count, sequence, accepted, flags, length(body)
+            FROM batches WHERE topic = ? AND position < ? ORDER BY position LIMIT ?
+            """)
+        select.bind(1, id.rawValue)
+        select.bind(2, entry.row.topic.floor)
+        select.bind(3, Int64(options.removalSlice))
+        while try select.step() { slice.append(BatchOutline(select)) }
+        for batch in slice { try remove(batch, from: entry) }
+        if slice.count < options.removalSlice { try finishRemoving(entry) }
+        markDirty(entry)
+        answers.removedFrom.append(entry.row.topic)
+    }
+
+    private func remove(_ batch: BatchOutline, from entry: TopicEntry) throws(StoreError) {
+        let isRetained = entry.row.topic.retained == batch.position
+        let isNeeded = if isRetained { true } else { try hasDeadLetter(batch.position) }
+        if isNeeded { try move(batch.position, to: "kept") }
+        if batch.accepted >= entry.row.receiptsSince {
+            try insertReceipt(batch, topic: entry.row.topic.id)
+        } else if batch.hasIDs {
+            try removeIDs(of: batch.position)
+        }
+        let delete = try statements("DELETE FROM batches WHERE position = ?")
+        delete.bind(1, batch.position)
+        try delete.run()
+        entry.row.topic.lost(events: batch.count, bytes: batch.bodyLength)
+    }
+
+    /// The floor is reached.
+    private func finishRemoving(_ entry: TopicEntry) throws(StoreError) {
+        removals.removeFirst()
+        entry.row.topic.isRemoving = false
+        try removeSeals(of: entry.row.topic)
+        guard entry.row.topic.isDeleted else { return }
+        let id = entry.row.topic.id
+        try remove(.topics) { $0.bind(1, id.rawValue) }
+        topics[id] = nil
+    }
+
+    /// Copies a batch to another table of batches.
+    func move(_ position: UInt64, to table: String) throws(StoreError) {
+        let columns = Schema.batchColumns
+        let copy = try statements(
+            "INSERT OR IGNORE INTO \(table) (\(columns)) SELECT \(columns) FROM batches WHERE position = ?")
+        copy.bind(1, position)
+        try copy.run()
+    }
+
+    private func hasDeadLetter(_ position: UInt64) throws(StoreError) -> Bool {
+        let select = try statements("SELECT 1 FROM dead_letters WHERE position = ? LIMIT 1")
+        select.bind(1, position)
+        defer { select.reset() }
+        return try select.step()
+    }
+
+    /// Drops a kept batch that no dead letter names and no topic retains.
+    func dropIfUnneeded(_ position: UInt64) throws(StoreError) {
+        guard try !hasDeadLetter(position) else { return }
+        let select = try statements("SELECT topic, seal FROM kept WHERE position = ?")
+        select.bind(1, position)
+        guard try select.step() else { return }
+        let (id, seal) = (select.topicID(0), select.uint64(1))
+        select.reset()
+        let entry: TopicEntry? = if let id { try topic(id) } else { nil }
+        guard entry?.row.topic.retained != position else { return }
+        let delete = try statements("DELETE FROM kept WHERE position = ?")
+        delete.bind(1, position)
+        try delete.run()
+        let find = try statements("SELECT record FROM seals WHERE number = ?")
+        find.bind(1, seal)
+        guard try find.step() else { return }
+        let record = find.bytes(0)
+        find.reset()
+        guard let row = try? SealRow(record: record) else { return }
+        try removeIfUnneeded(row, floor: entry?.row.topic.floor ?? .max)
+    }
+
+    // MARK: Seals
+
+    private func removeSeals(of topic: StoredTopic) throws(StoreError) {
+        var rows: [SealRow] = []
+        let select = try statements("SELECT record FROM seals WHERE topic = ?")
+        select.bind(1, topic.id.rawValue)
+        while try select.step() {
+            if let row = try? SealRow(record: select.bytes(0)) { rows.append(row) }
+        }
+        for row in rows { try removeIfUnneeded(row, floor: topic.isDeleted ? .max : topic.floor) }
+    }
+
+    /// Removes a seal that is closed and that no batch is left of.
+    func removeIfUnneeded(_ row: SealRow, floor: UInt64) throws(StoreError) {
+        let number = row.seal.number
+        guard openSeals[number] == nil, row.lastUsed ?? startPosition < floor else { return }
+        let kept = try statements("SELECT 1 FROM kept WHERE seal = ? LIMIT 1")
+        kept.bind(1, number)
+        defer { kept.reset() }
+        guard try !kept.step() else { return }
+        try remove(.seals) { $0.bind(1, number) }
+    }
+}
+
+/// What removing needs to know of a batch; its body isn't read.
+struct BatchOutline {
+    var position: UInt64
+    var publisher: Int64
+    var firstID: BusUUID
+    var count: UInt64
+    var sequence: UInt64
+    var accepted: Int64
+    var hasIDs: Bool
+    var bodyLength: UInt64
+
+    init(_ row: SQLStatement) {
+        position = row.uint64(0)
+        publisher = row.int64(1)
+        firstID = row.uuid(2)
+        count = row.uint64(3)
+        sequence = row.uint64(4)
+        accepted = row.int64(5)
+        hasIDs = row.uint64(6) & BatchRow.hasIDsFlag != 0
+        bodyLength = row.uint64(7)
+    }
+}
+
+extension StoredTopic {
+    /// Counts a batch out. Damage may have made the counts too small; then they end at none.
+    mutating func lost(events: UInt64, bytes: UInt64) {
+        eventCount -= min(events, eventCount)
+        batchCount -= min(1, batchCount)
+        byteCount -= min(bytes, byteCount)
+    }
+}
