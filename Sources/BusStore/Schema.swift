@@ -52,7 +52,7 @@ struct Schema: Sendable {
         // Ids of batches that are removed while their duplicates may still come.
         """
         CREATE TABLE receipts (
-          position INTEGER PRIMARY KEY, publisher INTEGER NOT NULL, first_id BLOB NOT NULL, count INTEGER NOT NULL,
+          publisher INTEGER NOT NULL, first_id BLOB NOT NULL, position INTEGER PRIMARY KEY, count INTEGER NOT NULL,
           topic INTEGER NOT NULL, sequence INTEGER NOT NULL, accepted INTEGER NOT NULL, sum INTEGER NOT NULL)
         """,
         "CREATE INDEX receipts_by_id ON receipts (publisher, first_id)",

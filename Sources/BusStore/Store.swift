@@ -81,6 +81,13 @@ public final class Store: Sendable {
     @discardableResult
     public func submit(_ writes: [StoreWrite]) -> UInt64? { writer.submit(writes) }
 
+    /// Copies the store as it is now into `directory`, which is made if it isn't there. Blocks, while everything else
+    /// goes on; the log grows meanwhile. The copy is a store of its own, with an incarnation of its own, since it lacks
+    /// what comes after.
+    public func backup(to directory: String) throws(StoreError) {
+        try Backup(from: options, to: StoreOptions(directory: directory)).run()
+    }
+
     // MARK: Reading what is read whole, once, at start. These block, and throw only what makes serving impossible:
     // damaged rows are left out, reported and put aside.
 
@@ -209,6 +216,13 @@ public final class Store: Sendable {
         of id: BusUUID, completion: @escaping @Sendable (Result<[EventPlace], StoreError>) -> Void
     ) {
         read(completion) { (core) throws(StoreError) in try core.places(of: id) }
+    }
+
+    /// Compares another slice of everything stored with its checksums; from 0 on, then from each report's `next`.
+    public func scrub(
+        from place: UInt64, completion: @escaping @Sendable (Result<ScrubReport, StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in try core.scrub(from: place) }
     }
 
     private func read<R: Sendable>(

@@ -30,31 +30,55 @@ extension WriterCore {
     private func run(of id: BusUUID, atMost count: UInt32, publisher: Int64) throws(StoreError) -> KnownIDs? {
         for table in ["batches", "receipts"] {
             // Rows whose events have ids of their own say nothing by their first.
-            let condition = table == "batches" ? "AND flags < \(BatchRow.hasIDsFlag)" : "AND first_id <> x''"
+            let condition = table == "batches" ? "AND flags < \(BatchRow.hasIDsFlag)" : "AND first_id <> zeroblob(16)"
             let select = try statements(
                 """
-                SELECT first_id, count, topic, sequence, accepted FROM \(table)
+                SELECT publisher, first_id, position, count, topic, sequence, accepted, sum FROM \(table)
                 WHERE publisher = ? AND first_id <= ? \(condition) ORDER BY first_id DESC LIMIT 1
                 """)
             select.bind(1, publisher)
             select.bind(2, id)
             defer { select.reset() }
-            guard try select.step(), let topic = select.topicID(2) else { continue }
-            guard let offset = id.distance(from: select.uuid(0)), offset < select.uint64(1) else { continue }
-            let length = UInt32(min(UInt64(count), select.uint64(1) - offset))
+            guard try select.step(), let topic = select.topicID(4) else { continue }
+            let receipt = ReceiptRow(select)
+            guard let offset = id.distance(from: receipt.id), offset < receipt.count else { continue }
+            // Somebody is told that an event was stored: by a row that is whole, or not at all.
+            guard try table == "batches" ? isWhole(batch: receipt.position) : receipt.isWhole else { continue }
+            let length = UInt32(min(UInt64(count), receipt.count - offset))
             return KnownIDs(
-                ids: EventIDs(first: id, count: length), topic: topic, firstSequence: select.uint64(3) + offset,
-                accepted: select.int64(4))
+                ids: EventIDs(first: id, count: length), topic: topic, firstSequence: receipt.sequence + offset,
+                accepted: receipt.accepted)
         }
         let select = try statements(
-            "SELECT topic, sequence, accepted FROM explicit_ids WHERE publisher = ? AND id = ?")
+            """
+            SELECT publisher, id, position, place, topic, sequence, accepted, sum FROM explicit_ids
+            WHERE publisher = ? AND id = ?
+            """)
         select.bind(1, publisher)
         select.bind(2, id)
         defer { select.reset() }
-        guard try select.step(), let topic = select.topicID(0) else { return nil }
+        guard try select.step(), let topic = select.topicID(4) else { return nil }
+        let receipt = ReceiptRow(select)
+        guard receipt.isWhole else { return nil }
         return KnownIDs(
-            ids: EventIDs(first: id, count: 1), topic: topic, firstSequence: select.uint64(1),
-            accepted: select.int64(2))
+            ids: EventIDs(first: id, count: 1), topic: topic, firstSequence: receipt.sequence,
+            accepted: receipt.accepted)
+    }
+
+    private func isWhole(batch position: UInt64) throws(StoreError) -> Bool {
+        let select = try statements("SELECT \(Schema.batchColumns) FROM batches WHERE position = ?")
+        select.bind(1, position)
+        defer { select.reset() }
+        guard try select.step() else { return false }
+        return try BatchRow(select) { (number) throws(StoreError) in try self.publisher(number) } != nil
+    }
+
+    private func publisher(_ number: Int64) throws(StoreError) -> StoredPublisher? {
+        let select = try statements("SELECT uid, unit FROM publishers WHERE id = ?")
+        select.bind(1, number)
+        defer { select.reset() }
+        guard try select.step(), let uid = UInt32(exactly: select.int64(0)) else { return nil }
+        return StoredPublisher(uid: uid, unit: select.bytes(1))
     }
 
     private func nextKnown(after id: BusUUID, publisher: Int64) throws(StoreError) -> BusUUID? {
@@ -77,15 +101,10 @@ extension WriterCore {
     func insertIDs(_ ids: [BusUUID], of batch: StoredBatch, publisher: Int64) throws(StoreError) {
         let insert = try statements("INSERT OR REPLACE INTO explicit_ids VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
         for (place, id) in ids.enumerated() {
-            let sequence = batch.firstSequence + UInt64(place)
-            insert.bind(1, publisher)
-            insert.bind(2, id)
-            insert.bind(3, batch.position)
-            insert.bind(4, Int64(place))
-            insert.bind(5, batch.topic.rawValue)
-            insert.bind(6, sequence)
-            insert.bind(7, batch.accepted)
-            insert.bind(8, batch.position)
+            let row = ReceiptRow(
+                publisher: publisher, id: id, position: batch.position, count: UInt64(place),
+                topic: batch.topic.rawValue, sequence: batch.firstSequence + UInt64(place), accepted: batch.accepted)
+            row.bind(to: insert)
             try insert.run()
         }
     }
@@ -98,21 +117,17 @@ extension WriterCore {
 
     func insertReceipt(_ batch: BatchOutline, topic: TopicID) throws(StoreError) {
         let insert = try statements("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-        insert.bind(1, batch.position)
-        insert.bind(2, batch.publisher)
         // One with ids of its own is found by them; the row is there so that they are forgotten in time.
-        if batch.hasIDs { insert.bind(3, []) } else { insert.bind(3, batch.firstID) }
-        insert.bind(4, batch.count)
-        insert.bind(5, topic.rawValue)
-        insert.bind(6, batch.sequence)
-        insert.bind(7, batch.accepted)
-        insert.bind(8, batch.position)
+        let row = ReceiptRow(
+            publisher: batch.publisher, id: batch.hasIDs ? .zero : batch.firstID, position: batch.position,
+            count: batch.count, topic: topic.rawValue, sequence: batch.sequence, accepted: batch.accepted)
+        row.bind(to: insert)
         try insert.run()
     }
 
     /// Forgets receipts of before `time`. They lie in the order of positions, in which times hardly ever go back.
     func trimReceipts(before time: Int64) throws(StoreError) {
-        let select = try statements("SELECT position, accepted, first_id = x'' FROM receipts ORDER BY position")
+        let select = try statements("SELECT position, accepted, first_id = zeroblob(16) FROM receipts ORDER BY position")
         var through: UInt64?
         var withIDs: [UInt64] = []
         while try select.step(), select.int64(1) < time {
