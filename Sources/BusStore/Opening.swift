@@ -21,7 +21,7 @@ struct OpenedStore: ~Copyable {
 
 /// The lock on the state directory: one process at a time. Held as long as the descriptor is open.
 final class DirectoryLock: @unchecked Sendable {
-    private let descriptor: Int32
+    private var descriptor: Int32
 
     init(_ path: String) throws(StoreError) {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -37,7 +37,13 @@ final class DirectoryLock: @unchecked Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit { release() }
+
+    /// Lets another process have the directory.
+    func release() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
 
     /// Makes what was created, renamed or removed in the directory durable.
     func sync() throws(StoreError) {

@@ -47,8 +47,13 @@ struct PageWalk {
         next = max(next, row.uint64(0) + 1)
         // A row whose topic is damaged is looked at as well: it may be one that was asked for.
         guard let id = row.topicID(1) else { return try core.batchRow(row) != nil }
-        if let wanted, !wanted.contains(id) { return try isWhole(row, unless: id) }
-        guard var chain = try chain(id), row.uint64(0) >= chain.floor else { return true }
+        guard var chain = try chain(id) else {
+            // A topic that isn't there can only be a flipped bit in this row.
+            if try core.topic(id) == nil { _ = try core.batchRow(row) }
+            return true
+        }
+        if let wanted, !wanted.contains(id) { return true }
+        guard row.uint64(0) >= chain.floor else { return true }
         guard let batch = try core.batchRow(row) else { return true }
         if try isMissing(batch.previous, chain) {
             guard noting else { return false }
@@ -59,12 +64,6 @@ struct PageWalk {
         batches.append(batch.batch)
         bytes += batch.batch.body.count
         next = batch.batch.position + UInt64(batch.batch.count)
-        return true
-    }
-
-    /// A topic that doesn't exist can only be a flipped bit in this row.
-    private mutating func isWhole(_ row: SQLStatement, unless id: TopicID) throws(StoreError) -> Bool {
-        if try chain(id) == nil, try core.topic(id) == nil { _ = try core.batchRow(row) }
         return true
     }
 
@@ -91,7 +90,7 @@ struct PageWalk {
 
     private func missingAtEnd() throws(StoreError) -> [(TopicID, UInt64)] {
         var missing: [(TopicID, UInt64)] = []
-        for case (let topic, let chain?) in chains {
+        for case (let topic, let chain?) in chains where wanted?.contains(topic) ?? true {
             guard chain.lastPosition >= max(chain.floor, reliableFrom), chain.lastPosition < range.upperBound,
                 chain.lastPosition != chain.seen, try !core.isKnownDamage(chain.lastPosition)
             else { continue }
@@ -142,7 +141,15 @@ extension ReaderCore {
         let select = try statements("SELECT 1 FROM batches WHERE position = ?")
         select.bind(1, position)
         defer { select.reset() }
-        return try select.step()
+        return try step(tolerantly: select)
+    }
+
+    /// Takes what can't be read for what isn't there; it is missed where it is read itself.
+    func step(tolerantly statement: SQLStatement) throws(StoreError) -> Bool {
+        do throws(StoreError) { return try statement.step() } catch {
+            guard error.isCorruption else { throw error }
+            return false
+        }
     }
 
     /// Whether the batch that began at `position` was reported before.

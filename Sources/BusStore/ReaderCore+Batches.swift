@@ -19,6 +19,7 @@ extension ReaderCore {
 
     /// Batches in `range` of positions, of `topics` or of all.
     func page(_ range: Range<UInt64>, topics: [TopicID]?, limit: PageLimit) throws(StoreError) -> BatchPage {
+        let range = min(range.lowerBound, UInt64(Int64.max))..<min(range.upperBound, UInt64(Int64.max))
         let start = try beginning(of: range)
         if let topics, topics.count <= ReaderCore.indexedTopicsMax {
             do throws(StoreError) {
@@ -40,7 +41,7 @@ extension ReaderCore {
             "SELECT position, count FROM batches WHERE position < ? ORDER BY position DESC LIMIT 1")
         select.bind(1, range.lowerBound)
         defer { select.reset() }
-        guard try select.step() else { return range.lowerBound }
+        guard try step(tolerantly: select) else { return range.lowerBound }
         let (position, count) = (select.uint64(0), select.uint64(1))
         return count < 1 << 32 && position + count > range.lowerBound ? position : range.lowerBound
     }

@@ -2,8 +2,8 @@
 // every record of the other tables.
 
 extension ReaderCore {
-    /// The place at which batches are done and the other tables' turn comes; above every position.
-    private static let recordsPlace: UInt64 = 1 << 63
+    /// The place at which batches are done and the other tables' turn comes; behind every position.
+    private static let recordsPlace = UInt64(Int64.max)
 
     /// Looks at what is at `place`, and says where to go on.
     func scrub(from place: UInt64) throws(StoreError) -> ScrubReport {

@@ -29,6 +29,8 @@ extension Store {
         guard link(options.databasePath, aside) == 0, rename(unfinished, options.databasePath) == 0 else {
             throw .file(path: options.databasePath, errno: errno, doing: "replacing")
         }
+        unlink(options.walPath)
+        unlink(options.sharedMemoryPath)
         try lock.sync()
         try HeadFile(options.headPath).writeSynced(head)
         try lock.sync()
@@ -49,6 +51,10 @@ extension Store {
             let version = try connection.integer("PRAGMA user_version")
             let events = try connection.integer(
                 "SELECT coalesce(sum(count), 0) FROM batches WHERE position >= \(position)")
+            // What is put aside is to be all there is of it: nothing of its log may meet another database.
+            guard try connection.integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0 else {
+                throw StoreError.inUse(path: path)
+            }
             return (Int(version), UInt64(events))
         }
         try connection.close()

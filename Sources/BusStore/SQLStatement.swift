@@ -9,7 +9,8 @@ import GRDBSQLite
 
 /// A statement prepared once and run many times.
 final class SQLStatement {
-    private let handle: OpaquePointer
+    /// nil once finalized, which SQLite answers with an error.
+    private var handle: OpaquePointer?
     private let connection: OpaquePointer
     private let sql: String
 
@@ -23,7 +24,13 @@ final class SQLStatement {
         self.sql = sql
     }
 
-    deinit { sqlite3_finalize(handle) }
+    deinit { finalize() }
+
+    /// Lets go of the connection, which can't be closed before.
+    func finalize() {
+        sqlite3_finalize(handle)
+        handle = nil
+    }
 
     // MARK: Binding. Places count from 1, as in SQL.
 
@@ -31,6 +38,10 @@ final class SQLStatement {
 
     /// Binds the number's bits: numbers that SQL compares are below 2^63.
     func bind(_ place: Int32, _ value: UInt64) { sqlite3_bind_int64(handle, place, Int64(bitPattern: value)) }
+
+    func bind(_ place: Int32, _ text: String) {
+        sqlite3_bind_text(handle, place, text, -1, copied)
+    }
 
     func bind(_ place: Int32, _ value: Int64?) {
         if let value { bind(place, value) } else { sqlite3_bind_null(handle, place) }

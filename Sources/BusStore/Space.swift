@@ -24,12 +24,12 @@ struct Space {
     /// Whether the file system was full and isn't known to have room again.
     private(set) var isDiskFull = false
 
-    init(connection: Connection, options: StoreOptions) throws(StoreError) {
+    init(connection: Connection, statements: StatementCache, options: StoreOptions) throws(StoreError) {
         self.options = options
         let pages = (options.bytesMax + options.headroom) / UInt64(Space.pageSize)
         _ = try connection.integer("PRAGMA max_page_count = \(min(pages, 4_294_967_294))")
-        pageCount = try SQLStatement(connection.handle, "PRAGMA page_count")
-        freePages = try SQLStatement(connection.handle, "PRAGMA freelist_count")
+        pageCount = try statements("PRAGMA page_count")
+        freePages = try statements("PRAGMA freelist_count")
         try measure()
         isDiskFull = !takeBallast()
     }

@@ -15,5 +15,9 @@ final class StatementCache {
         return statement
     }
 
-    func removeAll() { statements.removeAll() }
+    /// Finalizes all of them, wherever they are still held.
+    func removeAll() {
+        for statement in statements.values { statement.finalize() }
+        statements.removeAll()
+    }
 }

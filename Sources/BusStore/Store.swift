@@ -68,6 +68,7 @@ public final class Store: Sendable {
 
     /// Carries out what was submitted, tells of it, and closes. Blocks.
     public func close() throws(StoreError) {
+        defer { lock.release() }
         try reader.stop()
         writer.stop()
     }

@@ -36,7 +36,7 @@ extension WriterCore {
 
     private func writeDown(_ table: String, _ key: UInt64, record: [UInt8]?) throws(StoreError) {
         let insert = try statements("INSERT OR IGNORE INTO quarantine (tbl, key, found, record) VALUES (?, ?, ?, ?)")
-        insert.bind(1, [UInt8](table.utf8))
+        insert.bind(1, table)
         insert.bind(2, key)
         insert.bind(3, Int64(time(nil)))
         if let record { insert.bind(4, record) } else { insert.bind(4, nil as Int64?) }

@@ -127,7 +127,8 @@ extension WriterCore {
 
     /// Forgets receipts of before `time`. They lie in the order of positions, in which times hardly ever go back.
     func trimReceipts(before time: Int64) throws(StoreError) {
-        let select = try statements("SELECT position, accepted, first_id = zeroblob(16) FROM receipts ORDER BY position")
+        let select = try statements(
+            "SELECT position, accepted, first_id = zeroblob(16) FROM receipts ORDER BY position")
         var through: UInt64?
         var withIDs: [UInt64] = []
         while try select.step(), select.int64(1) < time {

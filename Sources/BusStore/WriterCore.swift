@@ -51,19 +51,18 @@ final class WriterCore {
         startPosition = meta.nextPosition
         checkpointed = meta.checkpointed
         statements = StatementCache(connection.handle)
-        space = try Space(connection: connection, options: options)
-        let handle = connection.handle
+        space = try Space(connection: connection, statements: statements, options: options)
         let columns = Schema.batchColumns
-        insertBatch = try SQLStatement(
-            handle, "INSERT INTO batches (\(columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        begin = try SQLStatement(handle, "BEGIN IMMEDIATE")
-        commitStatement = try SQLStatement(handle, "COMMIT")
-        putMeta = try SQLStatement(handle, "UPDATE meta SET record = ? WHERE id = 1")
+        insertBatch = try statements(
+            "INSERT INTO batches (\(columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        begin = try statements("BEGIN IMMEDIATE")
+        commitStatement = try statements("COMMIT")
+        putMeta = try statements("UPDATE meta SET record = ? WHERE id = 1")
         walPages = .allocate(capacity: 1)
         walPages.initialize(to: 0)
         // Called within COMMIT, on this thread.
         sqlite3_wal_hook(
-            handle,
+            connection.handle,
             { context, _, _, pages in
                 context?.assumingMemoryBound(to: Int32.self).pointee = pages
                 return SQLITE_OK
@@ -268,7 +267,7 @@ final class WriterCore {
         if try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) { shredsSecrets = false }
     }
 
-    /// Leaves the database as it should be found: all of it in one file.
+    /// Leaves the database as it should be found: all of it in one file, once the connection is closed.
     func end() throws(StoreError) {
         _ = try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
         if meta.checkpointed != checkpointed { _ = try attempt([], from: 1, removing: false) }

@@ -1,0 +1,91 @@
+import BusWire
+import Testing
+
+@testable import BusStore
+
+@Suite struct KnownIDsTests {
+    private let publisher = StoredPublisher(uid: 1000, unit: Array("a.service".utf8))
+
+    private func ask(
+        _ world: StoreWorld, _ first: UInt64, _ count: UInt32, of publisher: StoredPublisher? = nil
+    ) throws -> [KnownIDs] {
+        let asked = EventIDs(first: StoreWorld.id(first), count: count)
+        return try world.write([.known(publisher ?? self.publisher, [asked])]).known.flatMap(\.ids)
+    }
+
+    private func known(_ first: UInt64, _ count: UInt32, at sequence: UInt64) -> KnownIDs {
+        KnownIDs(
+            ids: EventIDs(first: StoreWorld.id(first), count: count), topic: StoreWorld.topic,
+            firstSequence: sequence, accepted: 100)
+    }
+
+    @Test func `Ids are known by publisher, in runs, with their first receipt, across restarts and removal`() throws {
+        let world = try StoreWorld()
+        try world.write([
+            StoreWorld.newTopic(), .append(StoreWorld.batch(10, count: 4, accepted: 100), ids: []),
+            .append(StoreWorld.batch(20, count: 2, accepted: 100), ids: []),
+        ])
+        for round in 0..<3 {
+            #expect(try ask(world, 10, 4) == [known(10, 4, at: 10)])
+            #expect(try ask(world, 12, 1) == [known(12, 1, at: 12)])
+            #expect(try ask(world, 5, 4) == [])
+            #expect(try ask(world, 8, 20) == [known(10, 4, at: 10), known(20, 2, at: 20)])
+            #expect(try ask(world, 10, 4, of: StoredPublisher(uid: 1000)) == [])
+            #expect(try ask(world, 10, 4, of: StoredPublisher(uid: 1001, unit: publisher.unit)) == [])
+            if round == 0 { _ = try world.reopen() }
+            if round == 1 {
+                try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: 50)])
+                _ = try world.settled()
+            }
+        }
+        try world.write([.receiptsTrim(before: 101)])
+        #expect(try ask(world, 8, 20) == [])
+    }
+
+    @Test func `Ids of batches accepted before the window go with them`() throws {
+        let world = try StoreWorld()
+        try world.write([
+            StoreWorld.newTopic(), .append(StoreWorld.batch(1, accepted: 10), ids: []),
+            .append(StoreWorld.batch(2, accepted: 100), ids: []),
+            .trim(StoreWorld.topic, before: .max, receiptsSince: 50),
+        ])
+        _ = try world.settled()
+        #expect(try ask(world, 1, 2) == [known(2, 1, at: 2)])
+    }
+
+    @Test func `Ids of their own are known one by one`() async throws {
+        let world = try StoreWorld()
+        let ids = [50, 40, 60].map { StoreWorld.id($0) }
+        try world.write([
+            StoreWorld.newTopic(), .append(StoreWorld.batch(1, count: 3, accepted: 100), ids: ids),
+        ])
+        let store = try world.opened
+        let places = try await waitFor { store.places(of: StoreWorld.id(60), completion: $0) }
+        #expect(places.map(\.position) == [3])
+        for round in 0..<2 {
+            #expect(try ask(world, 38, 30) == [known(40, 1, at: 2), known(50, 1, at: 1), known(60, 1, at: 3)])
+            #expect(try ask(world, 1, 3) == [], "the first id says nothing of a batch with ids of its own")
+            guard round == 0 else { break }
+            try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: 50)])
+            _ = try world.settled()
+        }
+        try world.write([.receiptsTrim(before: 101)])
+        #expect(try ask(world, 38, 30) == [])
+    }
+
+    @Test func `An event is found by its id, whoever published it`() async throws {
+        let world = try StoreWorld()
+        let other = StoredPublisher(uid: 1)
+        try world.write([
+            StoreWorld.newTopic(), .append(StoreWorld.batch(10, sequence: 5, count: 4), ids: []),
+            .append(StoreWorld.batch(20, sequence: 9, count: 4, publisher: other), ids: []),
+        ])
+        let store = try world.opened
+        let places = try await waitFor { store.places(of: StoreWorld.id(22), completion: $0) }
+        #expect(places.map(\.position) == [22])
+        #expect(places.map(\.sequence) == [11])
+        #expect(places.map(\.publisher) == [other])
+        #expect(places.map(\.isStored) == [true])
+        #expect(try await waitFor { store.places(of: StoreWorld.id(14), completion: $0) } == [])
+    }
+}

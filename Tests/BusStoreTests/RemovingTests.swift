@@ -1,0 +1,102 @@
+import BusWire
+import Testing
+
+@testable import BusStore
+
+@Suite struct RemovingTests {
+    /// A world with `count` single events on the usual topic.
+    private func world(_ count: UInt64, slice: Int = 7) throws -> StoreWorld {
+        let world = try StoreWorld()
+        world.options.removalSlice = slice
+        try world.write([StoreWorld.newTopic()] + (1...count).map { .append(StoreWorld.batch($0), ids: []) })
+        return world
+    }
+
+    @Test func `A trim takes effect at once and is carried out in slices`() async throws {
+        let world = try world(100)
+        try world.write([.trim(StoreWorld.topic, before: 61, receiptsSince: .max)])
+        #expect(try await world.batches(0..<1000).map(\.position) == Array(61...100))
+        let topic = try #require(try world.settled())
+        #expect(topic.batchCount == 40)
+        #expect(topic.eventCount == 40)
+        #expect(topic.byteCount == 40 * 128)
+        #expect(topic.firstSequence == 61)
+        #expect(world.commits.filter { !$0.removedFrom.isEmpty }.count == 9)
+        #expect(try world.reopen().report.damage == [])
+        #expect(try await world.batches(0..<1000, of: [StoreWorld.topic]).map(\.position) == Array(61...100))
+    }
+
+    @Test func `Removing goes on after a crash`() async throws {
+        let world = try world(200, slice: 1)
+        try world.write([.trim(StoreWorld.topic, before: 150, receiptsSince: .max)])
+        let after = try world.crashed()
+        try after.open()
+        #expect(try await after.batches(0..<1000).map(\.position) == Array(150...200))
+        #expect(try after.settled()?.batchCount == 51)
+    }
+
+    @Test func `Sequences go on behind a purge`() async throws {
+        let world = try world(10)
+        try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: .max)])
+        let topic = try #require(try world.settled())
+        #expect(topic.batchCount == 0)
+        #expect(topic.firstSequence == 11)
+        try world.write([.append(StoreWorld.batch(20, sequence: 15), ids: [])])
+        let store = try world.reopen()
+        #expect(store.report.damage == [])
+        #expect(try store.topics().first?.firstSequence == 15)
+        #expect(try await world.batches(0..<1000).map(\.position) == [20])
+    }
+
+    @Test func `A deleted topic goes with all it had, and its name can come back`() async throws {
+        let world = try world(30)
+        let seal = StoredSeal(
+            number: 1, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
+        try world.write([
+            .seal(seal), .sealClosed(1), .topicDeleted(StoreWorld.topic), StoreWorld.newTopic(.init(rawValue: 9)),
+        ])
+        _ = try world.settled()
+        #expect(try await world.batches(0..<1000) == [])
+        let store = try world.reopen()
+        #expect(try store.topics().map(\.id) == [TopicID(rawValue: 9)])
+        #expect(try store.seals() == [])
+        #expect(store.report.damage == [])
+    }
+
+    @Test func `A retained batch and a dead letter's outlive a trim`() async throws {
+        let world = try world(20)
+        let letter = StoredDeadLetter(
+            id: 1, subscription: 1, position: 5, reason: 1, reasonText: "", attempts: 1, firstAttempt: 0,
+            lastAttempt: 0, died: 0)
+        try world.write([
+            .retain(StoreWorld.topic, 20), .deadLetter(letter),
+            .trim(StoreWorld.topic, before: .max, receiptsSince: .max),
+        ])
+        _ = try world.settled()
+        #expect(try await world.batches(0..<100) == [])
+        let store = try world.reopen()
+        #expect(try store.topics().first?.retained == 20)
+        #expect(
+            try await waitFor { store.batches(at: [5, 6, 20], completion: $0) } == [5, 20].map { StoreWorld.batch($0) })
+        try world.write([.deadLetterRemoved(1), .retain(StoreWorld.topic, nil)])
+        #expect(try await waitFor { store.batches(at: [5, 6, 20], completion: $0) } == [])
+    }
+
+    @Test func `A seal goes with the last batch that needs it, and not before it is closed`() async throws {
+        let world = try StoreWorld()
+        let seals = (1...2).map {
+            StoredSeal(
+                number: $0, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
+        }
+        try world.write([StoreWorld.newTopic()] + seals.map { .seal($0) })
+        try world.write((1...10).map { .append(StoreWorld.batch($0, seal: $0 % 2 + 1), ids: []) })
+        try world.write([.sealClosed(1), .trim(StoreWorld.topic, before: 10, receiptsSince: .max)])
+        _ = try world.settled()
+        #expect(try world.opened.seals().map(\.number) == [1, 2], "batch 10 needs the one, the other is open")
+        try world.write([.trim(StoreWorld.topic, before: 11, receiptsSince: .max)])
+        #expect(try world.opened.seals().map(\.number) == [2])
+        try world.write([.sealClosed(2)])
+        #expect(try world.opened.seals() == [])
+        #expect(try world.reopen().report.damage == [])
+    }
+}
