@@ -12,7 +12,8 @@ import Testing
         try world.write([StoreWorld.newTopic()])
         var position: UInt64 = 1
         var refused: [StoreRefusal] = []
-        while refused.isEmpty {
+        // What a commit will need is estimated, and counted when it is done: full is when nothing of one fits.
+        while refused.count < 16 {
             let writes = (0..<16).map { n in
                 StoreWrite.append(StoreWorld.batch(position + n, length: 3000), ids: [])
             }
@@ -33,7 +34,7 @@ import Testing
             #expect(committed.refused.map(\.reason) == [.storeFull])
         }
         #expect(try await world.batches(0..<10_000).count == Int(stored))
-        try world.write([.trim(StoreWorld.topic, before: position - 20, receiptsSince: .max)])
+        try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: .max)])
         _ = try world.settled()
         #expect(try world.write([.append(StoreWorld.batch(position), ids: [])]).refused.isEmpty)
         #expect(try world.reopen().report.damage == [])
@@ -86,7 +87,8 @@ import Testing
         let name = Array("orders".utf8)
         try world.write([.secret(StoredSecret(namespace: name, epoch: 1, wrapped: wrapped))])
         func found() -> Bool {
-            ["store.db", "store.db-wal"].contains { file in
+            // The log first: a checkpoint may be under way.
+            ["store.db-wal", "store.db"].contains { file in
                 let bytes = world.file(file)
                 return bytes.indices.dropLast(wrapped.count).contains {
                     bytes[$0] == wrapped[0] && bytes[$0..<$0 + wrapped.count].elementsEqual(wrapped)
