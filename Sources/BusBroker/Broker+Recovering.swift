@@ -87,6 +87,27 @@ extension Broker {
         }.min() ?? storage.committed
     }
 
+    /// The store found what a topic keeps no longer.
+    func retained(_ number: UInt64, before position: UInt64, firstTime: Int64) {
+        guard let topic = storage?.topics[number] else { return }
+        guard position > topic.stored.firstPosition else {
+            topic.stored.firstTime = firstTime
+            topic.stored.isTrimming = false
+            return
+        }
+        store(.trim(topic: number, before: position))
+    }
+
+    /// A topic as it is stored, by its number.
+    public func storedTopic(_ number: UInt64) -> StoredTopic? {
+        guard let topic = storage?.topics[number] else { return nil }
+        let stored = topic.stored
+        return StoredTopic(
+            number: number, name: topic.name, lastSequence: topic.lastSequence, lastTime: topic.lastTime,
+            firstSequence: stored.firstSequence, firstPosition: stored.firstPosition, firstTime: stored.firstTime,
+            eventCount: stored.eventCount, byteCount: stored.byteCount)
+    }
+
     /// The store removed something of a topic.
     func trimmed(_ stored: StoredTopic) {
         storage?.topics[stored.number]?.stored.update(stored)

@@ -102,6 +102,7 @@ public final class Broker {
         case .stored(let commit): committed(commit)
         case .storeRead(let page): took(page)
         case .storeFound(let number, let cursor): found(number, cursor)
+        case .retained(let topic, let position, let time): retained(topic, before: position, firstTime: time)
         case .administered(let id, let request, let outcome): administered(id, request, outcome)
         case .inspected(let id, let request, let rows, let after): inspected(id, request, rows, after)
         case .shutdown: beginDrain()

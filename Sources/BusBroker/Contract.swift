@@ -78,6 +78,9 @@ public enum Input: Sendable {
     case storeRead(StoredPage)
     /// Answers `Effect.seek`: where to begin.
     case storeFound(number: UInt64, StoredCursor)
+    /// Answers `Effect.retain`: what lies before this position is kept no longer, and when the first of the rest was
+    /// accepted.
+    case retained(topic: UInt64, before: UInt64, firstTime: Int64)
     /// Answers `Effect.administer`.
     case administered(SessionID, request: UInt32, AdministrationOutcome)
     /// Answers `Effect.inspect`.
@@ -106,7 +109,7 @@ public enum Effect: Sendable {
     case read(StoreRead)
     /// Find where a subscription is to begin.
     case seek(SeekOrder)
-    /// Remove what a topic keeps no longer, as a write of its own; `StoreCommit.trimmed` says what is left.
+    /// Find out what a topic keeps no longer.
     case retain(RetentionOrder)
     /// Do what the store or the system knows better how to do.
     case administer(SessionID, Administer)

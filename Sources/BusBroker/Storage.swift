@@ -165,6 +165,20 @@ public struct StoredTopic: Sendable {
     }
 }
 
+extension StoredTopic {
+    /// How many of its oldest events are more than may be kept, by their number and their bytes; bytes are taken to be
+    /// spread evenly, and looked at again afterwards.
+    public func eventsOver(_ order: RetentionOrder) -> UInt64 {
+        var over: UInt64 = 0
+        if order.eventCountMax > 0, eventCount > order.eventCountMax { over = eventCount - order.eventCountMax }
+        if order.lengthMax > 0, byteCount > order.lengthMax {
+            let share = Double(byteCount - order.lengthMax) / Double(byteCount)
+            over = max(over, UInt64((Double(eventCount) * share).rounded(.up)))
+        }
+        return over
+    }
+}
+
 /// Consecutive positions below a cursor that aren't settled.
 public struct PendingRange: Sendable, Equatable {
     /// The first.

@@ -6,6 +6,7 @@
 
 import BusBroker
 import BusCrypto
+import BusStore
 public import BusTransport
 import BusWire
 import Glibc
@@ -16,6 +17,7 @@ import SystemPackage
 public final class BusServer {
     let reactor: Reactor
     private let broker: Broker
+    private let durable: DurableStore
     private let configuration: BrokerConfiguration
     private let keys: Keys
     private let log: Logger
@@ -82,7 +84,13 @@ public final class BusServer {
         configuration.topics = settings.topics
         configuration.topicIdleTime = UInt64(settings.topicIdleTime.components.seconds) * 1_000_000_000
         self.configuration = configuration
+        configuration.subscriptionDefaults = settings.subscriptions.settings
         broker = Broker(configuration: configuration, incarnation: incarnation, firstSeal: keys.firstSeal)
+        durable = try DurableStore(state, bounds: settings.store, broker: broker, log: log)
+        broker.recover(try durable.state(), at: moment)
+        durable.onInput = { [weak self] in self?.happened($0) }
+        durable.onFailure = { [weak self] in self?.storeFailed($0) }
+        try durable.start(on: reactor)
         deadline = DeadlineTimer(on: reactor) { [weak self] in self?.reactor.requestRound() }
         try listen(socket)
         reactor.addObserver(self)
@@ -133,6 +141,14 @@ public final class BusServer {
         reactor.requestRound()
     }
 
+    /// The store can't go on: nothing may be said to be on disk any more, and what is can only be read back by a new
+    /// beginning. So the daemon ends at once, without a word to anybody.
+    private func storeFailed(_ error: StoreError) {
+        log.critical(
+            "the store failed: \(error.description); ending, so that the next start reads back what is on disk")
+        exit(74)
+    }
+
     /// A line about the load, for `systemctl status`.
     public var statusLine: String { "\(peers.count) connections" }
 
@@ -176,10 +192,15 @@ public final class BusServer {
             case .close(let id, let reason, let message):
                 if let peer = peers[id] { close(peer, reason, message) }
             case .stopped: stop()
-            case .store, .read, .seek, .retain, .administer, .inspect:
-                preconditionFailure("without a store nothing is asked of it")
+            case .store(let ticket, let write): durable.put(ticket, write)
+            case .read(let order): durable.read(order)
+            case .seek(let order): durable.seek(order)
+            case .retain(let order): durable.retain(order)
+            case .administer(let id, let wish): durable.administer(id, wish)
+            case .inspect(let id, let question): durable.inspect(id, question)
             }
         }
+        durable.flush()
     }
 
     /// Deriving keys is the dearest thing anybody can ask for, and happens after whoever asked had its turn.
@@ -292,6 +313,7 @@ public final class BusServer {
         isStopped = true
         reactor.removeObserver(self)
         deadline?.disarm()
+        durable.close()
         keys.unlock()
         log.notice("stopped")
         whenStopped?()

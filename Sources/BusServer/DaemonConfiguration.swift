@@ -30,7 +30,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var subscriptions = SubscriptionDefaults()
     /// Whether this daemon has a store. Where it hasn't, a file that counts on one is refused rather than read as
     /// something less.
-    var offersDurableTopics = false
+    var offersDurableTopics = true
     /// How long an idle topic is remembered.
     public var topicIdleTime = Duration.seconds(600)
 

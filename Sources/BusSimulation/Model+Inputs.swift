@@ -31,7 +31,7 @@ extension Model {
         case .sealDerived(let number, let id, let keyCheck): sessions[id]?.seals[number]?.keyCheck = keyCheck
         case .sealFailed(let number, let id): sessions[id]?.seals[number] = nil
         case .ownSealOpened, .ownSealFailed, .advised: break
-        case .stored, .storeRead, .storeFound, .administered, .inspected: break  // no world has a store yet
+        case .stored, .storeRead, .storeFound, .retained, .administered, .inspected: break  // no world has a store yet
         case .shutdown:
             guard !isDraining else { return }
             isDraining = true

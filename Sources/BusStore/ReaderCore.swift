@@ -125,6 +125,12 @@ final class ReaderCore {
             position: select.uint64(0), sequence: select.uint64(1), count: select.uint64(2), accepted: select.int64(3))
     }
 
+    /// The last batch of a topic; nil where it has none.
+    func last(of id: TopicID) throws(StoreError) -> BatchMark? {
+        guard let topic = try topic(id), !topic.isDeleted else { return nil }
+        return try next(of: id, from: max(topic.floor, topic.lastPosition))
+    }
+
     /// Where the first batch of `topic` begins for which `isFar` holds, which is so for all behind it; nil: for none.
     ///
     /// Times and sequences ascend with positions, so it is found by halving, without an index of their own.

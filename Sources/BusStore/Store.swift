@@ -194,6 +194,13 @@ public final class Store: Sendable {
         }
     }
 
+    /// Position of the last event of `topic`; nil: there is none.
+    public func lastPosition(
+        in topic: TopicID, completion: @escaping @Sendable (Result<UInt64?, StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in try core.last(of: topic).map { $0.position + $0.count - 1 } }
+    }
+
     /// Dead letters behind the number `after`, ascending, of one subscription or of all.
     public func deadLetters(
         of subscription: UInt64?, after: UInt64, countMax: Int,

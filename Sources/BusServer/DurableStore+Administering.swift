@@ -1,0 +1,125 @@
+// What an administrator asks that the store or the system knows how to do: dead letters found by name or id, a copy of
+// everything, a look at every row.
+
+import BusBroker
+import BusStore
+import BusWire
+import Dispatch
+import Foundation
+
+extension DurableStore {
+    func administer(_ session: SessionID, _ wish: Administer) {
+        let mailbox = mailbox
+        @Sendable func answer(_ outcome: AdministrationOutcome) {
+            mailbox.put(.input(.administered(session, request: wish.request, outcome)))
+        }
+        switch wish.operation {
+        case .redriveDead:
+            findDead(wish.key) {
+                answer($0.map { .redriven($0) } ?? .refused(.unknownName, "there is no dead letter of \(wish.key)"))
+            }
+        case .dropDead:
+            findDead(wish.key) {
+                answer($0.map { .dropped($0) } ?? .refused(.unknownName, "there is no dead letter of \(wish.key)"))
+            }
+        case .backup: backup(to: wish.key, answer)
+        case .scrub: scrub(from: 0, damaged: 0, answer)
+        default: answer(.refused(.notSupported, "\(wish.operation.name) is nothing this daemon does"))
+        }
+    }
+
+    // MARK: Dead letters
+
+    /// The dead letters of a subscription, or of an event; nil when the key names neither.
+    func findDead(_ key: String, _ done: @escaping @Sendable ([FoundDeadLetter]?) -> Void) {
+        if let name = try? GroupName(key), let number = broker.durableNumber(name) {
+            return collectDead(of: number, at: nil, done)
+        }
+        guard let id = BusUUID(key) else { return done(nil) }
+        store.places(of: id) { [mailbox] result in
+            let positions = ((try? result.get()) ?? []).map(\.position)
+            guard !positions.isEmpty else { return done(nil) }
+            mailbox.put(.work { $0.collectDead(of: nil, at: Set(positions), done) })
+        }
+    }
+
+    private func collectDead(
+        of subscription: UInt64?, at positions: Set<UInt64>?, _ done: @escaping @Sendable ([FoundDeadLetter]?) -> Void
+    ) {
+        collectDead(of: subscription, after: 0, []) { [mailbox, store] letters in
+            store.batches(at: letters.map(\.position)) { result in
+                let batches = Dictionary(((try? result.get()) ?? []).map { ($0.position, $0) }) { first, _ in first }
+                var found: [FoundDeadLetter] = []
+                for letter in letters {
+                    guard let batch = batches[letter.position] else { continue }
+                    let letter = BusBroker.StoredDeadLetter(letter)
+                    if let positions, !positions.contains(where: { letter.holds($0, of: batch.count) }) { continue }
+                    found.append(FoundDeadLetter(letter, batchEventCount: batch.count))
+                }
+                _ = mailbox
+                done(found.isEmpty && positions != nil ? nil : found)
+            }
+        }
+    }
+
+    /// All letters, page by page.
+    private func collectDead(
+        of subscription: UInt64?, after: UInt64, _ before: [BusStore.StoredDeadLetter],
+        _ done: @escaping @Sendable ([BusStore.StoredDeadLetter]) -> Void
+    ) {
+        let page = 1024
+        store.deadLetters(of: subscription, after: after, countMax: page) { [mailbox] result in
+            let letters = (try? result.get()) ?? []
+            let all = before + letters
+            guard letters.count == page, let last = letters.last else { return done(all) }
+            mailbox.put(.work { $0.collectDead(of: subscription, after: last.id, all, done) })
+        }
+    }
+
+    // MARK: Copies and checks
+
+    private func backup(to path: String, _ answer: @escaping @Sendable (AdministrationOutcome) -> Void) {
+        guard path.hasPrefix("/") else {
+            return answer(.refused(.invalidSetting, "a backup needs a whole path, beginning with /: '\(path)'"))
+        }
+        let (store, keyring) = (store, keyringPath)
+        // It takes as long as copying does: not on this thread.
+        DispatchQueue.global().async {
+            do throws(StoreError) {
+                try store.backup(to: path)
+            } catch {
+                return answer(.refused(.storeUnavailable, error.description))
+            }
+            do {
+                // Wrapped secrets: of no use without the root key, and what is stored is of no use without them.
+                try Data(contentsOf: URL(fileURLWithPath: keyring)).write(to: URL(fileURLWithPath: path + "/keyring"))
+                answer(.done(1))
+            } catch {
+                answer(.refused(.storeUnavailable, "can't copy \(keyring) to \(path): \(error.localizedDescription)"))
+            }
+        }
+    }
+
+    private func scrub(
+        from place: UInt64, damaged: UInt64, _ answer: @escaping @Sendable (AdministrationOutcome) -> Void
+    ) {
+        store.scrub(from: place) { [mailbox] result in
+            switch result {
+            case .success(let report):
+                let sum = damaged + UInt64(report.damage.count)
+                guard let next = report.next else { return answer(.done(sum)) }
+                mailbox.put(.work { $0.scrub(from: next, damaged: sum, answer) })
+            case .failure(let error): answer(.refused(.storeUnavailable, error.description))
+            }
+        }
+    }
+}
+
+extension BusBroker.StoredDeadLetter {
+    /// Whether it is of the event at a position; `count` is how many events its batch has.
+    func holds(_ place: UInt64, of count: UInt32) -> Bool {
+        guard place >= position, place - position < UInt64(count) else { return false }
+        let index = Int(place - position)
+        return selection.isEmpty || index >> 3 < selection.count && selection[index >> 3] & 1 << UInt8(index & 7) != 0
+    }
+}

@@ -1,0 +1,170 @@
+// What became of an event, as rows: where it was published, and for every durable subscription what the ledger says and
+// where it is now. And dead letters, as rows.
+
+import BusBroker
+import BusStore
+import BusWire
+
+extension DurableStore {
+    /// Answers a question from what is stored.
+    func inspect(_ session: SessionID, _ question: Inspect) {
+        switch question.kind {
+        case .deadLetters: listDead(session, question)
+        case .trace: trace(session, question)
+        default: answer(session, question, [])
+        }
+    }
+
+    private func answer(_ session: SessionID, _ question: Inspect, _ rows: [[InspectedValue]], after: UInt64 = 0) {
+        onInput(.inspected(session, request: question.request, rows, after: after))
+    }
+
+    // MARK: Dead letters
+
+    private func listDead(_ session: SessionID, _ question: Inspect) {
+        let page = 256
+        guard question.key.isEmpty else {
+            return findDead(question.key) { [mailbox] found in
+                mailbox.put(.work { $0.showDead(session, question, (found ?? []).map(\.letter), after: 0) })
+            }
+        }
+        store.deadLetters(of: nil, after: question.after, countMax: page) { [mailbox] result in
+            let letters = ((try? result.get()) ?? []).map(BusBroker.StoredDeadLetter.init)
+            let after = letters.count == page ? letters.last?.number ?? 0 : 0
+            mailbox.put(.work { $0.showDead(session, question, letters, after: after) })
+        }
+    }
+
+    private func showDead(
+        _ session: SessionID, _ question: Inspect, _ letters: [BusBroker.StoredDeadLetter], after: UInt64
+    ) {
+        store.batches(at: letters.map(\.position)) { [mailbox] result in
+            let batches = Dictionary(((try? result.get()) ?? []).map { ($0.position, $0) }) { first, _ in first }
+            mailbox.put(
+                .work { store in
+                    let rows = letters.flatMap { letter in
+                        batches[letter.position].map { store.rows(of: letter, $0) } ?? []
+                    }
+                    store.answer(session, question, rows, after: after)
+                })
+        }
+    }
+
+    /// A row for each event of a letter.
+    private func rows(of letter: BusBroker.StoredDeadLetter, _ batch: BusStore.StoredBatch) -> [[InspectedValue]] {
+        let ids = batch.ids
+        return (0..<Int(batch.count)).filter { letter.holds(letter.position + UInt64($0), of: batch.count) }.map {
+            index in
+            [
+                InspectedValue("id", ids.indices.contains(index) ? ids[index].description : ""),
+                InspectedValue("topic", names[batch.topic.rawValue]?.description ?? ""),
+                InspectedValue("sequence", batch.firstSequence + UInt64(index)),
+                InspectedValue("subscription", broker.durableName(letter.subscription)?.description ?? "(deleted)"),
+                InspectedValue("reason", letter.reason.name),
+                InspectedValue("message", letter.message),
+                InspectedValue("attempts", UInt64(letter.attempts)),
+                InspectedValue("accepted_at", UInt64(clamping: letter.accepted)),
+                InspectedValue("died_at", UInt64(clamping: letter.died)),
+                InspectedValue("bytes", UInt64(batch.body.count)),
+            ]
+        }
+    }
+
+    // MARK: Traces
+
+    /// Looks an event up by its id, then the ledger at its position.
+    private func trace(_ session: SessionID, _ question: Inspect) {
+        guard let id = BusUUID(question.key) else {
+            return answer(session, question, [])
+        }
+        store.places(of: id) { [mailbox] result in
+            let places = (try? result.get()) ?? []
+            mailbox.put(.work { $0.trace(session, question, id, places, rows: []) })
+        }
+    }
+
+    private func trace(
+        _ session: SessionID, _ question: Inspect, _ id: BusUUID, _ places: [EventPlace], rows: [[InspectedValue]]
+    ) {
+        guard let place = places.first else { return answer(session, question, rows) }
+        let (store, mailbox) = (store, mailbox)
+        store.batches(in: place.position..<place.position + 1, of: [place.topic], countMax: 1, bytesMax: 1) { result in
+            let batch = (try? result.get())?.batches.first
+            store.ledger(in: place.position..<place.position + 1, countMax: 4096) { result in
+                let lines = (try? result.get()) ?? []
+                mailbox.put(
+                    .work { own in
+                        let found = own.rows(id, place, batch, lines)
+                        own.trace(session, question, id, Array(places.dropFirst()), rows: rows + found)
+                    })
+            }
+        }
+    }
+
+    private func rows(
+        _ id: BusUUID, _ place: EventPlace, _ batch: BusStore.StoredBatch?, _ lines: [LedgerEntry]
+    ) -> [[InspectedValue]] {
+        let seal = batch.flatMap { seals[$0.seal] }
+        let columns = batch.flatMap { try? SealedBatch($0.body) }.flatMap {
+            try? BatchColumns($0.columns, eventCount: Int($0.header.eventCount))
+        }
+        let index = Int(place.position - (batch?.position ?? place.position))
+        var rows = [
+            [
+                InspectedValue("what", "published"), InspectedValue("id", id.description),
+                InspectedValue("topic", names[place.topic.rawValue]?.description ?? "(deleted)"),
+                InspectedValue("sequence", place.sequence),
+                InspectedValue("time", UInt64(clamping: place.accepted)),
+                InspectedValue("uid", UInt64(place.publisher.uid)), InspectedValue("name", seal?.name ?? ""),
+                InspectedValue("position", place.position),
+                InspectedValue("stored", place.isStored ? 1 : 0),
+                InspectedValue("correlation", columns?.correlation[index]?.description ?? ""),
+                InspectedValue("causation", columns?.causation[index]?.description ?? ""),
+            ]
+        ]
+        rows += lines.map { row($0, published: place.accepted) }
+        // What the ledger has the last word on needs no other.
+        for now in broker.whereabouts(of: place.position, topic: place.topic.rawValue) where now.state != .settled {
+            rows.append(row(now, published: place.accepted))
+        }
+        return rows
+    }
+
+    private func row(_ line: LedgerEntry, published: Int64) -> [InspectedValue] {
+        let outcome = LedgerLine.Outcome(rawValue: line.outcome)
+        return [
+            InspectedValue("what", "delivery"),
+            InspectedValue("subscription", broker.durableName(line.subscription)?.description ?? "(deleted)"),
+            InspectedValue("state", outcome.map { "\($0)" } ?? "outcome-\(line.outcome)"),
+            InspectedValue("session", line.session),
+            InspectedValue("name", broker.sessionName(line.session) ?? ""),
+            InspectedValue("attempt", UInt64(line.attempt)),
+            InspectedValue("time", UInt64(clamping: line.time)),
+            InspectedValue("after_us", UInt64(clamping: line.time - published)),
+            InspectedValue("reason", line.reason == 0 ? "" : Reason(rawValue: line.reason).name),
+        ]
+    }
+
+    private func row(_ now: Whereabouts, published: Int64) -> [InspectedValue] {
+        [
+            InspectedValue("what", "delivery"), InspectedValue("subscription", now.name.description),
+            InspectedValue("state", now.state.rawValue), InspectedValue("session", now.session),
+            InspectedValue("name", now.session == 0 ? "" : broker.sessionName(now.session) ?? ""),
+            InspectedValue("attempt", UInt64(now.attempt)), InspectedValue("time", UInt64(clamping: now.sent)),
+            InspectedValue("after_us", now.sent == 0 ? 0 : UInt64(clamping: now.sent - published)),
+            InspectedValue("reason", ""),
+        ]
+    }
+}
+
+extension BusStore.StoredBatch {
+    /// The ids of its events.
+    var ids: [BusUUID] {
+        if let batch = try? SealedBatch(body), let columns = try? BatchColumns(batch.columns, eventCount: Int(count)),
+            case .each(let ids) = columns.id
+        {
+            return ids
+        }
+        return (0..<count).compactMap { firstID.advanced(by: UInt64($0)) }
+    }
+}

@@ -1,0 +1,129 @@
+// The store's place in the daemon: carries out what the broker asks of it, and hands the broker what comes of it as
+// inputs. The broker's records and the store's are alike and not the same: neither room knows the other, this one knows
+// both (DurableStore+Records.swift).
+//
+// Writes are gathered while effects are carried out and submitted at the end of it, so that a round is one commit at
+// most. Results come through a mailbox into the first part of a round.
+
+import BusBroker
+import BusStore
+import BusTransport
+import BusWire
+import Glibc
+import Logging
+
+/// A store, as the server uses it. Confined to the reactor.
+final class DurableStore {
+    /// What comes from the store's threads.
+    enum Arrival: Sendable {
+        case committed(Committed)
+        case input(Input)
+        case work(@Sendable (DurableStore) -> Void)
+        case damaged(StoreDamage)
+        case failed(StoreError)
+    }
+
+    let store: Store
+    let log: Logger
+    let mailbox: ReactorMailbox<Arrival>
+    private var watch: DescriptorWatch?
+    private var pending: [BusStore.StoreWrite] = []
+    private var submittedTickets: UInt64 = 0
+    /// Seals that something stored may need.
+    var seals: [UInt64: BusBroker.StoredSeal] = [:]
+    /// What to do when the store can't go on.
+    var onFailure: (StoreError) -> Void = { _ in }
+    /// What to do with what comes.
+    var onInput: (Input) -> Void = { _ in }
+    /// What the broker knows, for traces and dead letters.
+    unowned let broker: Broker
+    let bytesMax: UInt64
+    /// What was found damaged, for `bus status`.
+    private(set) var damageCount: UInt64 = 0
+    private(set) var lastDamage = ""
+
+    /// Opens the store in the state directory. Blocks.
+    init(_ state: String, bounds: StoreBounds, broker: Broker, log: Logger) throws(ServerError) {
+        let mailbox = try ReactorMailbox<Arrival>()
+        var options = StoreOptions(directory: state)
+        options.bytesMax = DurableStore.bytesMax(state, bounds)
+        bytesMax = options.bytesMax
+        self.mailbox = mailbox
+        keyringPath = state + "/keyring"
+        self.broker = broker
+        self.log = log
+        do throws(StoreError) {
+            store = try Store(
+                options, onCommit: { mailbox.put(.committed($0)) }, onDamage: { mailbox.put(.damaged($0)) },
+                onFailure: { mailbox.put(.failed($0)) })
+            for damage in store.report.damage { note(damage) }
+        } catch {
+            throw .state(error.description)
+        }
+    }
+
+    private static func bytesMax(_ state: String, _ bounds: StoreBounds) -> UInt64 {
+        var status = statvfs()
+        guard statvfs(state, &status) == 0 else { return UInt64(bounds.lengthMax ?? 4 << 30) }
+        let length = Int64(clamping: UInt64(status.f_blocks) &* UInt64(status.f_frsize))
+        return UInt64(bounds.lengthMax(onFileSystemOf: length))
+    }
+
+    /// Takes what comes from now on.
+    func start(on reactor: Reactor) throws(ServerError) {
+        watch = try mailbox.watch(on: reactor) { [weak self] arrivals in
+            guard let self else { return }
+            for arrival in arrivals { take(arrival) }
+        }
+    }
+
+    /// Writes what waits, and closes. Blocks.
+    func close() {
+        flush()
+        watch?.cancel()
+        watch = nil
+        do throws(StoreError) { try store.close() } catch { log.error("closing the store: \(error)") }
+    }
+
+    private func take(_ arrival: Arrival) {
+        switch arrival {
+        case .committed(let commit): onInput(.stored(StoreCommit(commit)))
+        case .input(let input): onInput(input)
+        case .work(let work): work(self)
+        case .damaged(let damage): note(damage)
+        case .failed(let error): onFailure(error)
+        }
+    }
+
+    private func note(_ damage: StoreDamage) {
+        damageCount += 1
+        lastDamage = damage.description
+        log.error("damage in the store: \(damage.description)")
+    }
+
+    // MARK: Writing
+
+    /// Takes a write to be submitted with the others of its round.
+    func put(_ ticket: UInt64, _ write: BusBroker.StoreWrite) {
+        if case .seal(let seal) = write { seals[seal.number] = seal }
+        if case .topic(let number, let name) = write { names[number] = name }
+        pending.append(translate(write))
+        submittedTickets += 1
+        // One write, one ticket, in one order on both sides.
+        assert(ticket == submittedTickets, "ticket \(ticket) where \(submittedTickets) is next")
+    }
+
+    /// Hands everything that waits to the writer.
+    func flush() {
+        guard !pending.isEmpty else { return }
+        _ = store.submit(pending)
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    /// The keyring, which a backup needs, too.
+    let keyringPath: String
+    /// Topics' names, as far as they were told.
+    var names: [UInt64: Topic] = [:]
+    /// What topics are declared to remember of ids, at least.
+    var receiptsSince: Int64 { Int64(time(nil)) * 1_000_000 - 86_400_000_000 }
+}
