@@ -47,21 +47,32 @@ extension Model {
         parked.removeAll { $0.pending.isEmpty }
     }
 
-    /// First sequences by session and publish, as the receipts among these effects tell them.
+    /// First sequences of publishes that waited, by session and number, as receipts and deliveries among these effects
+    /// tell them.
     private func toldSequences(in effects: [Effect]) -> [SessionID: [UInt64: UInt64]] {
         var told: [SessionID: [UInt64: UInt64]] = [:]
-        for case .send(let id, .receipts(let receipts)) in effects {
-            for receipt in receipts.receipts { told[id, default: [:]][receipt.number] = receipt.firstSequence }
+        for case .send(let id, let frame) in effects where !parked.isEmpty {
+            switch frame {
+            case .receipts(let receipts):
+                for receipt in receipts.receipts { told[id, default: [:]][receipt.number] = receipt.firstSequence }
+            case .deliver(let deliver):
+                for session in parked {
+                    for publish in session.pending where publish.publish.batch == deliver.batch {
+                        told[session.id, default: [:]][publish.number] = deliver.firstSequence
+                    }
+                }
+            default: break
+            }
         }
         return told
     }
 
     /// Which is accepted next: in their order, but whoever is held back may be passed over by who shows to be accepted,
-    /// and nobody goes before its receipt says, or before whose receipt says now.
+    /// and nobody goes before its sequence is told to come, or before whose sequence is next.
     private func nextIndex(
         _ open: [Acceptance], held: Set<SessionID>, told: [SessionID: [UInt64: UInt64]], shownBy effect: Effect?
     ) -> Int {
-        guard case .publish(let first) = open[0], held.contains(first.id) || isHeld(first) else { return 0 }
+        guard case .publish = open[0] else { return 0 }
         let due = open.indices.filter { index in
             guard case .publish(let session) = open[index], let pending = session.pending.first else { return true }
             guard let topic = topic(of: pending, session) else { return true }
@@ -72,17 +83,18 @@ extension Model {
                 return told[other.id]?[pending.number] == next && self.topic(of: pending, other) == topic
             }
         }
+        guard let next = due.first, case .publish(let first) = open[next] else { return due.first ?? 0 }
+        guard held.contains(first.id) || isHeld(first) else { return next }
         let shown = due.first { index in
             if case .publish(let session) = open[index], let effect { isShown(session, by: effect) } else { false }
         }
-        return shown ?? due.first ?? 0
+        return shown ?? next
     }
 
     private func isShown(_ session: ModelSession, by effect: Effect) -> Bool {
         switch effect {
-        case .send(_, .deliver(let deliver)): session.pending.contains { $0.publish.batch == deliver.batch }
+        case .send(_, .deliver(let deliver)): session.pending.first?.publish.batch == deliver.batch
         case .send(_, .announce(let announcement)): session.pending.first?.batch.seal == announcement.seal
-        case .send(session.id, .error), .send(session.id, .sealLimits): true
         default: false
         }
     }

@@ -85,12 +85,8 @@ extension Model {
             guard !request.isClosed, let index = request.index(of: subscription.stream) else { return true }
             if case .may(let who) = request.stands[index].stand, who !== subscription { return true }
             // Which of a session's rights an answer used up makes no difference, as long as it has another.
-            let right = request.stands.indices.first { other in
-                if case .may(let who) = request.stands[other].stand {
-                    who.session === subscription.session
-                } else {
-                    false
-                }
+            let right = request.stands.firstIndex { _, stand in
+                if case .may(let who) = stand { who.session === subscription.session } else { false }
             }
             if case .over = request.stands[index].stand {
                 guard let right else { return true }

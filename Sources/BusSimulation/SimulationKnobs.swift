@@ -39,6 +39,8 @@ struct SimulationKnobs {
     var deadPercent = 0
     /// Whether a user's queued bytes run out.
     var isTight = false
+    /// Whether publishes of several sessions wait at a time: where receipts tell all of their order.
+    var severalWait = false
     /// Whether requests are asked again: not where one may be closed by losses that can't be foreseen.
     var asksAgain = false
     /// The step in which the daemon begins to go down, if it does.
@@ -77,8 +79,17 @@ struct SimulationKnobs {
         }
         if themes.contains(.requests) { respondPercent = chance.pick([30, 70]) }
         if themes.contains(.lastValues) { lastPercent = chance.pick([30, 70]) }
+        if stallPercent > 0, !isTight, chance.chance(30) { haveSeveralWait() }
         setLimits(&chance)
         if themes.contains(.quotas) { setQuotas(&chance) }
+    }
+
+    /// One topic, a receipt for each event on it at once, and everybody reads: so the order in which those who waited go
+    /// on is known.
+    private mutating func haveSeveralWait() {
+        severalWait = true
+        topics.removeLast(topics.count - 1)
+        (receiptPercent, patientPercent, blockPercent) = (100, 0, 0)
     }
 
     private mutating func weigh(_ chance: inout SplitMix64) {

@@ -80,10 +80,10 @@ extension World {
         if !model.parked.isEmpty, chance.chance(30) { try endRound() }
     }
 
-    /// Whether it can't be known whose publishes would go on first, its own or those of somebody who waits already: nobody
-    /// is promised a place, and where a user's bytes run out a queue that is cut ends its stall unseen.
+    /// Whether it couldn't be known whose publishes go on first, its own or those of somebody who waits already: nobody is
+    /// promised a place, and on several topics the order shows only later, if ever.
     private func mayOvertake(_ session: ModelSession) -> Bool {
-        knobs.isTight && model.parked.contains { $0 !== session }
+        !knobs.severalWait && model.parked.contains { $0 !== session }
     }
 
     func floodWindow(_ session: ModelSession) throws(Violation) {
