@@ -4,9 +4,11 @@
 import BusWire
 
 /// A batch accepted by the broker, on its way to its subscriptions.
-struct AcceptedBatch {
+///
+/// An object, because it waits in many queues at once: each holds one reference and not one for each of its parts.
+final class AcceptedBatch {
     let seal: Seal
-    var bytes: SharedBytes
+    let bytes: SharedBytes
     let firstSequence: UInt64
     let eventCount: UInt32
     let time: Int64
@@ -15,17 +17,37 @@ struct AcceptedBatch {
     /// When the last of its events expires; nil for never.
     var expiry: Int64?
     /// Of answers: whether more of them follow.
-    var hasMore = false
+    let hasMore: Bool
     /// Of requests: whose they are.
-    var requests: RequestBatch?
+    let requests: RequestBatch?
+
+    init(
+        seal: Seal, bytes: SharedBytes, firstSequence: UInt64, eventCount: UInt32, time: Int64, hasMore: Bool = false,
+        requests: RequestBatch? = nil
+    ) {
+        self.seal = seal
+        self.bytes = bytes
+        self.firstSequence = firstSequence
+        self.eventCount = eventCount
+        self.time = time
+        self.hasMore = hasMore
+        self.requests = requests
+    }
 
     var lastSequence: UInt64 { firstSequence + UInt64(eventCount) - 1 }
 
     /// The same batch in storage of its own, for what outlives its round.
-    var compacted: AcceptedBatch {
-        var kept = self
-        kept.bytes = bytes.compacted()
-        return kept
+    var compacted: AcceptedBatch { copy(requests: requests) }
+
+    /// As a value: what it was as a request is over.
+    var value: AcceptedBatch { copy(requests: nil) }
+
+    private func copy(requests: RequestBatch?) -> AcceptedBatch {
+        let copy = AcceptedBatch(
+            seal: seal, bytes: bytes.compacted(), firstSequence: firstSequence, eventCount: eventCount, time: time,
+            hasMore: hasMore, requests: requests)
+        (copy.position, copy.expiry) = (position, expiry)
+        return copy
     }
 }
 

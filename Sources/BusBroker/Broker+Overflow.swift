@@ -6,6 +6,7 @@ import BusWire
 extension Broker {
     func enqueue(_ portion: Portion, to subscription: Subscription) {
         let queue = subscription.needQueue()
+        if subscription.policy == .dropOldest, !subscription.isShared, exchange(portion, queue, subscription) { return }
         guard makeRoomInQuota(for: portion, subscription) else {
             lose(portion, of: subscription, .quotaExceeded, queue.refuse)
             if subscription.policy == .disconnect { disconnect(subscription, .quotaExceeded) }
@@ -25,6 +26,30 @@ extension Broker {
         boundQueue(subscription)
         guard !subscription.isEnded, let consumer = subscription.consumers.first else { return }
         enlist(consumer)
+    }
+
+    /// Gives the place of a full queue's first portion to a new one at its end, where that is all it takes: charged is the
+    /// difference, and nobody has to make room. What a subscriber that doesn't read costs for each batch is this.
+    private func exchange(_ portion: Portion, _ queue: DeliveryQueue, _ subscription: Subscription) -> Bool {
+        guard queue.exchanges(portion), let first = queue.first else { return false }
+        let (account, publisher) = (subscription.account, portion.batch.seal.publisher.uid)
+        let difference = Int(portion.length) - Int(first.length)
+        guard first.batch.seal.publisher.uid == publisher else { return false }
+        if difference > 0 {
+            guard account.queued.used + difference <= account.queued.limit,
+                account.queued.admits(difference, from: publisher)
+            else { return false }
+        }
+        queue.append(portion)
+        _ = queue.popFirst()
+        if difference != 0 { account.queued.charge(difference, from: publisher) }
+        totals.eventsQueued += portion.eventCount
+        totals.eventsQueued -= first.eventCount
+        totals.bytesQueued += portion.length
+        totals.bytesQueued -= first.length
+        lose(first, of: subscription, .queueFull, queue.missInFront)
+        if let consumer = subscription.consumers.first { enlist(consumer) }
+        return true
     }
 
     /// Keeps the last event of a batch in the place of what waited of its topic.

@@ -123,9 +123,7 @@ extension Broker {
         if let requests = acceptance.requests { open(requests, route, session) }
         note(batch, session)
         if topic.isDurable { return append(batch, publish, seal, session, retains: retains) }
-        var accepted = accepted(batch, seal)
-        accepted.hasMore = publish.hasMore
-        accepted.requests = acceptance.requests
+        let accepted = accepted(batch, seal, hasMore: publish.hasMore, requests: acceptance.requests)
         if retains { retain(accepted, isTombstone: publish.isTombstone, seal.account) }
         if publish.wantsReceipt {
             session.receipts.append(
@@ -156,7 +154,9 @@ extension Broker {
     }
 
     /// Gives a batch its positions and its time.
-    func accepted(_ batch: SealedBatch, _ seal: Seal) -> AcceptedBatch {
+    func accepted(
+        _ batch: SealedBatch, _ seal: Seal, hasMore: Bool = false, requests: RequestBatch? = nil
+    ) -> AcceptedBatch {
         let count = batch.header.eventCount
         let (first, time) = seal.topic.advance(by: count, wall: now.wall)
         totals.batchesAccepted += 1
@@ -165,7 +165,9 @@ extension Broker {
         seal.topic.eventCount += UInt64(count)
         seal.topic.byteCount += UInt64(batch.bytes.count)
         seal.topic.rate.note(UInt64(count), at: now.monotonic)
-        return AcceptedBatch(seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time)
+        return AcceptedBatch(
+            seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time, hasMore: hasMore,
+            requests: requests)
     }
 
     /// A publish that was known already gets its first receipt, in its place.

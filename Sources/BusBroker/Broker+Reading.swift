@@ -140,7 +140,7 @@ extension CatchUp.Reader {
 
 extension AcceptedBatch {
     /// A batch as it lies in the store.
-    init(_ stored: StoredBatch, _ seal: Seal) {
+    convenience init(_ stored: StoredBatch, _ seal: Seal) {
         self.init(
             seal: seal, bytes: stored.bytes, firstSequence: stored.firstSequence, eventCount: stored.eventCount,
             time: stored.time)

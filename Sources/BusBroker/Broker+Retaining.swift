@@ -31,11 +31,9 @@ extension Broker {
         }
         guard !isTombstone else { return noteIdle(topic) }
         let count = Int(batch.eventCount)
-        var kept = batch.compacted
-        // What it was as a request is over; its value stays.
-        kept.requests = nil
         let value = RetainedValue(
-            portion: Portion(kept, Selection(count - 1..<count, of: count)), index: nextRetainedIndex, account: account)
+            portion: Portion(batch.value, Selection(count - 1..<count, of: count)), index: nextRetainedIndex,
+            account: account)
         nextRetainedIndex += 1
         topic.retained = value
         retaining[topic.number] = topic

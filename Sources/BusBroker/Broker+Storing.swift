@@ -177,7 +177,7 @@ extension Broker {
     ) {
         guard let position = storage?.nextPosition else { return }
         let topic = seal.topic
-        var accepted = accepted(batch, seal).compacted
+        let accepted = accepted(batch, seal).compacted
         accepted.position = position
         storage?.nextPosition += UInt64(accepted.eventCount)
         storage?.bytesUnderWay += UInt64(batch.bytes.count)

@@ -9,25 +9,30 @@ import DequeModule
 
 /// The queue of one subscription; made when something waits for the first time.
 final class DeliveryQueue {
-    private struct Entry {
-        /// Nil once a newer event of its topic took its place.
-        var portion: Portion?
-        /// What was lost before it and behind the entry before.
-        var missed: MissedEvents?
-    }
-
     let eventCountMax: UInt64
     let lengthMax: UInt64
-    private var entries: Deque<Entry> = []
+    /// What waits; nil where a newer event of the topic took its place. Never nil in front.
+    private var entries: Deque<Portion?> = []
     /// The ordinal of the first entry.
     private var firstOrdinal = 0
     private var emptied = 0
+    /// What was lost between entries, in their order; nearly always nothing.
+    private var missedBetween: Deque<MissedBetween> = []
+    /// How many topics these losses name.
+    private var missedBetweenCount = 0
     private(set) var eventCount: UInt64 = 0
     private(set) var length: UInt64 = 0
     /// What was lost before the first entry, to be told before the next delivery.
     private var missedInFront = MissedEvents()
     /// What was lost behind the last entry.
     private var missedBehind = MissedEvents()
+    /// What was lost behind one entry and before the next.
+    private struct MissedBetween {
+        /// The ordinal of the next.
+        var ordinal: Int
+        var missed: MissedEvents
+    }
+
     /// The entry of each topic, by its number: kept by the policy `latest` alone.
     private var ordinals: [UInt64: Int] = [:]
     /// Its place in its user's list of queues that hold something.
@@ -54,7 +59,7 @@ final class DeliveryQueue {
     /// How many portions wait.
     var count: Int { entries.count - emptied }
     var isEmpty: Bool { count == 0 }
-    var first: Portion? { entries.first?.portion }
+    var first: Portion? { entries.first ?? nil }
     /// Over one of its bounds. A single portion is never too much: what can't be queued could never be delivered.
     var isOverfull: Bool { count > 1 && (eventCount > eventCountMax || length > lengthMax) }
     /// At one of its bounds: the next portion would have to overflow.
@@ -65,17 +70,42 @@ final class DeliveryQueue {
     var hasMissedInFront: Bool { !missedInFront.isEmpty }
 
     /// All that waits, in order; for those who check and those who move charges.
-    var portions: some Sequence<Portion> { entries.lazy.compactMap(\.portion) }
+    var portions: some Sequence<Portion> { entries.lazy.compactMap(\.self) }
 
     func append(_ portion: Portion) {
-        entries.append(Entry(portion: portion, missed: missedBehind.isEmpty ? nil : missedBehind.take()))
+        if !missedBehind.isEmpty { keepBetween(missedBehind.take(), before: firstOrdinal + entries.count) }
+        entries.append(portion)
         count(portion)
+    }
+
+    /// Remembers a loss between two entries. Where too many topics are named already, all of it is told as one.
+    private func keepBetween(_ missed: MissedEvents, before ordinal: Int) {
+        let named = missedBetweenCount + missed.namedCount <= MissedEvents.topicCountMax
+        let kept = named ? missed : missed.unnamed
+        missedBetween.append(MissedBetween(ordinal: ordinal, missed: kept))
+        missedBetweenCount += kept.namedCount
+    }
+
+    /// Takes back what was lost before the entry of this ordinal, if that is the first or the last loss of all.
+    private func takeBetween(before ordinal: Int, last: Bool = false) -> MissedEvents? {
+        guard (last ? missedBetween.last : missedBetween.first)?.ordinal == ordinal else { return nil }
+        let taken = last ? missedBetween.removeLast() : missedBetween.removeFirst()
+        missedBetweenCount -= taken.missed.namedCount
+        return taken.missed
+    }
+
+    /// Whether a portion more would make it drop the first one, and no more than that.
+    func exchanges(_ portion: Portion) -> Bool {
+        guard emptied == 0, let first = entries.first ?? nil else { return false }
+        let (events, bytes) = (eventCount + portion.eventCount, length + portion.length)
+        guard events > eventCountMax || bytes > lengthMax else { return false }
+        return events - first.eventCount <= eventCountMax && bytes - first.length <= lengthMax
     }
 
     /// Puts back what was handed out, before everything that waits. What was lost before the first entry stays in
     /// front: it is told before the next delivery, whichever that is.
     func prepend(_ portion: Portion) {
-        entries.prepend(Entry(portion: portion, missed: nil))
+        entries.prepend(portion)
         firstOrdinal -= 1
         count(portion)
     }
@@ -97,10 +127,12 @@ final class DeliveryQueue {
     }
 
     private func removeFirst() -> Portion? {
-        guard let entry = entries.popFirst(), let portion = entry.portion else { return nil }
+        guard let entry = entries.popFirst(), let portion = entry else { return nil }
         // What came back may stand in front of a newer one of its topic, which is the one to be found.
-        let number = portion.batch.seal.topic.number
-        if !ordinals.isEmpty, ordinals[number] == firstOrdinal { ordinals[number] = nil }
+        if !ordinals.isEmpty {
+            let number = portion.batch.seal.topic.number
+            if ordinals[number] == firstOrdinal { ordinals[number] = nil }
+        }
         firstOrdinal += 1
         discount(portion)
         return portion
@@ -110,7 +142,7 @@ final class DeliveryQueue {
     func popFirst(events count: UInt64) -> Portion? {
         guard var portion = first, portion.eventCount > count else { return popFirst() }
         let head = portion.split(first: count)
-        entries[entries.startIndex].portion = portion
+        entries[entries.startIndex] = portion
         // The batch stays, and its length with it.
         eventCount -= head.eventCount
         return head
@@ -118,9 +150,9 @@ final class DeliveryQueue {
 
     /// Takes the newest portion out; to be refused then, or what was lost before it would be told behind it.
     func popLast() -> Portion? {
-        guard let entry = entries.popLast(), let portion = entry.portion else { return nil }
+        guard let entry = entries.popLast(), let portion = entry else { return nil }
         discount(portion)
-        if var missed = entry.missed {
+        if var missed = takeBetween(before: firstOrdinal + entries.count, last: true) {
             missed.append(missedBehind.take())
             missedBehind = missed
         }
@@ -130,12 +162,11 @@ final class DeliveryQueue {
 
     /// Keeps the first entry a portion, and what was lost before it in front.
     private func settleFront() {
-        while let next = entries.first {
-            if let missed = next.missed {
-                missedInFront.append(missed)
-                entries[entries.startIndex].missed = nil
-            }
-            guard next.portion == nil else { return }
+        while !entries.isEmpty {
+            // Nearly always: nothing was lost, nothing emptied.
+            if emptied == 0, missedBetween.isEmpty { return }
+            if let missed = takeBetween(before: firstOrdinal) { missedInFront.append(missed) }
+            guard entries[entries.startIndex] == nil else { return }
             entries.removeFirst()
             firstOrdinal += 1
             emptied -= 1
@@ -155,9 +186,9 @@ final class DeliveryQueue {
     func supersede(topic number: UInt64) -> Portion? {
         guard let ordinal = ordinals.removeValue(forKey: number) else { return nil }
         let index = entries.startIndex + ordinal - firstOrdinal
-        guard let portion = entries[index].portion else { return nil }
+        guard let portion = entries[index] else { return nil }
         discount(portion)
-        entries[index].portion = nil
+        entries[index] = nil
         emptied += 1
         settleFront()
         if emptied > entries.count / 2 { clearAway() }
@@ -171,29 +202,27 @@ final class DeliveryQueue {
     }
 
     private func clearAway() {
-        var kept: Deque<Entry> = []
-        var carried: MissedEvents?
-        let former = (ordinals: ordinals, first: firstOrdinal)
+        var kept: Deque<Portion?> = []
+        let former = (ordinals: ordinals, first: firstOrdinal, between: missedBetween)
+        var between = former.between[...]
+        var carried = MissedEvents()
         ordinals = [:]
-        firstOrdinal = 0
+        (firstOrdinal, missedBetween, missedBetweenCount) = (0, [], 0)
         for (index, entry) in entries.enumerated() {
-            if let missed = entry.missed {
-                if carried == nil { carried = missed } else { carried?.append(missed) }
+            if between.first?.ordinal == former.first + index, let lost = between.popFirst() {
+                carried.append(lost.missed)
             }
-            guard let portion = entry.portion else { continue }
+            guard let portion = entry else { continue }
             // What came back is no newest event, and isn't replaced by one.
             let number = portion.batch.seal.topic.number
             if former.ordinals[number] == former.first + index { ordinals[number] = kept.count }
-            kept.append(Entry(portion: portion, missed: carried))
-            carried = nil
+            if !carried.isEmpty { keepBetween(carried.take(), before: kept.count) }
+            kept.append(portion)
         }
         entries = kept
         emptied = 0
-        if let carried {
-            var behind = carried
-            behind.append(missedBehind.take())
-            missedBehind = behind
-        }
+        carried.append(missedBehind.take())
+        missedBehind = carried
     }
 
     /// What is to be told before the next delivery; nothing is left to tell afterwards.
@@ -202,7 +231,8 @@ final class DeliveryQueue {
     /// All that was lost and not told, wherever: for the end.
     func takeAllMissed() -> MissedEvents {
         var all = missedInFront.take()
-        for entry in entries { if let missed = entry.missed { all.append(missed) } }
+        for between in missedBetween { all.append(between.missed) }
+        (missedBetween, missedBetweenCount) = ([], 0)
         all.append(missedBehind.take())
         return all
     }
@@ -210,6 +240,7 @@ final class DeliveryQueue {
     /// Forgets everything, and what was missed.
     func removeAll() {
         entries = []
+        (missedBetween, missedBetweenCount) = ([], 0)
         (firstOrdinal, emptied) = (0, 0)
         (eventCount, length) = (0, 0)
         missedInFront = MissedEvents()

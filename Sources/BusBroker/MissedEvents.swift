@@ -8,6 +8,13 @@ struct Missed {
     var count: UInt64
     var firstSequence: UInt64
     var lastSequence: UInt64
+
+    fileprivate mutating func add(_ other: Missed) {
+        count += other.count
+        // What came back from a member and was lost then may lie before what was lost already.
+        firstSequence = min(firstSequence, other.firstSequence)
+        lastSequence = max(lastSequence, other.lastSequence)
+    }
 }
 
 /// A record of losses, in the order in which they began.
@@ -25,6 +32,15 @@ struct MissedEvents {
     private(set) var entries: OrderedDictionary<Key, Missed> = [:]
 
     var isEmpty: Bool { entries.isEmpty }
+    /// How many entries name their topic.
+    var namedCount: Int { entries.keys.reduce(0) { $1.topic == nil ? $0 : $0 + 1 } }
+
+    /// The same without the topics' names.
+    var unnamed: MissedEvents {
+        var sum = MissedEvents()
+        for (key, missed) in entries { sum.noteRest(missed.count, key.reason) }
+        return sum
+    }
 
     /// Takes note that a portion was lost.
     mutating func note(_ portion: Portion, _ reason: Reason) {
@@ -42,18 +58,21 @@ struct MissedEvents {
     }
 
     private mutating func note(_ key: Key, _ missed: Missed) {
-        if var entry = entries[key] {
-            entry.count += missed.count
-            // What came back from a member and was lost then may lie before what was lost already.
-            entry.firstSequence = min(entry.firstSequence, missed.firstSequence)
-            entry.lastSequence = max(entry.lastSequence, missed.lastSequence)
-            entries[key] = entry
+        // Mostly it is the topic of the one before, which needn't be looked up.
+        if let last = entries.keys.last, last == key {
+            entries.values[entries.count - 1].add(missed)
+        } else if let index = entries.index(forKey: key) {
+            entries.values[index].add(missed)
         } else if key.topic == nil || entries.count < MissedEvents.topicCountMax {
             entries[key] = missed
         } else {
-            let rest = Key(topic: nil, reason: key.reason)
-            entries[rest, default: Missed(count: 0, firstSequence: 0, lastSequence: 0)].count += missed.count
+            noteRest(missed.count, key.reason)
         }
+    }
+
+    private mutating func noteRest(_ count: UInt64, _ reason: Reason) {
+        let none = Missed(count: 0, firstSequence: 0, lastSequence: 0)
+        entries[Key(topic: nil, reason: reason), default: none].count += count
     }
 
     /// Everything, which is then no longer here.

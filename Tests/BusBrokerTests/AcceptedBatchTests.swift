@@ -65,8 +65,9 @@ import Testing
         let batch = try portions.make("a", at: 1).batch
         let storage = ByteStorage(capacity: 64 << 10)
         storage.base.copyMemory(from: batch.bytes.base, byteCount: batch.bytes.count)
-        var received = batch
-        received.bytes = SharedBytes(storage: storage, offset: 0, count: batch.bytes.count)
+        let received = AcceptedBatch(
+            seal: batch.seal, bytes: SharedBytes(storage: storage, offset: 0, count: batch.bytes.count),
+            firstSequence: batch.firstSequence, eventCount: batch.eventCount, time: batch.time)
         let kept = received.compacted
         #expect(kept.bytes == batch.bytes && kept.bytes.storage.capacity < 1000)
         #expect(kept.firstSequence == batch.firstSequence && kept.seal === batch.seal)

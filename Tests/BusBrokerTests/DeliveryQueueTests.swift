@@ -270,4 +270,37 @@ import Testing
         #expect(queue.isEmpty && queue.eventCount == 0 && queue.length == 0)
         #expect(queue.takeMissed().isEmpty && queue.takeAllMissed().isEmpty)
     }
+
+    @Test func aPortionTakesTheFirstOnesPlaceOnlyWhereThatIsEnough() throws {
+        let queue = DeliveryQueue(eventCountMax: 4, lengthMax: 1 << 20)
+        #expect(!queue.exchanges(try next("a", at: 1, events: 100)), "alone nothing is too much")
+        queue.append(try next("a", at: 1, events: 2))
+        #expect(!queue.exchanges(try next("a", at: 3, events: 2)), "there is room")
+        #expect(queue.exchanges(try next("a", at: 3, events: 3)))
+        #expect(!queue.exchanges(try next("a", at: 3, events: 5)))
+        queue.append(try next("a", at: 3, events: 2))
+        #expect(queue.exchanges(try next("a", at: 5, events: 2)))
+        #expect(!queue.exchanges(try next("a", at: 5, events: 3)), "the second one would have to go, too")
+    }
+
+    @Test func lossesBetweenEntriesNameABoundedNumberOfTopicsAndLoseNoCount() throws {
+        var serial: UInt64 = 0
+        for entry in 0..<12 {
+            for topic in 0..<100 {
+                serial += 1
+                queue.refuse(try next("t\(entry * 100 + topic)", at: serial), .queueFull)
+            }
+            queue.append(try next("a", at: UInt64(entry) + 1))
+        }
+        // What lies in front isn't between.
+        var (named, count) = (0, UInt64(0))
+        while !queue.isEmpty {
+            for (key, missed) in queue.takeMissed().entries {
+                named += key.topic == nil ? 0 : 1
+                count += missed.count
+            }
+            _ = queue.popFirst()
+        }
+        #expect(named == 100 + 1000 && count == 1200, "eleven records between, ten of them by name")
+    }
 }
