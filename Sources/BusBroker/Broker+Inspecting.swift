@@ -92,8 +92,8 @@ extension Broker {
             throw InspectionFault(reason: .unknownName, message: "there is no page after \(question.after): begin anew")
         }
         let start = Int(question.after)
-        let end = min(start + configuration.pageRowCountMax, snapshot.things.count)
-        let rows = rows(of: snapshot.things, start..<end)
+        let wanted = start..<min(start + configuration.pageRowCountMax, snapshot.things.count)
+        let (rows, end) = rows(of: snapshot.things, wanted)
         guard end < snapshot.things.count else {
             session.snapshot = nil
             return (rows, 0)
@@ -127,16 +127,31 @@ extension Broker {
     /// Whether a session is one: it has said hello, and isn't being closed.
     private func isShown(_ session: Session) -> Bool { session.phase == .open || session.phase == .leaving }
 
-    /// Rows of what is still there.
-    private func rows(of things: InspectionSnapshot.Things, _ range: Range<Int>) -> [[InspectedValue]] {
+    /// Rows of what is still there, and where the next page begins.
+    private func rows(of things: InspectionSnapshot.Things, _ range: Range<Int>) -> ([[InspectedValue]], Int) {
         switch things {
         case .sessions(let ids):
-            ids[range].compactMap { sessions[$0] }.filter(isShown).map { row(of: $0) }
-        case .topics(let names): names[range].compactMap { topics[$0] }.map(row)
-        case .consumers(let keys): keys[range].compactMap { sessions[$0.session]?.consumers[$0.number] }.map(row)
-        case .users(let uids): uids[range].compactMap { accounts[$0] }.map(row)
+            (ids[range].compactMap { sessions[$0] }.filter(isShown).map { row(of: $0) }, range.upperBound)
+        case .topics(let names): topicRows(names, range)
+        case .consumers(let keys):
+            (keys[range].compactMap { sessions[$0.session]?.consumers[$0.number] }.map(row), range.upperBound)
+        case .users(let uids): (uids[range].compactMap { accounts[$0] }.map(row), range.upperBound)
         }
     }
+
+    /// A topic's row may need its route, which filters can be made to make dear: the page ends early then.
+    private func topicRows(_ names: [Topic], _ range: Range<Int>) -> ([[InspectedValue]], Int) {
+        var rows: [[InspectedValue]] = []
+        let visits = filters.visitCount
+        for index in range {
+            guard filters.visitCount - visits < Broker.pageVisitCountMax else { return (rows, index) }
+            if let topic = topics[names[index]] { rows.append(row(topic)) }
+        }
+        return (rows, range.upperBound)
+    }
+
+    /// Nodes of filters that one page may look at, some milliseconds' worth, and those of one topic more. Not tuned.
+    private static let pageVisitCountMax: UInt64 = 65_536
 
     /// The one thing that a key names.
     private func row(_ kind: InspectionKind, key: String) throws(InspectionFault) -> [InspectedValue] {

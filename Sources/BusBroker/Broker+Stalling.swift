@@ -5,6 +5,15 @@
 
 import BusWire
 import DequeModule
+import HeapModule
+
+/// When a stall is over, if it lasts so long.
+struct StallDeadline: Comparable {
+    let deadline: Moment.Nanoseconds
+    let serial: UInt64
+
+    static func < (a: StallDeadline, b: StallDeadline) -> Bool { (a.deadline, a.serial) < (b.deadline, b.serial) }
+}
 
 extension Broker {
     /// Whether somebody holds back this topic's publishers now.
@@ -38,8 +47,11 @@ extension Broker {
         guard let queue = subscription.queue, queue.stall == .none else { return }
         // No time at all is over before it begins.
         let time = UInt64(subscription.stallMilliseconds) * 1_000_000
-        queue.stall = time == 0 ? .timedOut : .until(now.monotonic + time)
         stalling[subscription.serial] = subscription
+        guard time > 0 else { return queue.stall = .timedOut }
+        let deadline = now.monotonic + time
+        queue.stall = .until(deadline)
+        stallDeadlines.insert(StallDeadline(deadline: deadline, serial: subscription.serial))
     }
 
     /// Ends a stall when its queue has emptied by half, or was discarded.
@@ -48,14 +60,30 @@ extension Broker {
         queue.stall = .none
         stalling[subscription.serial] = nil
         mayResume = true
+        forgetStallDeadlines()
     }
+
+    /// Nobody is woken for a stall that ended, and no more deadlines are kept than a few for each stall.
+    private func forgetStallDeadlines() {
+        while let first = stallDeadlines.min, !isDue(first) { stallDeadlines.removeMin() }
+        guard stallDeadlines.count > 2 * stalling.count + 64 else { return }
+        stallDeadlines = Heap(stallDeadlines.unordered.filter(isDue))
+    }
+
+    /// How many deadlines are kept, for tests.
+    var stallDeadlineCount: Int { stallDeadlines.count }
+
+    private func isDue(_ stall: StallDeadline) -> Bool { stalling[stall.serial]?.stallDeadline == stall.deadline }
 
     /// Publishers have waited long enough: from now on the oldest make room.
     func expireStalls() {
-        for subscription in stalling.values where (subscription.stallDeadline ?? .max) <= now.monotonic {
+        while let first = stallDeadlines.min, first.deadline <= now.monotonic {
+            stallDeadlines.removeMin()
+            guard let subscription = stalling[first.serial], isDue(first) else { continue }
             subscription.queue?.stall = .timedOut
             mayResume = true
         }
+        forgetStallDeadlines()
     }
 
     /// Takes up parked publishes, in the order in which their sessions began to wait, as far as they may go on.

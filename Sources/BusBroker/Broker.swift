@@ -48,6 +48,8 @@ public final class Broker {
     var ownTopics: [Topic: OwnTopic] = [:]
     /// Subscriptions that stall their publishers now, or did until their time was over, by serial.
     var stalling: [UInt64: Subscription] = [:]
+    /// When their time is over; some are over already.
+    var stallDeadlines = Heap<StallDeadline>()
     /// Sessions with publishes that wait for a stalled subscription, oldest first.
     var parked: [Session] = []
     /// Whether a stall ended since parked publishes were last looked at.
@@ -134,7 +136,7 @@ public final class Broker {
 
     /// When `endRound` must be called even if nothing happens, on the monotonic clock; nil for never.
     public var nextDeadline: Moment.Nanoseconds? {
-        let stalls = stalling.values.lazy.compactMap(\.stallDeadline).min() ?? .max
+        let stalls = stallDeadlines.min?.deadline ?? .max
         let drain = draining.map { $0.isClosing ? .max : $0.deadline } ?? .max
         let storage = min(
             self.storage?.saveDeadline ?? .max, self.storage?.timers.min?.deadline ?? .max,

@@ -45,8 +45,14 @@ final class FilterTrie {
     private var longTokens = LongTokens()
     /// Changes with every change of the filters; caches compare it.
     private(set) var version: UInt64 = 0
+    /// How many nodes were looked at by all matching so far. It is a tree, so one topic never costs more than its
+    /// nodes; but filters can be made so that one costs nearly all of them.
+    private(set) var visitCount: UInt64 = 0
     /// How many subscriptions there are.
     private(set) var count = 0
+
+    /// How many nodes there are.
+    var nodeCount: Int { nodes.count - freeNodes.count }
 
     /// Whether nothing is left of any filter.
     var isEmpty: Bool { literals.isEmpty && edges.isEmpty && longTokens.isEmpty && nodes[0].isEmpty }
@@ -162,6 +168,7 @@ final class FilterTrie {
     private func collect(
         _ path: ArraySlice<TrieToken?>, at node: UInt32, wildcards: Bool, into found: inout [Subscription]
     ) {
+        visitCount &+= 1
         guard let token = path.first else { return nodes[Int(node)].ending.append(to: &found) }
         if wildcards {
             nodes[Int(node)].tails.append(to: &found)

@@ -162,4 +162,34 @@ import Testing
         #expect(bench.account()?.parkedLength == 0)
         #expect(bench.broker.audit() == [])
     }
+
+    @Test func theNextDeadlineIsThatOfAStallThatLasts() {
+        let (publisher, first, second) = (bench.open(1), bench.open(2), bench.open(3))
+        first.subscribe(1, "a", credit: 0, queue: 1, stall: 100)
+        second.subscribe(1, "b", credit: 0, queue: 1, stall: 300)
+        let (a, b) = (publisher.seal("a"), publisher.seal("b"))
+        publisher.publish(a)
+        publisher.publish(b)
+        #expect(bench.broker.nextDeadline == bench.now.monotonic + 100_000_000)
+        first.credit(1, 10)
+        #expect(bench.broker.nextDeadline == bench.now.monotonic + 300_000_000, "the first one has ended")
+        bench.pass(milliseconds: 300)
+        #expect(bench.broker.stallDeadlineCount == 0)
+        #expect(publisher.publish(b).receipts.first?.receipts.first?.firstSequence == 2, "and nobody waits any more")
+    }
+
+    @Test func stallsThatComeAndGoLeaveNoDeadlines() {
+        let (publisher, lasting, subscriber) = (bench.open(1), bench.open(2), bench.open(3))
+        lasting.subscribe(1, "a", credit: 0, queue: 1, stall: 50)
+        subscriber.subscribe(1, "b", credit: 0, queue: 1, stall: 1000)
+        let (a, b) = (publisher.seal("a"), publisher.seal("b"))
+        publisher.publish(a)
+        for count in 1...200 as ClosedRange<UInt64> {
+            publisher.publish(b)
+            subscriber.credit(1, count)
+        }
+        #expect(bench.broker.stallDeadlineCount <= 2 * 2 + 64)
+        bench.pass(milliseconds: 50)
+        #expect(bench.broker.nextDeadline == nil)
+    }
 }

@@ -146,4 +146,25 @@ import Testing
         trie.remove(subscription)
         #expect(trie.isEmpty && trie.matches(topic).isEmpty)
     }
+
+    @Test func filtersMadeToBeDearCostNoMoreThanTheirNodes() throws {
+        let account = Account(uid: 1, Quotas())
+        let trie = FilterTrie()
+        // Every way to write eleven tokens as `a` or `*`, and none of them matches.
+        for choice in 0..<2048 as Range<UInt64> {
+            let tokens = (0..<11).map { choice >> UInt64($0) & 1 == 0 ? "a" : "*" }
+            let filter = try TopicFilter(tokens.joined(separator: ".") + ".z")
+            let request = Subscribe(subscription: 1, filter: filter.bytes, creditEvents: 0, creditBytes: 0)
+            trie.insert(
+                Subscription(
+                    request, filter: filter, group: nil, policy: .dropOldest, serial: choice, account: account))
+        }
+        let topic = try Topic([String](repeating: "a", count: 12).joined(separator: "."))
+        #expect(trie.matches(topic).isEmpty)
+        #expect(trie.nodeCount == 4095 + 2048 - 2, "a tree of both words, and leaves; one filter names a single topic")
+        #expect(trie.visitCount <= trie.nodeCount)
+        let before = trie.visitCount
+        #expect(trie.matches(try Topic("a.a.a")).isEmpty)
+        #expect(trie.visitCount - before == 15, "no deeper than the topic")
+    }
 }
