@@ -12,6 +12,8 @@ final class Subscribing {
     private var secrets: [SecretKey: TopicSecret] = [:]
     /// The seal last delivered from, which is mostly the next one, too.
     private var recent: Announced?
+    /// The seal announced last.
+    private var latest: Announced?
 
     private struct SecretKey: Hashable {
         let topic: [UInt8]
@@ -93,15 +95,29 @@ final class Subscribing {
             seals = [:]
             secrets = [:]
             recent = nil
+            latest = nil
         }
         guard let topic = try? Topic(bytes: announcement.topic) else {
             throw .protocolViolation("a seal was announced for a topic against the rules")
         }
-        seals[announcement.seal] = Announced(announcement, topic)
+        let seal = Announced(announcement, topic)
+        seals[announcement.seal] = seal
+        latest = seal
+        prepare(seal)
     }
 
     func granted(_ secret: TopicSecret, topic: [UInt8], epoch: UInt32) {
         secrets[SecretKey(topic: topic, epoch: epoch)] = secret
+        // A grant follows the announcement it is needed for.
+        if let latest, latest.announcement.topic == topic, latest.announcement.epoch == epoch { prepare(latest) }
+    }
+
+    /// Derives a seal's key as soon as that can be done: mostly its publisher still waits for it, and the first event of
+    /// a topic doesn't wait here. A key that isn't right is found out again, and told, with the first batch.
+    private func prepare(_ seal: Announced) {
+        let announcement = seal.announcement
+        guard secrets[SecretKey(topic: announcement.topic, epoch: announcement.epoch)] != nil else { return }
+        _ = try? opener(of: seal)
     }
 
     func delivered(_ deliver: Deliver) throws(BusError) {
@@ -193,6 +209,7 @@ final class Subscribing {
         seals = [:]
         secrets = [:]
         recent = nil
+        latest = nil
         for state in subscriptions.values { state.connectionLost() }
     }
 
