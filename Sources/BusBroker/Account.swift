@@ -9,6 +9,8 @@ final class Account {
     var connectionCount = 0
     var subscriptionCount = 0
     var topicCount = 0
+    /// Seals its sessions have open.
+    var sealCount = 0
     /// Bytes of batches queued for its subscriptions. A batch queued for several counts for each: who asks for it
     /// twice pays twice, and nobody's charge depends on what others do.
     var queued: SharedQuota
@@ -30,22 +32,23 @@ final class Account {
     var isLookingUp = false
     /// Requests that wait for an answer.
     var requestCount = 0
-    var publishing: RateLimit
+    let rates: UserRates
     var publishRate = RateMeter()
     /// Members of groups that get nothing until something is acknowledged, in no order.
     private(set) var starved: [Consumer] = []
     /// Where the search for one that goes on goes on.
     private var starvedHand = 0
 
-    init(uid: UInt32, _ quotas: Quotas) {
+    init(uid: UInt32, _ quotas: Quotas, rates: UserRates? = nil) {
         self.uid = uid
         queued = SharedQuota(limit: quotas.queuedLength, owner: uid)
-        publishing = RateLimit(perSecond: quotas.publishRate)
+        self.rates = rates ?? UserRates(quotas)
     }
 
     /// Whether nothing is held any more. Topics and last values outlive those who left them and don't count.
     var isIdle: Bool {
-        connectionCount == 0 && subscriptionCount == 0 && queued.used == 0 && parkedLength == 0 && queues.isEmpty
+        connectionCount == 0 && subscriptionCount == 0 && sealCount == 0 && queued.used == 0 && parkedLength == 0
+            && queues.isEmpty
             && outstandingEvents == 0 && outstandingLength == 0 && starved.isEmpty && requestCount == 0
             && kernelLength == 0
     }

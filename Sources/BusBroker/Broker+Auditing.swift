@@ -137,6 +137,8 @@ extension Broker {
         expect(account.queues.count == queues.count { $0.hasQueued }, "\(name): its queues are listed wrong")
         let kernel = own.reduce(0) { $0 + $1.kernelLength }
         expect(account.kernelLength == kernel, "\(name): charged \(account.kernelLength) kernel bytes")
+        let seals = own.reduce(0) { $0 + $1.seals.count }
+        expect(account.sealCount == seals, "\(name): \(account.sealCount) seals counted, \(seals) are open")
         let parked = own.reduce(0) { $0 + $1.parkedLength }
         expect(account.parkedLength == parked, "\(name): charged \(account.parkedLength) parked bytes, has \(parked)")
         let created = topics.values.count { $0.account === account }

@@ -112,7 +112,7 @@ extension Broker {
             }
         }
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
-        guard session.account.publishing.take(count, at: now.monotonic) else {
+        guard session.account.rates.publishing.take(count, at: now.monotonic) else {
             let limit = configuration.quotas.publishRate
             throw PublishRefusal(QuotaFault(quota: "publish_rate", used: limit, limit: limit, uid: session.peer.uid))
         }

@@ -200,7 +200,7 @@ extension Broker {
     func forgetReplyTopic(of session: Session) {
         guard let topic = topics[Topic.reply(ofSession: session.id.rawValue)] else { return }
         for (number, id) in topic.answering {
-            guard let responder = sessions[id], let seal = responder.seals.removeValue(forKey: number) else { continue }
+            guard let responder = sessions[id], let seal = removeSeal(number, of: responder) else { continue }
             if responder.recentSeal === seal { responder.recentSeal = nil }
         }
         topic.answering = [:]

@@ -134,6 +134,7 @@ extension Broker {
             + pair("connections", account.connectionCount, quotas.connections)
             + pair("subscriptions", account.subscriptionCount, quotas.subscriptions)
             + pair("topics", account.topicCount, quotas.topics)
+            + pair("seals", account.sealCount, quotas.seals)
             + pair("queued_bytes", account.queued.used, quotas.queuedLength)
             + pair("kernel_bytes", account.kernelLength, quotas.kernelLength)
             + pair("retained_bytes", account.retainedLength, quotas.retainedLength)

@@ -23,6 +23,17 @@ extension Broker {
                 uid: session.peer.uid)
             return refuse(.quotaExceeded, fault.message)
         }
+        guard session.account.sealCount < configuration.quotas.seals else {
+            let fault = QuotaFault(
+                quota: "seals", used: session.account.sealCount, limit: configuration.quotas.seals,
+                uid: session.peer.uid)
+            return refuse(.quotaExceeded, fault.message)
+        }
+        guard session.account.rates.sealing.take(1, at: now.monotonic) else {
+            let limit = configuration.quotas.sealRate
+            let fault = QuotaFault(quota: "seal_rate", used: limit, limit: limit, uid: session.peer.uid)
+            return refuse(.quotaExceeded, fault.message)
+        }
         guard salts.insert(request.salt) else {
             return refuse(.saltReused, "this salt was used before; a seal needs 32 fresh random bytes")
         }
@@ -42,6 +53,7 @@ extension Broker {
             account: session.account, limits: limits)
         nextSeal += 1
         session.seals[seal.number] = seal
+        session.account.sealCount += 1
         topic.sealCount += 1
         if topic.name.isReply { topic.answering[seal.number] = session.id }
         emit(
@@ -99,16 +111,23 @@ extension Broker {
     private static let earlySubscriberCountMax = 8
 
     func sealFailed(_ number: UInt64, _ id: SessionID) {
-        guard let session = sessions[id], let seal = session.seals.removeValue(forKey: number) else { return }
+        guard let session = sessions[id], let seal = removeSeal(number, of: session) else { return }
         release(seal, session)
     }
 
     func closeSeal(_ number: UInt64, _ session: Session) {
-        guard let seal = session.seals.removeValue(forKey: number) else {
+        guard let seal = removeSeal(number, of: session) else {
             return refuse(session, .closeSeal, request: number, .unknownSeal, "seal \(number) isn't open here")
         }
         if session.recentSeal === seal { session.recentSeal = nil }
         release(seal, session)
+    }
+
+    /// Takes a seal from its session.
+    func removeSeal(_ number: UInt64, of session: Session) -> Seal? {
+        guard let seal = session.seals.removeValue(forKey: number) else { return nil }
+        session.account.sealCount -= 1
+        return seal
     }
 
     /// A seal isn't open any more. Batches under it may still wait.

@@ -1,9 +1,20 @@
 // Sessions come and go: admission, the frames each may send, what is given back at the end.
 
-import BusWire
+public import BusWire
 import DequeModule
 
 extension Broker {
+    /// Why a user may make no further connection now, if so; asked before anything is made for it, since who is refused
+    /// may come again and again. Counts as one made.
+    public func refusal(ofConnectionFrom uid: UInt32, at now: Moment) -> ErrorFrame? {
+        let rates = rates.rates(of: uid, configuration.quotas, at: now.monotonic)
+        guard !rates.connecting.take(1, at: now.monotonic) else { return nil }
+        totals.requestsRefused += 1
+        let limit = configuration.quotas.connectRate
+        let fault = QuotaFault(quota: "connect_rate", used: limit, limit: limit, uid: uid)
+        return ErrorFrame(reason: .quotaExceeded, inReplyTo: nil, isFatal: true, message: fault.message)
+    }
+
     func connect(_ id: SessionID, _ peer: PeerIdentity) {
         let account = account(of: peer.uid)
         let session = Session(id: id, peer: peer, account: account, connectedAt: now.wall)
@@ -105,6 +116,7 @@ extension Broker {
         dropRights(of: session)
         dropRequests(of: session)
         for seal in session.seals.values { release(seal, session) }
+        session.account.sealCount -= session.seals.count
         session.seals = [:]
         session.recentSeal = nil
         session.announced = []
@@ -166,7 +178,8 @@ extension Broker {
 
     func account(of uid: UInt32) -> Account {
         if let account = accounts[uid] { return account }
-        let account = Account(uid: uid, configuration.quotas)
+        let rates = rates.rates(of: uid, configuration.quotas, at: now.monotonic)
+        let account = Account(uid: uid, configuration.quotas, rates: rates)
         accounts[uid] = account
         return account
     }

@@ -9,6 +9,8 @@ public struct Quotas: Sendable, Equatable {
     public var subscriptions = 262_144
     /// Topics it has brought into being and that aren't forgotten yet. Not tuned.
     public var topics = 262_144
+    /// Seals its sessions have open: two sessions with all they may have. Not tuned.
+    public var seals = 262_144
     /// Bytes that may be queued for its subscriptions in all.
     public var queuedLength = 256 << 20
     /// Bytes the kernel may hold for its connections, as send buffers: every connection at its start, and some 180
@@ -26,6 +28,13 @@ public struct Quotas: Sendable, Equatable {
     public var parkedLength = 256 << 20
     /// Events it may publish in a second, and as many at once after a quiet one; 0 for as many as it can.
     public var publishRate = 0
+
+    /// Connections it may make in a second, and 32 times as many at once after a quiet time: all it may have; 0 for no
+    /// limit. A handshake takes some 150 µs of the daemon, so this is a twelfth of a processor.
+    public var connectRate = 512
+    /// Seals it may open in a second, and 32 times as many at once: all a session may have; 0 for no limit. A seal takes
+    /// some 25 µs of the daemon, so this is a tenth of a processor.
+    public var sealRate = 4096
 
     /// The design's defaults.
     public init() {}

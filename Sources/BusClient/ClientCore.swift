@@ -196,7 +196,9 @@ final class ClientCore: @unchecked Sendable {
             // Trying again helps against a daemon that goes down or is full, and when this process was stopped for a
             // while; against nothing else.
             let transient: [Reason] = [.shuttingDown, .descriptorsExhausted, .helloTimeout, .notReading]
-            if !transient.contains(error.reason) {
+            // Who had a connection and comes back too fast, or beside too many others, comes later.
+            let isPatient = error.reason == .quotaExceeded && opening == nil
+            if !isPatient, !transient.contains(error.reason) {
                 refusal = .refused(error.reason, error.message)
             }
             return

@@ -207,8 +207,16 @@ public final class BusServer {
     private func charging(_ id: SessionID, _ work: () -> Void) {
         let start = MonotonicInstant.now()
         work()
-        peers[id]?.connection?.charge(nanoseconds: MonotonicInstant.now().nanoseconds - start.nanoseconds)
+        let spent = MonotonicInstant.now().nanoseconds - start.nanoseconds
+        peers[id]?.connection?.charge(nanoseconds: spent * BusServer.keyWorkWeight)
     }
+
+    /// Time spent on keys counts so many times where users share the reactor: whoever opens what it will use is soon
+    /// through, and who does nothing else shall not have as much of the daemon as those who use it. Not tuned.
+    static let keyWorkWeight: Int64 = 8
+    /// What coming and going of a subscription counts for beyond its time, in nanoseconds: what it costs others, whose
+    /// routes are looked up anew, comes later. Not tuned.
+    static let filterWorkCharge: Int64 = 20_000
 
     private func grant(_ topic: Topic, _ epoch: UInt32, to id: SessionID) {
         do {
@@ -292,6 +300,10 @@ public final class BusServer {
 
     /// At most a few lines a second: whoever is refused may come again and again.
     private func sayClosed(_ peer: ServerPeer, _ reason: Reason, _ message: String) {
+        noteClosing { log.info("session \(peer.id) closed: \(reason): \(message)") }
+    }
+
+    private func noteClosing(_ say: () -> Void) {
         let second = reactor.now.nanoseconds / 1_000_000_000
         if second != closings.second {
             if closings.unsaid > 0 { log.info("\(closings.unsaid) more sessions were closed in that second") }
@@ -299,7 +311,7 @@ public final class BusServer {
         }
         guard closings.said < BusServer.closingsSaidMax else { return closings.unsaid += 1 }
         closings.said += 1
-        log.info("session \(peer.id) closed: \(reason): \(message)")
+        say()
     }
 
     func ended(_ peer: ServerPeer, _ reason: CloseReason) {
@@ -339,11 +351,16 @@ extension BusServer: RoundObserver {
 
 extension BusServer: ListenerOwner {
     /// A peer has connected: the kernel says who it is, the broker whether it may.
-    public func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) {
+    public func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) -> Bool {
         let id = SessionID(nextID)
         nextID += 1
         do throws(TransportError) {
             let credentials = try PeerCredentials(of: descriptor.borrowed)
+            if let refusal = broker.refusal(ofConnectionFrom: credentials.uid, at: moment) {
+                listener.turnAway(descriptor, saying: Frame.error(refusal).encoded)
+                noteClosing { log.info("a connection was turned away: \(refusal.message)") }
+                return false
+            }
             let peer = ServerPeer(id: id, server: self)
             let connection = try Connection(adopting: descriptor, on: reactor, owner: peer)
             connection.principal = credentials.uid
@@ -352,8 +369,10 @@ extension BusServer: ListenerOwner {
             log.debug("session \(id) connected: uid \(credentials.uid)")
             let identity = PeerIdentity(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
             happened(.connected(id, identity))
+            return true
         } catch {
             log.warning("a peer couldn't be taken: \(error)")
+            return false
         }
     }
 

@@ -7,6 +7,7 @@ extension DaemonConfiguration {
         case connections
         case subscriptions
         case topics
+        case seals
         case queuedBytes = "queued_bytes"
         case kernelBytes = "kernel_bytes"
         case retainedBytes = "retained_bytes"
@@ -15,6 +16,8 @@ extension DaemonConfiguration {
         case outstandingBytes = "outstanding_bytes"
         case requests
         case publishRate = "publish_rate"
+        case connectRate = "connect_rate"
+        case sealRate = "seal_rate"
     }
 
     /// More than any host has; keeps every sum within an `Int`.
@@ -27,6 +30,7 @@ extension DaemonConfiguration {
             case .connections: quotas.connections = try count(value)
             case .subscriptions: quotas.subscriptions = try count(value)
             case .topics: quotas.topics = try count(value)
+            case .seals: quotas.seals = try count(value)
             case .queuedBytes: quotas.queuedLength = try bytes(value)
             case .kernelBytes: quotas.kernelLength = try bytes(value)
             case .retainedBytes: quotas.retainedLength = try bytes(value)
@@ -35,6 +39,8 @@ extension DaemonConfiguration {
             case .outstandingBytes: quotas.outstandingLength = try bytes(value)
             case .requests: quotas.requests = try count(value)
             case .publishRate: quotas.publishRate = try value.number(0...Self.countMax)
+            case .connectRate: quotas.connectRate = try value.number(0...Self.countMax)
+            case .sealRate: quotas.sealRate = try value.number(0...Self.countMax)
             }
         }
     }

@@ -66,6 +66,9 @@ final class ServerPeer: ConnectionOwner {
 
     private func take(_ frame: Frame, _ slice: SharedSlice) {
         switch (phase, frame) {
+        case (.open, .subscribe), (.open, .unsubscribe):
+            server.happened(.received(id, frame))
+            connection?.charge(nanoseconds: BusServer.filterWorkCharge)
         case (.open, _): server.happened(.received(id, frame))
         case (.greeting, .hello(let hello)): greet(hello, slice.bytes)
         default: refuse(.unexpectedFrame, "the first frame must be a hello", inReplyTo: frame.type)
@@ -75,6 +78,12 @@ final class ServerPeer: ConnectionOwner {
     // MARK: The handshake
 
     private func greet(_ hello: Hello, _ bytes: SharedBytes) {
+        let start = MonotonicInstant.now()
+        defer {
+            // Its time alone is counted with the read.
+            let spent = MonotonicInstant.now().nanoseconds - start.nanoseconds
+            connection?.charge(nanoseconds: spent * (BusServer.keyWorkWeight - 1))
+        }
         guard let version = hello.commonVersion() else {
             let (served, spoken) = (Limits.versions, "\(hello.versionMin) to \(hello.versionMax)")
             let message = "the daemon serves versions \(served.lowerBound) to \(served.upperBound), not \(spoken)"

@@ -12,7 +12,9 @@ public import SystemPackage
 /// Who takes new connections. Called on the reactor.
 public protocol ListenerOwner: AnyObject {
     /// A peer has connected; dropping the descriptor closes the connection.
-    func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor)
+    ///
+    /// - Returns: whether it was taken. Where one isn't, no more time goes into accepting than one user's share.
+    func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) -> Bool
 
     /// So many peers were turned away since the last report, because the process has no descriptor left or the
     /// system refuses. At most one report per second.
@@ -23,6 +25,8 @@ public protocol ListenerOwner: AnyObject {
 public final class Listener: @unchecked Sendable {
     /// So many connections are accepted per round, so that a stampede does not keep sessions waiting. Not tuned.
     static let acceptsPerRoundMax = 64
+    /// How long accepting may take in a round where others wait: a fifth of a user's turn. Not tuned.
+    private static let turn = Duration.nanoseconds(FairTurns.quantum / 5)
     /// Connections the kernel lets wait; it takes no more than `net.core.somaxconn` (4096 since Linux 5.4).
     static let backlog: CInt = 4096
     /// How long accepting rests when the system refuses and the reserve does not help. Not tuned.
@@ -123,14 +127,15 @@ public final class Listener: @unchecked Sendable {
     // MARK: Accepting
 
     func ready() {
-        let end = MonotonicInstant.now() + .nanoseconds(FairTurns.quantum)
+        let end = MonotonicInstant.now() + Self.turn
+        var isShared = reactor.principals.count > 1
         for number in 0..<Self.acceptsPerRoundMax {
-            // Nobody knows whose connections wait; whoever they are, they take no more than one user's turn.
-            if number > 0, reactor.principals.count > 1, MonotonicInstant.now() >= end { return }
+            // Nobody knows whose connections wait; whoever they are, they take no more than a part of one user's turn.
+            if number > 0, isShared, MonotonicInstant.now() >= end { return }
             guard isAccepting, registration != nil, let owner else { return }
             let result = linux_accept(rawDescriptor)
             if result >= 0 {
-                owner.listener(self, accepted: OwnedDescriptor(raw: result))
+                if !owner.listener(self, accepted: OwnedDescriptor(raw: result)) { isShared = true }
                 continue
             }
             switch -result {
@@ -141,6 +146,12 @@ public final class Listener: @unchecked Sendable {
             default: return takeRest(after: result)
             }
         }
+    }
+
+    /// Tells a peer why it isn't served, as far as its socket takes that at once, and closes it.
+    public func turnAway(_ descriptor: consuming OwnedDescriptor, saying bytes: [UInt8]) {
+        let raw = descriptor.borrowed.rawValue
+        _ = bytes.withUnsafeBytes { linux_send(raw, $0.baseAddress, $0.count) }
     }
 
     /// Accepts one connection with the reserve descriptor, refuses it and takes the reserve back.

@@ -10,11 +10,12 @@ import Testing
         #expect(fault.message == "quota topics of uid 7 is used up: 3 of 3")
     }
 
-    @Test func everythingIsBoundedButTheRateUnlessSomebodySaysSo() {
+    @Test func everythingIsBoundedButThePublishRateUnlessSomebodySaysSo() {
         let quotas = Quotas()
         let bounds = [
             quotas.connections, quotas.subscriptions, quotas.topics, quotas.queuedLength, quotas.kernelLength,
             quotas.retainedLength, quotas.outstandingEvents, quotas.requests, quotas.parkedLength,
+            quotas.seals, quotas.connectRate, quotas.sealRate,
         ]
         #expect(bounds.allSatisfy { $0 > 0 })
         #expect(quotas.publishRate == 0)

@@ -8,7 +8,11 @@ import Testing
 private final class Bucket {
     private var limit: RateLimit
 
-    init(perSecond: Int) { limit = RateLimit(perSecond: perSecond) }
+    init(perSecond: Int, burstSeconds: Int = 1) {
+        limit = RateLimit(perSecond: perSecond, burstSeconds: burstSeconds)
+    }
+
+    func isFull(at now: UInt64) -> Bool { limit.isFull(at: now) }
 
     func take(_ count: UInt32, at now: UInt64) -> Bool { limit.take(count, at: now) }
 }
@@ -71,5 +75,15 @@ private final class Bucket {
     @Test func aLimitOfAnySizeIsArithmeticWithoutOverflow() {
         let limit = Bucket(perSecond: .max)
         for step in 0..<10 as Range<UInt64> { #expect(limit.take(.max, at: step * second)) }
+    }
+
+    @Test func aBurstOfManySecondsFillsAsSlowlyAsItsRate() {
+        let limit = Bucket(perSecond: 2, burstSeconds: 10)
+        #expect(limit.take(20, at: 0) && !limit.take(1, at: 0))
+        #expect(!limit.isFull(at: 10 * second - 1) && limit.isFull(at: 10 * second))
+        #expect(limit.take(10, at: 5 * second) && !limit.take(1, at: 5 * second))
+        #expect(limit.take(20, at: .max) && !limit.take(1, at: .max))
+        let largest = Bucket(perSecond: .max, burstSeconds: .max)
+        #expect(largest.take(.max, at: 0) && largest.isFull(at: .max))
     }
 }

@@ -1,5 +1,6 @@
 import BusClient
 import BusTesting
+import Glibc
 import Testing
 
 @testable import BusServer
@@ -235,5 +236,21 @@ import Testing
         // The lock of the state directory goes with the server.
         try bus.start()
         #expect(try RawPeer(bus.socket).greet().version == 1)
+    }
+
+    @Test func `who connects too fast is told before it says hello, and nobody else is`() async throws {
+        let bus = try TestBus(configuration: "quotas: {connect_rate: 1}")
+        let other = try await bus.connect("other")
+        // Thirty-two seconds' worth come at once; the clock may give some more meanwhile.
+        var told: ErrorFrame?
+        for _ in 0..<200 where told == nil {
+            let peer = try RawPeer(bus.socket)
+            peer.send(try RawPeer.hello(versions: 1...1))
+            if case .error(let error)? = try peer.next() { told = error }
+        }
+        #expect(told?.reason == .quotaExceeded && told?.isFatal == true)
+        #expect(told?.message == "quota connect_rate of uid \(geteuid()) is used up: 1 of 1")
+        try await other.publish("still here", to: "a.b")
+        await other.close()
     }
 }

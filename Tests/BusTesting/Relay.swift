@@ -103,7 +103,7 @@ package final class Relay: @unchecked Sendable {
 }
 
 extension Relay: ListenerOwner {
-    package func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) {
+    package func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) -> Bool {
         do {
             let near = Side(self, .toServer)
             let far = Side(self, .toClient)
@@ -113,8 +113,10 @@ extension Relay: ListenerOwner {
             near.other = far
             far.other = near
             sides += [near, far]
+            return true
         } catch {
             // Nobody beyond: the descriptor is closed, which is what the client is to see.
+            return false
         }
     }
 

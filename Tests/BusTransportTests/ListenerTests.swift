@@ -14,12 +14,13 @@ final class Host: ListenerOwner {
 
     init(_ reactor: Reactor) { self.reactor = reactor }
 
-    func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) {
+    func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) -> Bool {
         do throws(TransportError) {
             connections.append(try Connection(adopting: descriptor, on: reactor, owner: peer))
         } catch {
             Issue.record(error)
         }
+        return true
     }
 
     func listener(_ listener: Listener, turnedAway count: Int, because error: TransportError) {

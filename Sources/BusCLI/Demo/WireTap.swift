@@ -39,15 +39,17 @@ final class WireTap: ListenerOwner, Sendable {
         unlink(socket + ".lock")
     }
 
-    func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) {
+    func listener(_ listener: Listener, accepted descriptor: consuming OwnedDescriptor) -> Bool {
         let fromSubscriber = Leg { [self] bytes in passed.withLock { $0.toDaemon += bytes } }
         let fromDaemon = Leg { [self] bytes in passed.withLock { $0.toSubscriber += bytes } }
-        guard let far = try? Connection.connect(to: daemon, on: reactor, owner: fromDaemon) else { return }
+        guard let far = try? Connection.connect(to: daemon, on: reactor, owner: fromDaemon) else { return false }
         guard let near = try? Connection(adopting: descriptor, on: reactor, owner: fromSubscriber) else {
-            return far.close(flushing: false)
+            far.close(flushing: false)
+            return false
         }
         fromSubscriber.other = far
         fromDaemon.other = near
+        return true
     }
 
     func listener(_ listener: Listener, turnedAway count: Int, because error: TransportError) {}
