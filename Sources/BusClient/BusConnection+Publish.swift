@@ -26,7 +26,7 @@ extension BusConnection {
     public func publish(_ events: [OutgoingEvent], to topic: String) async throws(BusError) -> PublishReceipt {
         let topic = try checkedTopic(topic)
         guard !events.isEmpty else { throw .tooLarge("no events to publish") }
-        for event in events { try core.check(payloadLength: event.payload.count, event.headers) }
+        for event in events { try core.check(event) }
         try await waitForRoom()
         let publisher = core.publishing.topic(topic)
         if events.count > 1 { try checkFitsOneBatch(events) }
@@ -40,22 +40,25 @@ extension BusConnection {
     @discardableResult
     public func publishWithoutReceipt(_ event: OutgoingEvent, to topic: String) async throws(BusError) -> BusUUID {
         let topic = try checkedTopic(topic)
-        try core.check(payloadLength: event.payload.count, event.headers)
+        try core.check(event)
         try await waitForRoom()
-        let batch = core.publishing.gather(
-            event, on: core.publishing.topic(topic), EventMarks(event, wantsReceipt: false))
+        let batch = core.publishing.gather(event, on: core.publishing.topic(topic), wantsReceipt: false)
         return batch.id(at: batch.eventCount - 1)
     }
 
     /// A publisher that gives up to `window` events away before it waits for receipts. Use it inside `run`.
     ///
     /// The topic's seal is asked for here, so that the first event needn't wait a round trip for it.
-    /// - Parameter retains: whether each event becomes its topic's last value.
+    /// - Parameters:
+    ///   - retains: whether each event becomes its topic's last value.
+    ///   - mustBeDurable: whether events are refused where the topic is live.
     public func publisher(
-        for topic: String, window: Int = 65_536, receipts: Bool = true, retains: Bool = false
+        for topic: String, window: Int = 65_536, receipts: Bool = true, retains: Bool = false,
+        mustBeDurable: Bool = false
     ) throws(BusError) -> WindowedPublisher {
         var traits: BatchTraits = receipts ? .wantsReceipt : []
         if retains { traits.insert(.retains) }
+        if mustBeDurable { traits.insert(.mustBeDurable) }
         let publisher = WindowedPublisher(core, topic: try checkedTopic(topic), window: max(1, window), traits)
         publisher.prepare()
         return publisher
@@ -77,14 +80,14 @@ extension BusConnection {
         }
     }
 
-    /// Against what the daemon takes on every topic, with every event carrying all columns. A topic's own bounds are
+    /// Against what the daemon takes on every topic, with every event carrying all columns that one has. A topic's own bounds are
     /// a wish: whoever wants events together gets that also where a group shares them.
     private func checkFitsOneBatch(_ events: [OutgoingEvent]) throws(BusError) {
-        let columns = events.contains { $0.id != nil || $0.correlation != nil || $0.causation != nil }
+        let columns = events.reduce(into: EventColumns()) { $0.formUnion($1.columns) }
         let length = events.reduce(BatchHeader.length + 4 + BatchHeader.tagLength) { sum, event in
             sum + EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
         }
-        let columnsLength = columns ? 4 + 48 * events.count : 4
+        let columnsLength = 4 + columns.width * events.count
         let retains = events[events.count - 1].retains
         let lengthMax = retains ? Limits.retainedBatchLengthMax : Limits.batchLengthMax
         guard events.count <= Limits.batchEventCountMax, columnsLength <= Limits.columnsLengthMax,
@@ -105,7 +108,7 @@ extension BusConnection {
                 let batch =
                     events.count > 1
                     ? core.publishing.gatherTogether(events, on: topic)
-                    : core.publishing.gather(events[0], on: topic, EventMarks(events[0], wantsReceipt: true))
+                    : core.publishing.gather(events[0], on: topic, wantsReceipt: true)
                 batch.waiters.append(
                     OutgoingBatch.Waiter(
                         number: number, firstIndex: batch.eventCount - events.count, count: events.count,

@@ -59,7 +59,7 @@ extension BusConnection {
         _ event: OutgoingEvent, _ topic: String, _ options: RequestOptions, endsAtFirst: Bool
     ) throws(BusError) -> Conversation {
         let topic = try checkedTopic(topic)
-        try core.check(payloadLength: event.payload.count, event.headers)
+        try core.check(event)
         return try core.requesting.ask(event, topic, options, endsAtFirst: endsAtFirst)
     }
 

@@ -19,9 +19,12 @@ extension BusConnection {
 
     func checked(_ will: LastWill) throws(BusError) -> CheckedWill {
         let topic = try checkedTopic(will.topic)
-        try core.check(payloadLength: will.event.payload.count, will.event.headers)
-        // With every column: its own id, correlation, causation.
-        let around = BatchHeader.length + 4 + 3 * 16 + BatchHeader.tagLength
+        try core.check(will.event)
+        guard !will.event.mustBeDurable else {
+            throw .invalid("a last will can't be refused when it is due: whether its topic is durable isn't asked then")
+        }
+        // An id of its own is the one column it has besides those it needs.
+        let around = BatchHeader.length + 4 + will.event.columns.union(.id).width + BatchHeader.tagLength
         let length = around + EventRecord.length(ofPayload: will.event.payload.count, headers: will.event.headers)
         guard length <= Limits.willLengthMax else {
             throw .tooLarge("a last will of \(length) bytes, at most \(Limits.willLengthMax) are allowed")

@@ -184,6 +184,7 @@ extension ClientCore: ConnectionOwner {
             responding.connectionLost()
             subscribing.connectionLost()
             inspecting.fail(.disconnected(why))
+            administering.fail(.disconnected(why))
             options.onNotice?(.lost(why))
         }
         retryLater()
@@ -225,6 +226,7 @@ extension ClientCore: ConnectionOwner {
             case .ended, .idle, .greeting: end(.closed)
             case .leaving: break
             case .open:
+                subscribing.leaving()
                 write(.goodbye)
                 phase = .leaving
                 reactor.schedule(at: .now() + .seconds(1)) { [weak self] in self?.end(.closed) }

@@ -67,6 +67,7 @@ final class ClientCore: @unchecked Sendable {
     private(set) lazy var responding = Responding(self)
     private(set) lazy var willing = Willing(self)
     private(set) lazy var inspecting = Inspecting(self)
+    private(set) lazy var administering = Administering(self)
 
     init(_ options: ConnectOptions) throws(BusError) {
         self.options = options
@@ -102,6 +103,14 @@ final class ClientCore: @unchecked Sendable {
             throw .tooLarge("a payload of \(payloadLength) bytes, at most \(limit) are allowed on this bus")
         }
         if !headers.isEmpty, let fault = EventHeader.fault(in: headers) { throw .tooLarge(fault) }
+    }
+
+    /// As the other `check`, for all of an event.
+    func check(_ event: OutgoingEvent) throws(BusError) {
+        try check(payloadLength: event.payload.count, event.headers)
+        guard let key = event.orderingKey, key.utf8.count > OutgoingEvent.orderingKeyLengthMax else { return }
+        throw .tooLarge(
+            "an ordering key of \(key.utf8.count) bytes, at most \(OutgoingEvent.orderingKeyLengthMax) are allowed")
     }
 
     // MARK: Writing
@@ -158,6 +167,7 @@ final class ClientCore: @unchecked Sendable {
         case .requestCancelled(let cancelled): try responding.take(cancelled)
         case .done(let type, let request): try willing.done(type, request)
         case .inspected(let inspected): try inspecting.take(inspected)
+        case .administered(let answer): try administering.take(answer)
         case .error(let error): try take(error)
         case .closing(_, let message): parting = message
         default: throw .protocolViolation("a \(frame.type.name) frame where none belongs")
@@ -207,6 +217,7 @@ final class ClientCore: @unchecked Sendable {
         case .publish, .openSeal: try publishing.take(error)
         case .subscribe: subscribing.take(error)
         case .inspect: inspecting.take(error)
+        case .administer: administering.take(error)
         case .will: willing.take(error)
         default: break
         }
@@ -230,6 +241,7 @@ final class ClientCore: @unchecked Sendable {
         responding.fail(error)
         subscribing.fail(error)
         inspecting.fail(error)
+        administering.fail(error)
         opening?.resume(returning: .failure(error))
         opening = nil
         resumeRoundWaiters()

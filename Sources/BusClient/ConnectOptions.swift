@@ -59,7 +59,7 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
     case refused(topic: Topic, events: Int, BusError)
     /// A subscription whose events go to a handler, or a responder, was ended by the daemon.
     case subscriptionEnded(filter: TopicFilter, BusError)
-    /// A responder missed requests, or events on its topics.
+    /// A responder, or a handler of single events, missed some on its topics.
     case missed(filter: TopicFilter, Missed)
     /// It won't come back.
     case ended(String)
@@ -76,7 +76,7 @@ public enum ConnectionNotice: Sendable, CustomStringConvertible {
         case .subscriptionEnded(let filter, let error): return "the subscription to \(filter) ended: \(error)"
         case .missed(let filter, let missed):
             let count = missed.count.map(String.init) ?? "some"
-            return "the responder on \(filter) missed \(count) events: \(missed.reason)"
+            return "the handler on \(filter) missed \(count) events: \(missed.reason)"
         case .ended(let why): return "connection ended: \(why)"
         }
     }
@@ -93,9 +93,11 @@ public struct SubscribeOptions: Sendable {
     /// Bytes the daemon queues beyond the credit; 0 for its default.
     public var queueLength: UInt64 = 0
     /// Events this process is ready to hold before the application has taken them.
-    /// A group's and a responder's default is 256, so that work is spread as it is done; otherwise it is 65,536.
+    /// A group's, a shared durable subscription's and a responder's default is 256, so that work is spread as it is
+    /// done; a durable one's is 8,192; otherwise it is 65,536. Where events are acknowledged, it is given back as they
+    /// are settled.
     public var creditEvents: UInt64 {
-        get { chosenCreditEvents ?? (group == nil ? 65_536 : SubscribeOptions.sharedCreditEvents) }
+        get { chosenCreditEvents ?? defaultCreditEvents }
         set { chosenCreditEvents = newValue }
     }
     /// Bytes this process is ready to hold before the application has taken them.
@@ -107,12 +109,25 @@ public struct SubscribeOptions: Sendable {
     public var isExclusive = false
     /// Begins with the last value of every matching topic, then `caughtUp`, then what is new.
     public var beginsWithLast = false
+    /// Where it begins in what durable topics have stored: that comes first, then `caughtUp`, then what is new, with no
+    /// gap and no duplicate. After a reconnect it goes on behind the last event it had. `sequence` needs a filter
+    /// without wildcards.
+    public var start = Start.new
+    /// Takes part in a durable subscription; nil for an ephemeral one, which ends with its session.
+    public var durable: DurableOptions?
     /// Of a responder: how many requests are handled at a time.
     public var parallel = 16
 
     var chosenCreditEvents: UInt64?
     /// Not tuned.
     static let sharedCreditEvents: UInt64 = 256
+    /// What waits here for a slow application has to be extended, delivery by delivery. Not tuned.
+    private static let durableCreditEvents: UInt64 = 8192
+
+    private var defaultCreditEvents: UInt64 {
+        if let durable { return durable.isShared ? Self.sharedCreditEvents : Self.durableCreditEvents }
+        return group == nil ? 65_536 : Self.sharedCreditEvents
+    }
 
     /// The defaults: drop the oldest and say so.
     public init() {}

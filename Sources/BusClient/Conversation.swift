@@ -76,9 +76,12 @@ final class Conversation: @unchecked Sendable {
         guard standing == .idle else { return }
         standing = .gathered
         gathered = pending.attempt
-        let marks = EventMarks(
-            id: id, correlation: correlation, causation: event.causation, traits: [.wantsReceipt, .isRequest])
-        let batch = core.publishing.gather(event, on: core.publishing.topic(topic), marks)
+        let publisher = core.publishing.topic(topic)
+        var marks = core.publishing.marks(event, on: publisher)
+        (marks.id, marks.correlation) = (id, correlation)
+        // Another attempt is to be delivered, though its id is known.
+        marks.traits = [.wantsReceipt, .isRequest]
+        let batch = core.publishing.gather(event, on: publisher, marks)
         batch.attempts.append(Attempt(conversation: self, number: gathered))
     }
 

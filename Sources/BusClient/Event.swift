@@ -45,6 +45,8 @@ public struct Event: Sendable {
     public var payload: SharedBytes { record.payload }
     /// 1 the first time, more when it is redelivered.
     public var attempt: Int { batch.attempt }
+    /// Whether it may have been delivered before without the daemon knowing: it was started anew since.
+    public var mayBeRepeated: Bool { batch.mayBeRepeated }
     /// The payload as text; bytes that are no UTF-8 are replaced.
     public var text: String { payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 }

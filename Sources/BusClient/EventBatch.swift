@@ -1,6 +1,7 @@
 // A batch, opened and checked: the unit in which events arrive, for those who want the least work an event.
 
 public import BusWire
+import Synchronization
 
 /// Consecutive events of one publisher on one topic.
 public final class EventBatch: Sequence, Sendable {
@@ -16,6 +17,8 @@ public final class EventBatch: Sequence, Sendable {
     public let attempt: Int
     /// Whether they were kept for whoever asks later, rather than published now.
     public let isStored: Bool
+    /// Whether they may have been delivered before without the daemon knowing: it was started anew since.
+    public let mayBeRepeated: Bool
     /// How many there are: of a batch that is shared with others, those that are for this subscription.
     public let count: Int
     /// Of answers: whether more of them follow.
@@ -23,8 +26,12 @@ public final class EventBatch: Sequence, Sendable {
     /// Of requests: whether this session may answer.
     let isAnswerable: Bool
     let columns: BatchColumns
+    /// Of a durable subscription whose events are acknowledged: which delivery they came in.
+    let delivery: SettlableDelivery?
+    /// Events of places below this one were handed out and followed by another.
+    let passedCount = Atomic(0)
     /// How many events travel in the batch.
-    private let placeCount: Int
+    let placeCount: Int
     private let selection: Selection
     private let firstID: BusUUID
     private let body: SharedBytes
@@ -35,7 +42,7 @@ public final class EventBatch: Sequence, Sendable {
     /// - Throws: `WireError` unless the body holds exactly as many sound records as the header says.
     init(
         _ deliver: Deliver, _ sealed: SealedBatch, _ selection: Selection, body: SharedBytes, topic: Topic,
-        publisher: Publisher
+        publisher: Publisher, delivery: SettlableDelivery? = nil
     ) throws(WireError) {
         placeCount = Int(sealed.header.eventCount)
         count = selection.count(of: placeCount)
@@ -44,6 +51,8 @@ public final class EventBatch: Sequence, Sendable {
         baseSequence = deliver.firstSequence
         time = deliver.time
         isStored = deliver.isStored
+        mayBeRepeated = deliver.mayBeRepeated
+        self.delivery = delivery
         hasMore = deliver.hasMore
         isAnswerable = deliver.isAnswerable
         self.selection = selection

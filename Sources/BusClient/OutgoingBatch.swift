@@ -17,6 +17,8 @@ final class OutgoingBatch {
     private var idsCountUp = true
     private var correlations: [BusUUID] = []
     private var causations: [BusUUID] = []
+    private var orderingKeys: [UInt64] = []
+    private var expiries: [Int64] = []
     /// Who waits for the receipt.
     var waiters: [Waiter] = []
     /// The windowed publishers that have events in it, each with how many.
@@ -27,6 +29,10 @@ final class OutgoingBatch {
     private(set) var isTombstone = false
     /// How often it was refused for a reason that a new seal mends.
     var resealCount = 0
+    /// Whether it was sent over a connection that was lost since: the daemon may have it.
+    var wasSent = false
+    /// What it is a part of, of which some events were known and others weren't.
+    let part: SplitBatch.Part?
 
     /// Somebody who waits for the receipt of a run of this batch's events.
     struct Waiter {
@@ -37,7 +43,10 @@ final class OutgoingBatch {
     }
 
     /// - Parameter reserved: the first of as many ids as a batch can have events.
-    init(topic: TopicPublisher, traits: BatchTraits, reserved: BusUUID, body: [UInt8]) {
+    init(
+        topic: TopicPublisher, traits: BatchTraits, reserved: BusUUID, body: [UInt8], part: SplitBatch.Part? = nil
+    ) {
+        self.part = part
         self.reserved = reserved
         self.topic = topic
         self.traits = traits
@@ -63,22 +72,34 @@ final class OutgoingBatch {
     private var replyToBound: Int { traits.contains(.isRequest) ? OutgoingBatch.replyToLengthMax : 0 }
 
     private var columnsBound: Int {
-        4 + replyToBound + (idsCountUp ? 0 : 16 * ids.count) + 16 * correlations.count + 16 * causations.count
+        let uuids = (idsCountUp ? 0 : ids.count) + correlations.count + causations.count
+        return 4 + replyToBound + 16 * uuids + 8 * (orderingKeys.count + expiries.count)
     }
 
     /// Whether another event keeps the batch within its bounds.
     ///
     /// - Parameters:
     ///   - length: of its record.
-    ///   - isPlain: it brings no id, correlation or causation of its own.
-    func hasRoom(for length: Int, isPlain: Bool) -> Bool {
+    ///   - new: the columns it needs.
+    func hasRoom(for length: Int, _ new: EventColumns) -> Bool {
         guard eventCount > 0 else { return true }
         guard eventCount < topic.batchEventCountMax else { return false }
-        if isPlain, isPlainSoFar { return sealedLength + length <= lengthMax }
         // One event with a column of its own may make all others carry that column.
-        let columns = 4 + replyToBound + 3 * 16 * (eventCount + 1)
-        let whole = BatchHeader.length + columns + body.count + length + BatchHeader.tagLength
-        return columns <= Limits.columnsLengthMax && whole <= lengthMax
+        let columnsLength = 4 + replyToBound + columns.union(new).width * (eventCount + 1)
+        let whole = BatchHeader.length + columnsLength + body.count + length + BatchHeader.tagLength
+        return columnsLength <= Limits.columnsLengthMax && whole <= lengthMax
+    }
+
+    /// The columns that another event may have to be in.
+    private var columns: EventColumns {
+        var columns: EventColumns = []
+        // Ids that count up from one of the application's stop doing so with the next that has none.
+        if !idsCountUp || firstID != reserved { columns.insert(.id) }
+        if !correlations.isEmpty { columns.insert(.correlation) }
+        if !causations.isEmpty { columns.insert(.causation) }
+        if !orderingKeys.isEmpty { columns.insert(.orderingKey) }
+        if !expiries.isEmpty { columns.insert(.expiry) }
+        return columns
     }
 
     /// Whether it is within its topic's bounds, which may have changed since it began.
@@ -90,18 +111,16 @@ final class OutgoingBatch {
         traits.contains(.retains) ? min(topic.batchLengthMax, Limits.retainedBatchLengthMax) : topic.batchLengthMax
     }
 
-    private var isPlainSoFar: Bool {
-        idsCountUp && firstID == reserved && correlations.isEmpty && causations.isEmpty
-    }
-
     func append(
         payload: UnsafeRawBufferPointer, headers: [EventHeader], marks: EventMarks, time: Int64
     ) {
         let id = marks.id ?? reserved.advanced(by: UInt64(eventCount)) ?? .zero
         if eventCount == 0 { firstID = id }
         note(id: id)
-        note(marks.correlation, in: &correlations)
-        note(marks.causation, in: &causations)
+        note(marks.correlation ?? .zero, in: &correlations, absent: .zero)
+        note(marks.causation ?? .zero, in: &causations, absent: .zero)
+        note(marks.orderingKey, in: &orderingKeys, absent: 0)
+        note(marks.expiry, in: &expiries, absent: 0)
         EventRecord.append(time: time, headers: headers, payload: payload, to: &body)
         eventCount += 1
         isTombstone = payload.isEmpty
@@ -126,10 +145,10 @@ final class OutgoingBatch {
         ids.append(id)
     }
 
-    private func note(_ value: BusUUID?, in column: inout [BusUUID]) {
-        guard value != nil || !column.isEmpty else { return }
-        if column.isEmpty { column = Array(repeating: .zero, count: eventCount) }
-        column.append(value ?? .zero)
+    private func note<V: Equatable>(_ value: V, in column: inout [V], absent: V) {
+        guard value != absent || !column.isEmpty else { return }
+        if column.isEmpty { column = Array(repeating: absent, count: eventCount) }
+        column.append(value)
     }
 
     /// The id of event `index`.
@@ -148,6 +167,8 @@ final class OutgoingBatch {
         if !idsCountUp { columns.id = .each(ids) }
         if !correlations.isEmpty { columns.correlation = .shortest(correlations, absent: .zero) }
         if !causations.isEmpty { columns.causation = .shortest(causations, absent: .zero) }
+        if !orderingKeys.isEmpty { columns.orderingKey = .shortest(orderingKeys, absent: 0) }
+        if !expiries.isEmpty { columns.expiry = .shortest(expiries, absent: 0) }
         let header = BatchHeader(
             eventCount: UInt32(eventCount), seal: number, counter: sealer.nextCounter, firstID: firstID,
             columnsLength: 0, bodyLength: 0)
@@ -155,5 +176,34 @@ final class OutgoingBatch {
             (authenticated, plaintext, output) throws(CryptoError) in
             try sealer.seal(authenticating: authenticated, plaintext: plaintext, into: output)
         }
+    }
+
+    /// Each event alone, under its id.
+    func split(for whole: SplitBatch) -> [OutgoingBatch] {
+        var start = 0
+        return (0..<eventCount).map { index in
+            // A record begins with the length of what follows; they were written by this class.
+            let length = body.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start, as: UInt32.self) }
+            let end = start + 4 + Int(UInt32(littleEndian: length))
+            defer { start = end }
+            return single(index, Array(body[start..<end]), SplitBatch.Part(whole: whole, index: index))
+        }
+    }
+
+    private func single(_ index: Int, _ record: [UInt8], _ part: SplitBatch.Part) -> OutgoingBatch {
+        let isLast = index == eventCount - 1
+        let id = id(at: index)
+        let single = OutgoingBatch(
+            topic: topic, traits: (isLast ? traits : traits.subtracting(.retains)).union(.isAgain), reserved: id,
+            body: record, part: part)
+        single.firstID = id
+        single.eventCount = 1
+        func value<V>(_ column: [V]) -> [V] { column.isEmpty ? [] : [column[index]] }
+        single.correlations = value(correlations)
+        single.causations = value(causations)
+        single.orderingKeys = value(orderingKeys)
+        single.expiries = value(expiries)
+        single.isTombstone = isTombstone && isLast
+        return single
     }
 }

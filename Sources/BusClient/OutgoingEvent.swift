@@ -8,7 +8,8 @@ public struct OutgoingEvent: Sendable {
     public var payload: [UInt8]
     /// Up to 64, each up to 4 KiB.
     public var headers: [EventHeader] = []
-    /// The event's id; nil for the next of this connection.
+    /// The event's id, by which it is published once however often it is sent, within the daemon's duplicate window;
+    /// nil for the next of this connection.
     public var id: BusUUID?
     /// The conversation it belongs to; nil for its own.
     public var correlation: BusUUID?
@@ -17,6 +18,14 @@ public struct OutgoingEvent: Sendable {
     /// Whether it becomes its topic's last value, which `SubscribeOptions.beginsWithLast` begins with. With an empty
     /// payload it clears that. Of events published together the last one's word counts.
     public var retains = false
+    /// Whether it is refused, `not-durable`, where its topic is live. Of events published together the last one's word
+    /// counts.
+    public var mustBeDurable = false
+    /// Events with the same key on the same topic are handled one after the other, also where a durable subscription is
+    /// shared. Not sealed: a hash of it is seen by the daemon and lies in the store. At most 1,024 bytes.
+    public var orderingKey: String?
+    /// How long it is of use: a durable subscription that hasn't handled it by then doesn't get it any more.
+    public var expiresAfter: Duration?
 
     /// An event with these bytes.
     public init(_ payload: [UInt8], headers: [EventHeader] = []) {
@@ -26,6 +35,22 @@ public struct OutgoingEvent: Sendable {
 
     /// An event with this text.
     public init(_ text: String, headers: [EventHeader] = []) { self.init(Array(text.utf8), headers: headers) }
+}
+
+extension OutgoingEvent {
+    /// Nothing that is called a key is longer. Not tuned.
+    static let orderingKeyLengthMax = 1024
+
+    /// The columns it needs.
+    var columns: EventColumns {
+        var columns: EventColumns = []
+        if id != nil { columns.insert(.id) }
+        if correlation != nil { columns.insert(.correlation) }
+        if causation != nil { columns.insert(.causation) }
+        if orderingKey != nil { columns.insert(.orderingKey) }
+        if expiresAfter != nil { columns.insert(.expiry) }
+        return columns
+    }
 }
 
 /// The daemon's answer to a publish.
@@ -42,6 +67,7 @@ public struct PublishReceipt: Sendable, Equatable {
     public var durableMatches: Int
     /// Whether it is on disk.
     public var isDurable: Bool
-    /// Whether the daemon had received it before.
+    /// Whether the daemon had received it before: nothing was published now, and positions are those of the first time,
+    /// with all that it came together with then.
     public var isDuplicate: Bool
 }

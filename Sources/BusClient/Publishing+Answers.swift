@@ -13,13 +13,16 @@ extension Publishing {
         var next = receipts.receipts.makeIterator()
         var receipt = next.next()
         var number = first
-        var resealed: [OutgoingBatch] = []
+        var again: [OutgoingBatch] = []
         while number <= receipts.progress, let batch = inFlight.popFirst() {
             inFlightLength -= batch.sealedLength + Publish.frameOverhead
             while let candidate = receipt, candidate.number < number { receipt = next.next() }
             if let refusal = refusals.removeValue(forKey: number) {
-                if refused(batch, refusal.0, refusal.1) { resealed.append(batch) }
-            } else if let found = receipt, found.number == number, Int(found.eventCount) == batch.eventCount {
+                again += refused(batch, refusal.0, refusal.1)
+            } else if let found = receipt, found.number == number,
+                // A duplicate may have come with others the first time.
+                found.isDuplicate || Int(found.eventCount) == batch.eventCount
+            {
                 finish(batch, .success(found))
             } else if batch.traits.contains(.wantsReceipt) {
                 finish(batch, .failure(.protocolViolation("publish \(number) was passed over without its receipt")))
@@ -28,7 +31,7 @@ extension Publishing {
             }
             number += 1
         }
-        outgoing.prepend(contentsOf: resealed)
+        outgoing.prepend(contentsOf: again)
         core.requestFlush()
     }
 
@@ -66,15 +69,16 @@ extension Publishing {
         for attempt in attempts { attempt.published(.failure(.refused(error.reason, error.message))) }
     }
 
-    /// A batch was refused: true where sealing it anew can help, else its publishers hear of it.
-    private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) -> Bool {
+    /// A batch was refused. Returns what to send instead, where that can help; else its publishers hear of it.
+    private func refused(_ batch: OutgoingBatch, _ reason: Reason, _ message: String) -> [OutgoingBatch] {
+        if reason == .partlyKnown, batch.eventCount > 1 { return SplitBatch(batch).parts() }
         guard Publishing.isMendable(reason), batch.resealCount < Publishing.resealsMax else {
             finish(batch, .failure(.refused(reason, message)))
-            return false
+            return []
         }
         batch.resealCount += 1
         dropSeal(of: batch.topic)
-        return true
+        return [batch]
     }
 
     /// Whether what was refused for this is accepted under a new seal.
@@ -90,7 +94,17 @@ extension Publishing {
     }
 
     func finish(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
-        if case .failure(let error) = result { tellFailure(batch, error) }
+        if let part = batch.part {
+            if part.whole.finished(part.index, result) { tell(part.whole) }
+        } else {
+            tell(batch, result)
+        }
+        release(batch)
+        noteReleased()
+    }
+
+    private func tell(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
+        if case .failure(let error) = result { tellFailure(batch, error, batch.eventCount) }
         for share in batch.shares { share.publisher.finished(share.count, result) }
         batch.shares = []
         for waiter in batch.waiters { waiter.continuation.resume(returning: answer(waiter, batch, result)) }
@@ -98,9 +112,27 @@ extension Publishing {
         let attempts = batch.attempts
         batch.attempts = []
         for attempt in attempts { attempt.published(result) }
-        release(batch)
-        noteReleased()
     }
+
+    /// All parts have their answers.
+    private func tell(_ whole: SplitBatch) {
+        let batch = whole.batch
+        let result = whole.outcome(0..<batch.eventCount)
+        if case .failure(let error) = result { tellFailure(batch, error, whole.refusedCount) }
+        for share in batch.shares { share.publisher.finished(share.count, result) }
+        batch.shares = []
+        for waiter in batch.waiters {
+            let run = waiter.firstIndex..<waiter.firstIndex + waiter.count
+            waiter.continuation.resume(
+                returning: whole.outcome(run).flatMap { receipt in
+                    receipt.map { .success(PublishReceipt(batch.id(at: run.lowerBound), $0)) } ?? Publishing.passedOver
+                })
+        }
+        batch.waiters = []
+    }
+
+    private static let passedOver = Result<PublishReceipt, BusError>.failure(
+        .protocolViolation("a publish was passed over without a receipt"))
 
     /// Less is held: those who wait for that go on.
     func noteReleased() {
@@ -109,7 +141,7 @@ extension Publishing {
     }
 
     /// Nothing is lost in silence: where nobody waits, the connection says so.
-    private func tellFailure(_ batch: OutgoingBatch, _ error: BusError) {
+    private func tellFailure(_ batch: OutgoingBatch, _ error: BusError, _ eventCount: Int) {
         if batch.traits.contains(.isWill) { return core.willing.failed(error) }
         guard batch.waiters.isEmpty, batch.shares.isEmpty, !batch.traits.contains(.isRequest) else { return }
         // An answer that nobody waits for any more: who asked is gone, or has enough.
@@ -119,7 +151,7 @@ extension Publishing {
             default: break
             }
         }
-        core.options.onNotice?(.refused(topic: batch.topic.topic, events: batch.eventCount, error))
+        core.options.onNotice?(.refused(topic: batch.topic.topic, events: eventCount, error))
     }
 
     private func answer(
@@ -127,15 +159,24 @@ extension Publishing {
     ) -> Result<PublishReceipt, BusError> {
         switch result {
         case .failure(let error): return .failure(error)
-        case .success(nil): return .failure(.protocolViolation("a publish was passed over without a receipt"))
-        case .success(.some(let receipt)):
-            let first = receipt.firstSequence + UInt64(waiter.firstIndex)
-            return .success(
-                PublishReceipt(
-                    id: batch.id(at: waiter.firstIndex), firstSequence: first,
-                    lastSequence: first + UInt64(waiter.count - 1), liveMatches: Int(receipt.liveMatches),
-                    durableMatches: Int(receipt.durableMatches), isDurable: receipt.isDurable,
-                    isDuplicate: receipt.isDuplicate))
+        case .success(nil): return Publishing.passedOver
+        case .success(.some(var receipt)):
+            if Int(receipt.eventCount) == batch.eventCount {
+                receipt.firstSequence += UInt64(waiter.firstIndex)
+                receipt.eventCount = UInt32(waiter.count)
+            }
+            return .success(PublishReceipt(batch.id(at: waiter.firstIndex), receipt))
         }
+    }
+}
+
+extension PublishReceipt {
+    /// - Parameter id: the first event's.
+    fileprivate init(_ id: BusUUID, _ receipt: Receipt) {
+        self.init(
+            id: id, firstSequence: receipt.firstSequence,
+            lastSequence: receipt.firstSequence + UInt64(max(1, receipt.eventCount)) - 1,
+            liveMatches: Int(receipt.liveMatches), durableMatches: Int(receipt.durableMatches),
+            isDurable: receipt.isDurable, isDuplicate: receipt.isDuplicate)
     }
 }

@@ -91,7 +91,9 @@ extension Publishing {
         let publish = Publish(
             number: lastNumber, wantsReceipt: batch.traits.contains(.wantsReceipt), isPatient: isPatient,
             retains: batch.traits.contains(.retains), isTombstone: batch.isTombstone,
-            isRequest: batch.traits.contains(.isRequest), hasMore: batch.traits.contains(.hasMore), batch: sealed)
+            isRequest: batch.traits.contains(.isRequest), hasMore: batch.traits.contains(.hasMore),
+            mustBeDurable: batch.traits.contains(.mustBeDurable),
+            isAgain: batch.wasSent || batch.traits.contains(.isAgain), batch: sealed)
         inFlight.append(batch)
         inFlightLength += batch.sealedLength + Publish.frameOverhead
         core.write(.publish(publish))

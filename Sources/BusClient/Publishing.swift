@@ -6,7 +6,8 @@
 // until they are full. A quiet bus adds no delay, a busy one batches by itself; there is no timer.
 //
 // Order: batches leave in the order in which they were closed, and what has no receipt when a connection is lost is
-// sent again before anything else, sealed anew with the same ids. Requests and answers are not: who asks decides
+// sent again before anything else, sealed anew with the same ids, and marked, so that the daemon looks whether it has
+// them. Requests and answers are not: who asks decides
 // whether to ask again, and the right to an answer ends with the connection.
 
 import BusCrypto
@@ -83,7 +84,7 @@ final class Publishing {
         let time = core.wallClock
         let length = EventRecord.length(ofPayload: payload.count, headers: headers)
         if let open = topic.open {
-            let fits = open.hasRoom(for: length, isPlain: marks.isPlain)
+            let fits = open.hasRoom(for: length, marks.columns)
             if open.traits != marks.traits || !fits { close(topic) }
         }
         let batch = topic.open ?? begin(topic, marks.traits, time: time)
@@ -95,21 +96,35 @@ final class Publishing {
         return batch
     }
 
-    func gather(_ event: OutgoingEvent, on topic: TopicPublisher, _ marks: EventMarks) -> OutgoingBatch {
-        event.payload.withUnsafeBytes { gather($0, on: topic, headers: event.headers, marks: marks) }
+    func gather(
+        _ event: OutgoingEvent, on topic: TopicPublisher, _ marks: EventMarks,
+        for publisher: WindowedPublisher.Link? = nil
+    ) -> OutgoingBatch {
+        event.payload.withUnsafeBytes {
+            gather($0, on: topic, headers: event.headers, marks: marks, for: publisher)
+        }
+    }
+
+    /// An event with nothing but what the application said.
+    func gather(_ event: OutgoingEvent, on topic: TopicPublisher, wantsReceipt: Bool) -> OutgoingBatch {
+        gather(event, on: topic, marks(event, on: topic, wantsReceipt: wantsReceipt))
+    }
+
+    func marks(_ event: OutgoingEvent, on topic: TopicPublisher, wantsReceipt: Bool = false) -> EventMarks {
+        EventMarks(event, on: topic.topic, at: core.wallClock, wantsReceipt: wantsReceipt)
     }
 
     /// Several events as one batch, which they begin, so that none is split off: they were found to fit into one.
     func gatherTogether(_ events: [OutgoingEvent], on topic: TopicPublisher) -> OutgoingBatch {
         close(topic)
         let time = core.wallClock
-        let traits = EventMarks(events[events.count - 1], wantsReceipt: true).traits
+        var traits = marks(events[events.count - 1], on: topic, wantsReceipt: true).traits
+        if events.contains(where: { $0.id != nil }) { traits.insert(.isAgain) }
         let batch = begin(topic, traits, time: time)
         for event in events {
             heldLength += EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
             event.payload.withUnsafeBytes {
-                batch.append(
-                    payload: $0, headers: event.headers, marks: EventMarks(event, wantsReceipt: true), time: time)
+                batch.append(payload: $0, headers: event.headers, marks: marks(event, on: topic), time: time)
             }
         }
         if batch.eventCount >= topic.batchEventCountMax { close(topic) }
@@ -150,8 +165,7 @@ final class Publishing {
         heldLength += EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
         event.payload.withUnsafeBytes {
             batch.append(
-                payload: $0, headers: event.headers, marks: EventMarks(event, wantsReceipt: false),
-                time: core.wallClock)
+                payload: $0, headers: event.headers, marks: marks(event, on: topic), time: core.wallClock)
         }
         outgoing.append(batch)
         requestSeal(topic)
@@ -192,6 +206,7 @@ final class Publishing {
     /// Takes back a waiter; nil if it was answered already.
     func removeWaiter(_ number: UInt64) -> OutgoingBatch.Waiter? {
         for batch in [gathering.compactMap(\.open), Array(outgoing), Array(inFlight)].joined() {
+            let batch = batch.part?.whole.batch ?? batch
             if let index = batch.waiters.firstIndex(where: { $0.number == number }) {
                 return batch.waiters.remove(at: index)
             }
@@ -242,6 +257,7 @@ final class Publishing {
         var lost: [OutgoingBatch] = []
         var kept: Deque<OutgoingBatch> = []
         for batch in inFlight {
+            batch.wasSent = true
             if batch.traits.contains(.isRequest) || batch.topic.topic.isReply {
                 lost.append(batch)
             } else {

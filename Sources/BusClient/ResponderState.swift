@@ -187,7 +187,7 @@ final class ResponderState: @unchecked Sendable {
     /// Sends the last part to all who wait, and keeps the answer.
     private func complete(_ work: RequestWork, _ answer: OutgoingEvent) {
         var last = answer
-        do throws(BusError) { try core.check(payloadLength: last.payload.count, last.headers) } catch {
+        do throws(BusError) { try core.check(last) } catch {
             last = ResponderState.errorAnswer("\(error)")
         }
         for caller in work.callers {
@@ -272,7 +272,7 @@ final class ResponderState: @unchecked Sendable {
     /// A part from a handler.
     func send(_ part: OutgoingEvent, of work: RequestWork) throws(BusError) {
         guard !isOver, !work.isCancelled.load(ordering: .relaxed) else { throw .cancelled }
-        try core.check(payloadLength: part.payload.count, part.headers)
+        try core.check(part)
         work.keep(part)
         for caller in work.callers { publish(part, to: caller, hasMore: true) }
     }

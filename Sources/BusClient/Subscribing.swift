@@ -85,6 +85,9 @@ final class Subscribing {
 
     func take(_ error: ErrorFrame) {
         let number = UInt32(truncatingIfNeeded: error.request)
+        if let state = subscriptions[number], state.shouldAskAgain(error.reason) {
+            return core.write(.subscribe(state.request))
+        }
         subscriptions.removeValue(forKey: number)?.end(.refused(error.reason, error.message))
     }
 
@@ -141,13 +144,15 @@ final class Subscribing {
         let count = UInt64(selection.count(of: placeCount))
         let length = UInt64(deliver.batch.count)
         state.noteDelivery(deliver)
+        state.noteUnsettled(deliver, of: placeCount, selection)
         let isNew = state.noteSequences(
-            topic: seal.topic, incarnation: seal.announcement.topicIncarnation, first: first, last: last,
+            topic: seal.topic, incarnation: seal.announcement.topicIncarnation, first: first, last: last, count: count,
             isStored: deliver.isStored)
         guard isNew else { return state.skip(events: count, length: length) }
-        if let batch = open(sealed, deliver, selection, seal) {
+        if let batch = open(sealed, deliver, selection, seal, state.settlable(deliver.delivery)) {
             state.deliver(.batch(batch), events: count, length: length)
         } else {
+            state.rejectUnopenable(deliver.delivery)
             let missed = Missed(
                 count: count, topic: seal.topic, firstSequence: first, lastSequence: last, reason: .unopenable)
             state.deliver(.missed(missed), events: count, length: length)
@@ -160,7 +165,8 @@ final class Subscribing {
 
     /// The batch in plain, or nil if it doesn't open or isn't sound inside.
     private func open(
-        _ sealed: SealedBatch, _ deliver: Deliver, _ selection: Selection, _ seal: Announced
+        _ sealed: SealedBatch, _ deliver: Deliver, _ selection: Selection, _ seal: Announced,
+        _ delivery: SettlableDelivery?
     ) -> EventBatch? {
         let body = ByteStorage(capacity: Int(sealed.header.bodyLength) - BatchHeader.tagLength)
         do {
@@ -174,7 +180,8 @@ final class Subscribing {
             }
             let plain = SharedBytes(storage: body, offset: 0, count: body.capacity)
             return try EventBatch(
-                deliver, sealed, selection, body: plain, topic: seal.topic, publisher: seal.publisher)
+                deliver, sealed, selection, body: plain, topic: seal.topic, publisher: seal.publisher,
+                delivery: delivery)
         } catch {
             return nil
         }
@@ -201,6 +208,14 @@ final class Subscribing {
             Missed(
                 count: gap.count, topic: topic, firstSequence: gap.firstSequence, lastSequence: gap.lastSequence,
                 reason: gap.reason))
+    }
+
+    /// Says what is to be said before goodbye.
+    func leaving() {
+        for state in subscriptions.values {
+            state.acknowledgePassed()
+            state.tellCredit()
+        }
     }
 
     // MARK: Connections come and go

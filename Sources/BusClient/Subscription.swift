@@ -1,5 +1,7 @@
 // A subscription as an asynchronous sequence. Cancelling the task that iterates ends the wait, not the subscription.
 
+import Synchronization
+
 /// An event, or word of what else happened, in its place.
 public enum Arrival: Sendable {
     /// An event.
@@ -27,12 +29,16 @@ public struct Subscription: AsyncSequence, Sendable {
 
     /// Ends the subscription and the sequence.
     ///
-    /// Of a group: what was handed out and not followed by another is given to another member, unless it was
-    /// acknowledged before.
+    /// Of a group, and of a durable one: what was handed out and not followed by another is given to another member,
+    /// unless it was acknowledged before. A durable subscription itself stays: `Operation.deleteSubscription` ends it.
     public func cancel() async { await connection.cancel(state) }
 
-    /// Of a group: says that everything handed out so far is handled. Asking for the next batch (for the event behind
-    /// a batch's last, too) says the same of what came before it; this is for who stops there.
+    /// Of a group, and of a durable one: says that everything handed out so far is handled. Asking for the next batch
+    /// (for the event behind a batch's last, too) says the same of what came before it, unless acknowledgement is
+    /// `manual`; this is for who stops there.
+    ///
+    /// Event by event, what came before the one at hand is acknowledged with its batch, or every half of the time the
+    /// daemon waits, or when leaving, whichever comes first.
     public func acknowledge() async { await connection.acknowledge(state) }
 
     /// The same arrivals by batch.
@@ -50,7 +56,11 @@ public struct Subscription: AsyncSequence, Sendable {
 
         /// The next event or gap; nil at the end.
         public mutating func next() async throws(BusError) -> Arrival? {
-            if let event = events?.next() { return .event(event) }
+            if let event = events?.next(), event.batch.delivery?.isCurrent ?? true {
+                event.batch.passedCount.store(event.index, ordering: .relaxed)
+                return .event(event)
+            }
+            // At its end; or what is left of it comes again, since the connection was lost.
             events = nil
             switch try await batches.next() {
             case nil: return nil

@@ -3,6 +3,7 @@
 import BusTransport
 import BusWire
 import DequeModule
+import Synchronization
 
 /// What a subscription hands to the application: a batch, or word of what else happened.
 public enum BatchArrival: Sendable {
@@ -26,14 +27,25 @@ final class SubscriptionState: @unchecked Sendable {
         case responder((BatchArrival, _ delivery: UInt64, _ length: UInt64) -> Void)
     }
 
-    private unowned let core: ClientCore
-    let filter: TopicFilter
-    private let options: SubscribeOptions
-    private let group: [UInt8]
+    unowned let core: ClientCore
+    /// For who settles events, from anywhere; weak, since events may be held longer.
+    weak var connection: BusConnection?
+    /// Of a durable one that was attended by its name alone: `>` until the daemon has said it.
+    var filter: TopicFilter
+    let options: SubscribeOptions
+    let group: [UInt8]
+    let durableName: [UInt8]
+    /// Whether the application knows a durable one by its name only.
+    let isNamedOnly: Bool
+    let responds: Bool
     private let taker: Taker
     var number: UInt32 = 0
     private(set) var isEnding = false
-    private var isConfirmed = false
+    private(set) var isConfirmed = false
+    /// Whether it was asked for on an earlier connection, too.
+    private(set) var wasAskedBefore = false
+    /// Whether a durable one exists by now, so that nothing is said of where it begins.
+    var exists = false
     private var confirmation: CheckedContinuation<Result<Void, BusError>, Never>?
 
     // Waiting for the application; bounded by the credit.
@@ -53,11 +65,15 @@ final class SubscriptionState: @unchecked Sendable {
         var delivery: UInt64 = 0
     }
 
-    private var credit: SubscriptionCredit
+    /// How often its connection was lost.
+    let life = Atomic<UInt64>(0)
+    /// Of a durable one whose events are acknowledged.
+    var consumer: DurableConsumer?
+    private(set) var credit: SubscriptionCredit
     private var isDue = false
     private var lastDelivery: UInt64 = 0
     /// The last delivery the application was given.
-    private var handedOut: UInt64 = 0
+    private(set) var handedOut: UInt64 = 0
     /// The last delivery the application has handled.
     private var handled: UInt64 = 0
     private var acknowledged: UInt64 = 0
@@ -65,41 +81,35 @@ final class SubscriptionState: @unchecked Sendable {
     private var positions = TopicPositions()
     /// Stored events that were left out since they had been seen over an earlier connection.
     private var skippedCount: UInt64 = 0
+    /// When the last event that came was accepted, of those that begin with what is stored: there it goes on.
+    private(set) var lastTime: Int64?
 
+    /// - Parameter filter: nil for a durable subscription by its name alone.
     /// - Throws: `BusError.badName` for a group against the rules, `.invalid` for options that exclude one another.
     init(
-        _ core: ClientCore, filter: TopicFilter, options: SubscribeOptions, taker: Taker
+        _ core: ClientCore, filter: TopicFilter?, options: SubscribeOptions, taker: Taker
     ) throws(BusError) {
         self.core = core
-        self.filter = filter
+        self.filter = filter ?? .everything
+        isNamedOnly = filter == nil
         self.options = options
         self.taker = taker
-        if let name = options.group {
-            do throws(NameFault) { group = try GroupName(name).bytes } catch { throw .badName(name, error) }
-            guard !options.beginsWithLast else { throw .invalid("a group's members can't begin with last values") }
-        } else {
-            group = []
-            guard !options.isExclusive else { throw .invalid("only a group's subscription can be exclusive") }
+        if case .responder = taker { responds = true } else { responds = false }
+        try options.check(isResponder: responds)
+        func name(_ name: String?) throws(BusError) -> [UInt8] {
+            guard let name else { return [] }
+            do throws(NameFault) { return try GroupName(name).bytes } catch { throw .badName(name, error) }
         }
+        group = try name(options.group)
+        durableName = try name(options.durable?.name)
         credit = SubscriptionCredit(events: options.creditEvents, bytes: options.creditBytes)
+        if let durable = options.durable, durable.acknowledgement != .none {
+            consumer = DurableConsumer(isAutomatic: durable.acknowledgement == .automatic)
+        }
     }
 
-    private var responds: Bool { if case .responder = taker { true } else { false } }
     /// Others wait for what this one doesn't handle: they must know in time.
     private var acknowledgesPromptly: Bool { !group.isEmpty || responds }
-
-    var request: Subscribe {
-        let (seconds, fraction) = options.stallTime.components
-        var mode: SubscribeMode = []
-        if options.isExclusive { mode.insert(.exclusive) }
-        if options.beginsWithLast { mode.insert(.last) }
-        if responds { mode.insert(.responds) }
-        return Subscribe(
-            subscription: number, filter: filter.bytes, overflow: options.overflow,
-            stallMilliseconds: seconds.clampedMilliseconds(fraction), queueEventCount: options.queueEventCount,
-            queueLength: options.queueLength, creditEvents: credit.grantedEvents, creditBytes: credit.grantedBytes,
-            group: group, mode: mode)
-    }
 
     // MARK: Beginning and end
 
@@ -117,6 +127,7 @@ final class SubscriptionState: @unchecked Sendable {
 
     func confirm() {
         isConfirmed = true
+        exists = true
         confirmation?.resume(returning: .success(()))
         confirmation = nil
     }
@@ -134,6 +145,7 @@ final class SubscriptionState: @unchecked Sendable {
         guard ending == nil else { return }
         let result: Result<Void, BusError> = error.map { .failure($0) } ?? .success(())
         ending = result
+        stopSettling()
         // Who iterates is told there; a handler can't be.
         if let error, isConfirmed, core.failure == nil {
             if case .iterator = taker {
@@ -155,7 +167,10 @@ final class SubscriptionState: @unchecked Sendable {
     func cancel() {
         guard !isEnding, ending == nil else { return }
         tellHandled(at: .leaving)
+        acknowledgePassed()
+        tellSettled()
         isEnding = true
+        stopSettling()
         arrivals = []
         if let waiting = next {
             next = nil
@@ -178,8 +193,11 @@ final class SubscriptionState: @unchecked Sendable {
         case .handler(let take):
             let delivery = lastDelivery
             take(arrival)
+            guard consumer == nil else { return handlerReturned(delivery) }
             handled(through: delivery)
             consumed(events: events, bytes: length)
+        // What is to be settled is free again when it is.
+        case .iterator where consumer != nil: offer(Waiting(arrival: arrival, delivery: lastDelivery))
         case .iterator: offer(Waiting(arrival: arrival, events: events, bytes: length, delivery: lastDelivery))
         }
     }
@@ -215,13 +233,14 @@ final class SubscriptionState: @unchecked Sendable {
 
     private func handOut(_ waiting: Waiting) -> BatchArrival {
         if waiting.delivery > 0 { handedOut = waiting.delivery }
+        if case .batch(let batch) = waiting.arrival { noteHandedOut(batch) }
         consumed(events: waiting.events, bytes: waiting.bytes)
         return waiting.arrival
     }
 
     /// The next arrival; nil at the end.
     func nextArrival(isolation: isolated (any Actor)? = #isolation) async throws(BusError) -> BatchArrival? {
-        acknowledgeHandedOut()
+        if consumer?.isAutomatic ?? true { acknowledgeHandedOut() }
         if let result = takeNext() { return try result.get() }
         nextCount += 1
         let number = nextCount
@@ -258,7 +277,10 @@ final class SubscriptionState: @unchecked Sendable {
 
     // MARK: Credit and acknowledgement
 
-    func noteDelivery(_ deliver: Deliver) { lastDelivery = deliver.delivery }
+    func noteDelivery(_ deliver: Deliver) {
+        lastDelivery = deliver.delivery
+        if options.start != .new { lastTime = max(lastTime ?? deliver.time, deliver.time) }
+    }
 
     /// The application has taken this much: the daemon may send as much more.
     func consumed(events: UInt64, bytes: UInt64) {
@@ -273,20 +295,27 @@ final class SubscriptionState: @unchecked Sendable {
     }
 
     /// What was handed out is handled.
-    func acknowledgeHandedOut() { handled(through: handedOut) }
+    func acknowledgeHandedOut() {
+        guard consumer == nil else { return acknowledge(through: handedOut) }
+        handled(through: handedOut)
+    }
 
-    private func noteDue() {
+    func noteDue() {
         guard !isDue else { return }
         isDue = true
         core.noteCreditDue(self)
     }
+
+    /// Whether the daemon knows it and it isn't to end.
+    var isAttended: Bool { core.isOpen && !isEnding && ending == nil }
 
     private enum Moment { case roundEnd, leaving }
 
     /// At the round's end: what became due in it.
     func tellCredit() {
         isDue = false
-        guard core.isOpen, !isEnding, ending == nil else { return }
+        guard isAttended else { return }
+        tellSettled()
         let due = credit.takeDue()
         if due != nil || acknowledgesPromptly { tellHandled(at: .roundEnd) }
         if let due { core.write(.credit(Credit(subscription: number, events: due.events, bytes: due.bytes))) }
@@ -301,48 +330,54 @@ final class SubscriptionState: @unchecked Sendable {
 
     // MARK: Positions
 
+    private var keepsPositions: Bool { group.isEmpty && durableName.isEmpty }
+
     /// Takes note of where a topic is, and after a reconnect tells what was missed of it. False for a stored event that
     /// was seen before.
-    func noteSequences(topic: Topic, incarnation: UInt64, first: UInt64, last: UInt64, isStored: Bool) -> Bool {
-        // A group's other members get what this one doesn't: nothing is missed.
-        guard group.isEmpty else { return true }
-        if isStored { return positions.noteStored(topic, incarnation: incarnation, sequence: last) }
+    func noteSequences(
+        topic: Topic, incarnation: UInt64, first: UInt64, last: UInt64, count: UInt64, isStored: Bool
+    ) -> Bool {
+        // A group's other members get what this one doesn't, a durable one goes on where it was: nothing is missed.
+        guard keepsPositions else { return true }
+        if isStored { return positions.noteStored(topic, incarnation: incarnation, sequence: last, count: count) }
         if let missed = positions.note(topic, incarnation: incarnation, first: first, last: last) { miss(missed) }
         return true
     }
 
     func noteGap(topic: Topic, first: UInt64, last: UInt64) {
-        guard group.isEmpty, let missed = positions.noteGap(topic, first: first, last: last) else { return }
+        guard keepsPositions, let missed = positions.noteGap(topic, first: first, last: last) else { return }
         miss(missed)
     }
 
     // MARK: Connections come and go
 
     func connectionLost() {
+        wasAskedBefore = true
+        life.wrappingAdd(1, ordering: .relaxed)
         lastDelivery = 0
         handedOut = 0
         handled = 0
         acknowledged = 0
+        forgetUnsettled()
         for index in arrivals.indices { arrivals[index].delivery = 0 }
         credit.restart(
             heldEvents: arrivals.reduce(0) { $0 + $1.events }, heldBytes: arrivals.reduce(0) { $0 + $1.bytes })
     }
 
-    /// Says what can't be known. With the same daemon, topics heard of before will tell exactly, with their next event.
+    /// Of what is to be settled, what waits for the application comes again: by the next connection, or to another.
+    func dropUnsettledArrivals() {
+        arrivals.removeAll { if case .missed = $0.arrival { false } else { true } }
+    }
+
+    /// Says what can't be known. With the same daemon, topics heard of before will tell exactly, with their next event;
+    /// durable ones always will.
     func connectionRestored(sameDaemon: Bool) {
         skippedCount = 0
         positions.connectionRestored(sameDaemon: sameDaemon)
-        let reason: Reason = sameDaemon ? .reconnected : .busRestarted
+        guard durableName.isEmpty else { return }
+        let knowsOnlyDurable = positions.knowsOnlyDurable
+        if lastTime != nil, knowsOnlyDurable { return }
+        let reason: Reason = sameDaemon || knowsOnlyDurable ? .reconnected : .busRestarted
         miss(Missed(count: nil, topic: nil, firstSequence: 0, lastSequence: 0, reason: reason))
-    }
-}
-
-extension Int64 {
-    /// Seconds and attoseconds as milliseconds, within what the protocol can say.
-    fileprivate func clampedMilliseconds(_ attoseconds: Int64) -> UInt32 {
-        let (product, overflow) = multipliedReportingOverflow(by: 1000)
-        guard !overflow else { return Limits.stallMillisecondsMax }
-        let milliseconds = product + attoseconds / 1_000_000_000_000_000
-        return UInt32(clamping: Swift.min(Swift.max(milliseconds, 0), Int64(Limits.stallMillisecondsMax)))
     }
 }

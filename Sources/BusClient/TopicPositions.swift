@@ -15,6 +15,9 @@ struct TopicPositions {
         /// The last event that came. Of what was missed a later subscription may still bring the last value.
         var shown: UInt64
 
+        /// Durable topics' lives have the highest bit.
+        var isDurable: Bool { incarnation >> 63 == 1 }
+
         func isOfSameLife(as other: UInt64) -> Bool {
             incarnation == other || incarnation == 0 || other == 0
         }
@@ -62,15 +65,15 @@ struct TopicPositions {
         return missed(topic, incarnation: incarnation, before: first)
     }
 
-    /// A stored event came. False if it, or a later one, was seen already.
-    mutating func noteStored(_ topic: Topic, incarnation: UInt64, sequence: UInt64) -> Bool {
+    /// Stored events came, up to this one. False if it, or a later one, was seen already.
+    mutating func noteStored(_ topic: Topic, incarnation: UInt64, sequence: UInt64, count: UInt64 = 1) -> Bool {
         if let place = place(of: topic), place.isOfSameLife(as: incarnation), place.shown >= sequence {
             return false
         }
         // What lies between is told with the next event, when it is known how much that is. One that was told as missed
         // lies before.
         if let place = untold[topic]?.place, place.isOfSameLife(as: incarnation), place.sequence < sequence {
-            untold[topic]?.storedCount += 1
+            untold[topic]?.storedCount += count
         }
         move(topic, Place(incarnation: incarnation, sequence: sequence, shown: sequence))
         return true
@@ -97,14 +100,19 @@ struct TopicPositions {
         recentTopic = nil
     }
 
-    /// After the same daemon was reached again topics heard of before tell what was missed with their next event;
-    /// another daemon counts anew.
+    /// Whether all topics heard of are durable, and there is one.
+    var knowsOnlyDurable: Bool {
+        guard !known.isEmpty || recentTopic != nil else { return false }
+        return (recentTopic == nil || recent.isDurable) && known.values.allSatisfy(\.isDurable)
+    }
+
+    /// After the same daemon was reached again topics heard of before tell what was missed with their next event.
+    /// Another daemon counts anew, but for durable topics: these are of one life for ever.
     mutating func connectionRestored(sameDaemon: Bool) {
         rememberRecent()
-        guard sameDaemon else {
-            known = [:]
-            untold = [:]
-            return
+        if !sameDaemon {
+            known = known.filter { $0.value.isDurable }
+            untold = untold.filter { $0.value.place.isDurable }
         }
         // What wasn't told after the reconnect before this one is still to be.
         untold.merge(known.mapValues { Untold(place: $0) }) { earlier, _ in earlier }

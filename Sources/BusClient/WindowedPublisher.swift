@@ -44,7 +44,7 @@ public final class WindowedPublisher: @unchecked Sendable {
                 summary.confirmedCount += UInt64(count)
                 if let receipt {
                     summary.matchCount += UInt64(count) * (UInt64(receipt.liveMatches) + UInt64(receipt.durableMatches))
-                    summary.lastSequence = receipt.firstSequence + UInt64(receipt.eventCount) - 1
+                    summary.lastSequence = receipt.firstSequence + UInt64(max(1, receipt.eventCount)) - 1
                 }
             case .failure(let error):
                 summary.refusedCount += UInt64(count)
@@ -119,6 +119,17 @@ public final class WindowedPublisher: @unchecked Sendable {
         _ text: String, headers: [EventHeader] = [], correlation: BusUUID? = nil
     ) throws(BusError) {
         try publish(Array(text.utf8), headers: headers, correlation: correlation)
+    }
+
+    /// Gives an event away with all that it brings, as the other `publish`. Whether it retains, and whether its topic
+    /// must be durable, this publisher may say for all; an event may say it for itself.
+    public func publish(_ event: OutgoingEvent) throws(BusError) {
+        if let failure = link.failure { throw failure }
+        try core.check(event)
+        link.outstanding += 1
+        var marks = core.publishing.marks(event, on: link.topic)
+        marks.traits.formUnion(traits)
+        _ = core.publishing.gather(event, on: link.topic, marks, for: link)
     }
 
     /// Ends the batch that gathers, so that what comes next begins another, and lets it leave.

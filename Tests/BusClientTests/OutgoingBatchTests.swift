@@ -14,13 +14,11 @@ import Testing
 
     private func add(
         _ text: String, to batch: OutgoingBatch, headers: [EventHeader] = [], id: BusUUID? = nil,
-        correlation: BusUUID? = nil, causation: BusUUID? = nil
+        correlation: BusUUID? = nil, causation: BusUUID? = nil, key: UInt64 = 0, expiry: Int64 = 0
     ) {
-        Array(text.utf8).withUnsafeBytes {
-            batch.append(
-                payload: $0, headers: headers,
-                marks: EventMarks(id: id, correlation: correlation, causation: causation), time: 7)
-        }
+        let marks = EventMarks(
+            id: id, correlation: correlation, causation: causation, orderingKey: key, expiry: expiry)
+        Array(text.utf8).withUnsafeBytes { batch.append(payload: $0, headers: headers, marks: marks, time: 7) }
     }
 
     /// Seals a batch as a publisher, reads it as a daemon, opens it as a subscriber.
@@ -104,21 +102,58 @@ import Testing
         #expect(eventsMixed.map(\.causation) == [nil, cause, nil])
     }
 
+    @Test func `ordering keys and expiries stand in their columns, once where they are all alike`() throws {
+        let alike = try batch()
+        for text in ["a", "b"] { add(text, to: alike, key: 5, expiry: 8) }
+        let sealedAlike = try throughSeal(alike).sealed
+        #expect(sealedAlike.header.columnsLength == 4 + 8 + 8)
+        let columnsAlike = try BatchColumns(sealedAlike.columns, eventCount: 2)
+        #expect(columnsAlike.orderingKey == .all(5) && columnsAlike.expiry == .all(8))
+
+        let mixed = try batch()
+        add("a", to: mixed)
+        add("b", to: mixed, key: 5)
+        add("c", to: mixed, expiry: 8)
+        let columns = try BatchColumns(try throughSeal(mixed).sealed.columns, eventCount: 3)
+        #expect(columns.orderingKey == .each([0, 5, 0]) && columns.expiry == .each([0, 0, 8]))
+    }
+
+    @Test func `what the application says becomes marks: a key's hash, an end of time from now on`() throws {
+        var event = OutgoingEvent("x")
+        let topic = try Topic("orders.placed")
+        #expect(EventMarks(event, on: topic, at: 1000, wantsReceipt: true).columns == [])
+        event.orderingKey = "customer-7"
+        event.expiresAfter = .milliseconds(3)
+        event.mustBeDurable = true
+        event.id = OutgoingBatchTests.first
+        let marks = EventMarks(event, on: topic, at: 1000, wantsReceipt: true)
+        #expect(marks.columns == [.id, .orderingKey, .expiry] && marks.columns.width == 32)
+        #expect(try marks.orderingKey == OrderingKey.hash(Array("customer-7".utf8), topic: topic.bytes))
+        #expect(marks.expiry == 4000)
+        #expect(marks.traits == [.wantsReceipt, .mustBeDurable, .isAgain])
+        event.expiresAfter = .seconds(Int64.max)
+        #expect(EventMarks(event, on: topic, at: 1000, wantsReceipt: true).expiry == .max)
+        event.expiresAfter = .seconds(Int64.min)
+        #expect(EventMarks(event, on: topic, at: 1000, wantsReceipt: true).expiry == 1)
+    }
+
     @Test func `whatever hasRoom says yes to stays within the daemon's bounds`() throws {
         var generator = SystemRandomNumberGenerator()
         for round in 0..<60 {
             let batch = try batch()
             let length = [0, 40, 200, 3000][round % 4]
             while true {
-                let roll = Int.random(in: 0..<(round % 3 == 0 ? 4 : 400), using: &generator)
+                let roll = Int.random(in: 0..<(round % 3 == 0 ? 6 : 400), using: &generator)
                 let id = roll == 1 ? BusUUID.random() : nil
                 let correlation = roll == 2 ? BusUUID.random() : nil
                 let causation = roll == 3 ? BusUUID.random() : nil
-                let isPlain = id == nil && correlation == nil && causation == nil
-                guard batch.hasRoom(for: EventRecord.lengthMin + length, isPlain: isPlain) else { break }
+                let (key, expiry) = (roll == 4 ? UInt64(9) : 0, roll == 5 ? Int64(9) : 0)
+                let marks = EventMarks(
+                    id: id, correlation: correlation, causation: causation, orderingKey: key, expiry: expiry)
+                guard batch.hasRoom(for: EventRecord.lengthMin + length, marks.columns) else { break }
                 add(
                     String(repeating: "x", count: length), to: batch, id: id, correlation: correlation,
-                    causation: causation)
+                    causation: causation, key: key, expiry: expiry)
             }
             let (sealed, events) = try throughSeal(batch)
             #expect(sealed.bytes.count <= Limits.batchLengthMax)
@@ -129,7 +164,7 @@ import Testing
     }
 
     @Test func `the first event always has room, however long`() throws {
-        #expect(try batch().hasRoom(for: 10 << 20, isPlain: false))
+        #expect(try batch().hasRoom(for: 10 << 20, .id))
     }
 
     @Test func `a buffer that is given back is empty and keeps its room`() throws {

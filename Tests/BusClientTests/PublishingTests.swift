@@ -165,7 +165,7 @@ private struct Watched {
         let tooMany = (0..<4097).map { OutgoingEvent("\($0)") }
         let tooLong = (0..<30).map { _ in OutgoingEvent([UInt8](repeating: 0, count: 10_000)) }
         var tooWide = (0..<342).map { OutgoingEvent("\($0)") }
-        tooWide[341].correlation = .random()
+        (tooWide[339].id, tooWide[340].correlation, tooWide[341].causation) = (.random(), .random(), .random())
         for events in [tooMany, tooLong, tooWide, []] {
             await #expect { try await client.publish(events, to: "a.b") } throws: { error in
                 if case .tooLarge = error as? BusError { true } else { false }

@@ -28,6 +28,34 @@ import Testing
         #expect(positions.noteStored(try Topic("b"), incarnation: 1, sequence: 1) == true)
     }
 
+    /// Of a durable topic.
+    private let durable: UInt64 = 1 << 63 | 7
+
+    @Test func `durable topics go on where they were, whichever daemon it is`() throws {
+        var positions = TopicPositions()
+        let (a, b) = (try Topic("a"), try Topic("b"))
+        #expect(!positions.knowsOnlyDurable)
+        _ = positions.note(a, incarnation: durable, first: 1, last: 5)
+        #expect(positions.knowsOnlyDurable)
+        _ = positions.note(b, incarnation: 1, first: 1, last: 5)
+        #expect(!positions.knowsOnlyDurable)
+        positions.connectionRestored(sameDaemon: false)
+        #expect(positions.knowsOnlyDurable)
+        #expect(positions.noteStored(a, incarnation: durable, sequence: 5) == false)
+        #expect(positions.note(a, incarnation: durable, first: 8, last: 8) == missed(a, 2, 6, 7))
+        #expect(positions.note(b, incarnation: 1, first: 9, last: 9) == nil)
+    }
+
+    @Test func `stored events that came after a reconnect are counted, however many came together`() throws {
+        var positions = TopicPositions()
+        let a = try Topic("a")
+        _ = positions.note(a, incarnation: durable, first: 1, last: 5)
+        positions.connectionRestored(sameDaemon: true)
+        #expect(positions.noteStored(a, incarnation: durable, sequence: 5, count: 5) == false)
+        #expect(positions.noteStored(a, incarnation: durable, sequence: 69, count: 64) == true)
+        #expect(positions.note(a, incarnation: durable, first: 70, last: 70) == nil)
+    }
+
     @Test func `another life of a topic can't be compared`() throws {
         var positions = TopicPositions()
         let a = try Topic("a")
