@@ -16,7 +16,8 @@ extension BusConnection {
     ///   `.cancelled`, after which it may still be carried out.
     @discardableResult
     public func administer(
-        _ operation: Operation, key: String = "", filter: String = "", start: Start? = nil, settings: [Setting] = []
+        _ operation: Operation, key: String = "", filter: String = "", mode: SubscribeMode = [], start: Start? = nil,
+        settings: [Setting] = []
     ) async throws(BusError) -> UInt64 {
         guard key.utf8.count <= Limits.keyLengthMax else {
             throw .invalid("a key of \(key.utf8.count) bytes, at most \(Limits.keyLengthMax) are allowed")
@@ -26,7 +27,7 @@ extension BusConnection {
             throw .badName(filter, error)
         }
         return try await core.administering.ask {
-            Administer(request: $0, operation, key: key, filter: bytes, start: start, settings: settings)
+            Administer(request: $0, operation, key: key, filter: bytes, mode: mode, start: start, settings: settings)
         }
     }
 }

@@ -44,15 +44,15 @@ import Testing
         let client = try await bus.connect(through: relay.path)
         let settings = [Setting(.durable, 1), Setting(.retentionCount, 10)]
         async let created = client.administer(.createTopic, filter: "orders.>", settings: settings)
-        await #expect { try await client.administer(.seekSubscription, key: "none", start: .all) } throws: { error in
+        await #expect { try await client.administer(.createSubscription, key: "none", mode: .shared, start: .all) } throws: { error in
             guard case BusError.refused(.unknownName, let message) = error else { return false }
             return message.contains("none")
         }
         #expect(try await created == 2)
         let create = try #require(seen.value.first { $0.operation == .createTopic })
         #expect(create.filter == Array("orders.>".utf8) && create.settings == settings && create.start == nil)
-        let seek = try #require(seen.value.first { $0.operation == .seekSubscription })
-        #expect(seek.start == .all && seek.filter.isEmpty)
+        let other = try #require(seen.value.first { $0.operation == .createSubscription })
+        #expect(other.start == .all && other.mode == .shared && other.filter.isEmpty)
         await client.close()
     }
 
