@@ -25,6 +25,7 @@ enum EventText {
         if let replyTo = event.replyTo { object.add("reply_to", replyTo.description) }
         object.add("attempt", event.attempt)
         if event.isStored { object.add("stored", true) }
+        if event.mayBeRepeated { object.add("may_be_repeated", true) }
         object.add("headers", headers)
         if let text = event.payload.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) {
             object.add("data", text)
@@ -34,16 +35,16 @@ enum EventText {
         return object
     }
 
-    /// That all last values have come, as a JSON object, without line end.
+    /// That all that was kept has come, as a JSON object, without line end.
     static func json(caughtUp count: UInt64) -> String {
         var object = JSONObject()
         object.add("caught_up", count)
         return object.closed
     }
 
-    /// `up to date: 3 last values`.
-    static func sentence(caughtUp count: UInt64) -> String {
-        "up to date: \(count == 0 ? "no last values" : count == 1 ? "1 last value" : "\(count) last values")"
+    /// `up to date: 3 last values`, or of stored events.
+    static func sentence(caughtUp count: UInt64, of what: String = "last value") -> String {
+        "up to date: \(count == 0 ? "no" : "\(count)") \(what)\(count == 1 ? "" : "s")"
     }
 
     /// A gap as a JSON object, without line end.

@@ -1,7 +1,8 @@
 // bus sub --exec: a command for each event.
 //
 // The subscription is taken from as slots become free, and its credit follows. Of a group each slot is a member of
-// its own: what a member acknowledges it acknowledges in order, so that only its own command may be under way.
+// its own: what a member acknowledges it acknowledges in order, so that only its own command may be under way. Of a
+// durable subscription the command's status says what becomes of its event; while it runs the client extends the wait.
 
 import BusClient
 import BusTransport
@@ -16,8 +17,8 @@ struct ExecSubscriber {
         let reactor = try Reactor.started("bus sub --exec")
         let connection = try await command.connect("bus sub --exec", reactor: reactor)
         var subscriptions: [Subscription] = []
-        let members = command.group == nil ? 1 : command.parallel
-        for filter in command.filters {
+        let members = command.acknowledges ? command.parallel : 1
+        for filter in command.subscribed {
             for _ in 0..<members {
                 subscriptions.append(try await connection.subscribe(filter, command.subscribeOptions))
             }
@@ -45,33 +46,57 @@ struct ExecSubscriber {
             guard !Task.isCancelled else { return }
             switch arrival {
             case .missed(let missed): Standard.error("bus: \(EventText.sentence(missed))\n")
-            case .caughtUp(let count): Standard.error("bus: \(EventText.sentence(caughtUp: count))\n")
+            case .caughtUp(let count):
+                Standard.error("bus: \(EventText.sentence(caughtUp: count, of: command.keptWord))\n")
             case .event(let event):
                 guard await slots.take() else { return }
                 // Not cancelled with this one: a command that has begun is finished.
-                let run = Task { await execute(exec, event, slots) }
-                if command.group != nil {
-                    await run.value
-                    await subscription.acknowledge()
+                let run = Task {
+                    let verdict = await execute(exec, event)
+                    // Before the place is free: who waits for the last one then closes the connection.
+                    if command.acknowledges { await settle(event, subscription, verdict) }
+                    await slots.giveBack()
                 }
+                if command.acknowledges { await run.value }
                 if await slots.isExhausted { return }
             }
         }
     }
 
-    private func execute(_ exec: EventCommand, _ event: Event, _ slots: Slots) async {
+    /// What is to become of an event.
+    private enum Verdict: Sendable {
+        case handled
+        case again(String)
+        case never(String)
+    }
+
+    private func settle(_ event: Event, _ subscription: Subscription, _ verdict: Verdict) async {
+        guard command.durable.durable != nil else { return await subscription.acknowledge() }
+        do throws(BusError) {
+            switch verdict {
+            case .handled: try await event.acknowledge()
+            case .again(let why): try await event.retry(because: why)
+            case .never(let why): try await event.reject(because: why)
+            }
+        } catch {
+            Standard.error("bus: event \(event.id) comes again: \(error)\n")
+        }
+    }
+
+    private func execute(_ exec: EventCommand, _ event: Event) async -> Verdict {
         do {
             let outcome = try await exec.run(event)
             let name = command.command[0]
-            if outcome.cause == .timeLimit {
-                Standard.error("bus: \(name) was ended after its time for event \(event.id)\n")
-            } else if outcome.status != 0 {
-                Standard.error("bus: \(name) ended with status \(outcome.status) for event \(event.id)\n")
-            }
+            guard outcome.cause == .timeLimit || outcome.status != 0 else { return .handled }
+            let how = outcome.cause == .timeLimit ? "was ended after its time" : "ended with status \(outcome.status)"
+            Standard.error("bus: \(name) \(how) for event \(event.id)\n")
+            let isRejected = outcome.cause == .itself && outcome.status == Failure.Status.badData.rawValue
+            return isRejected ? .never("\(name) \(how)") : .again("\(name) \(how)")
         } catch {
-            Standard.error("bus: \((error as? Failure)?.message ?? "\(error)")\n")
+            let message = (error as? Failure)?.message ?? "\(error)"
+            Standard.error("bus: \(message)\n")
+            return .again(message)
         }
-        await slots.giveBack()
     }
 
     private func expire(_ duration: Duration, _ slots: Slots) async throws {

@@ -50,9 +50,11 @@ struct Failure: Error {
         case .badTopic, .badFilter, .badGroup, .groupConflict: .usage
         case .payloadTooLarge, .malformedBatch, .willTooLarge: .badData
         case .quotaExceeded, .descriptorsExhausted, .shuttingDown, .queueFull: .temporary
-        case .noResponders, .responderGone: .unavailable
+        case .noResponders, .responderGone, .storeUnavailable: .unavailable
         case .unknownName: .unknownName
-        case .notSupported: .usage
+        case .notSupported, .notDurable, .invalidSetting, .nameTaken: .usage
+        case .storeFull, .consumerExists: .temporary
+        case .damaged: .badData
         default: .other
         }
     }

@@ -15,7 +15,8 @@ struct LinePublisher {
         let progress = Progress()
         do {
             let publisher = try await connection.publisher(
-                for: command.topic, receipts: !command.noReceipt, retains: command.retain)
+                for: command.topic, receipts: !command.noReceipt, retains: command.retain,
+                mustBeDurable: command.durable)
             // A slow log's lines are known to have arrived at once, and not sent again if the daemon is gone then.
             await connection.run { _ in publisher.isPatient = false }
             var lines = LineReader()
@@ -39,15 +40,28 @@ struct LinePublisher {
     ) async throws {
         let headers = command.payload.headers.map(\.header)
         let correlation = command.payload.correlation?.uuid
+        // What stands in a column of its own takes the long way; a plain line is never copied before its batch.
+        let isPlain = command.key == nil && command.expires == nil
         try await connection.run { _ in
             for range in piece.lines {
                 if !publisher.hasRoom { try await publisher.waitForRoom() }
                 try piece.bytes.withUnsafeBytes { bytes in
                     let line = UnsafeRawBufferPointer(rebasing: bytes[range])
+                    guard isPlain else { return try publisher.publish(event(line, headers, correlation)) }
                     try publisher.publish(line, headers: headers, correlation: correlation)
                 }
             }
         }
+    }
+
+    private func event(
+        _ line: UnsafeRawBufferPointer, _ headers: [EventHeader], _ correlation: BusUUID?
+    ) -> OutgoingEvent {
+        var event = OutgoingEvent(Array(line), headers: headers)
+        event.correlation = correlation
+        event.orderingKey = command.key
+        event.expiresAfter = command.expires?.duration
+        return event
     }
 
     private func report(_ summary: WindowedPublisher.Summary) {

@@ -17,7 +17,7 @@ actor Printer {
         let printer = Printer(command)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for filter in command.filters {
+                for filter in command.subscribed {
                     let subscription = try await connection.subscribe(filter, command.subscribeOptions)
                     group.addTask { try await printer.follow(subscription) }
                 }
@@ -34,14 +34,33 @@ actor Printer {
     }
 
     private func follow(_ subscription: Subscription) async throws {
+        // Of a batch only what is printed may be acknowledged: the rest comes again, here or elsewhere.
+        if command.durable.durable != nil, command.count != nil { return try await followEvents(subscription) }
         for try await arrival in subscription.batches {
             // Asking on would acknowledge what was never printed.
             guard !Task.isCancelled else { return }
             let isDone = take(arrival)
             output.flush()
             // Not only when the next batch is asked for: whoever ends this process now has seen these lines.
-            if command.group != nil { await subscription.acknowledge() }
+            if command.acknowledges { await subscription.acknowledge() }
             if isDone { return }
+        }
+    }
+
+    private func followEvents(_ subscription: Subscription) async throws {
+        for try await arrival in subscription {
+            guard !Task.isCancelled, printed != command.count else { return }
+            switch arrival {
+            case .event(let event):
+                show(event)
+                printed += 1
+                output.flush()
+                if command.acknowledges { try await event.acknowledge() }
+            case .missed(let missed): show(missed)
+            case .caughtUp(let count): showCaughtUp(count)
+            }
+            output.flush()
+            if printed == command.count { return }
         }
     }
 
@@ -93,7 +112,7 @@ actor Printer {
             output.append(EventText.json(caughtUp: count) + "\n")
         } else {
             output.flush()
-            Standard.error("bus: \(EventText.sentence(caughtUp: count))\n")
+            Standard.error("bus: \(EventText.sentence(caughtUp: count, of: command.keptWord))\n")
         }
     }
 }

@@ -15,6 +15,7 @@ struct PubCommand: AsyncParsableCommand {
               bus pub sensors.kitchen.temperature 21.5
               bus pub photos.new --file cat.jpg --header content-type=image/jpeg
               bus pub config.interval 30 --retain
+              bus pub orders.new --durable --key customer-7 --file order.json
               tail -f /var/log/syslog | bus pub logs.syslog --lines
             """,
         aliases: ["publish"])
@@ -30,6 +31,17 @@ struct PubCommand: AsyncParsableCommand {
 
     @Flag(help: "Keep it as the topic's last value; with '' as payload, clear the last value.")
     var retain = false
+
+    @Flag(help: "Fail unless the topic is durable: the receipt then says that it is on disk.")
+    var durable = false
+
+    @Option(
+        help: ArgumentHelp("Events of the same key are handled one after the other.", valueName: "key"))
+    var key: String?
+
+    @Option(
+        help: ArgumentHelp("Don't deliver it to a durable subscription after this time: 10m.", valueName: "time"))
+    var expires: TimeSpan?
 
     @Flag(help: "Don't ask for a receipt.")
     var noReceipt = false
@@ -47,6 +59,10 @@ struct PubCommand: AsyncParsableCommand {
             throw ValidationError("give the payload as one of: DATA ('' for none), --file FILE, --lines")
         }
         guard payload.id == nil || !lines else { throw ValidationError("--id names one event; --lines publishes many") }
+        guard key.map({ !$0.isEmpty }) ?? true else { throw ValidationError("--key has a key, which isn't empty") }
+        guard expires.map({ $0.duration > .zero }) ?? true else {
+            throw ValidationError("--expires is a time from now, above 0")
+        }
         guard wills.will == nil || lines else {
             throw ValidationError("--will is for who stays connected: with --lines, or on `bus sub` and `bus reply`")
         }
@@ -56,6 +72,9 @@ struct PubCommand: AsyncParsableCommand {
         if lines { return try await LinePublisher(self).run() }
         var event = try payload.event(data)
         event.retains = retain
+        event.mustBeDurable = durable
+        event.orderingKey = key
+        event.expiresAfter = expires?.duration
         let finished = event
         let refusal = Mutex<BusError?>(nil)
         let connection = try await bus.connect("bus pub") { notice in
@@ -84,8 +103,10 @@ struct PubCommand: AsyncParsableCommand {
         guard json else {
             let matches = receipt.liveMatches + receipt.durableMatches
             let plural = matches == 1 ? "subscription" : "subscriptions"
+            let stored = receipt.isDuplicate ? ", published before" : receipt.isDurable ? ", on disk" : ""
             let kept = retain ? (cleared ? ", last value cleared" : ", kept as last value") : ""
-            return Standard.output("\(receipt.id) \(topic) #\(receipt.firstSequence) for \(matches) \(plural)\(kept)\n")
+            return Standard.output(
+                "\(receipt.id) \(topic) #\(receipt.firstSequence) for \(matches) \(plural)\(stored)\(kept)\n")
         }
         var object = JSONObject()
         object.add("id", receipt.id.description)

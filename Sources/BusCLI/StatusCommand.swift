@@ -72,6 +72,17 @@ private struct StatusText {
             label: "topics", name: "topics",
             remarks: [("last_values", "with a last value"), ("topics_forgotten", "forgotten so far")]),
         Fact(
+            label: "durable subscriptions", name: "durable_subscriptions", remarks: [("dead_letters", "dead letters")]),
+        Fact(
+            label: "stored events", name: "store_events",
+            remarks: [("store_bytes", "of the store used"), ("store_limit", "at most")]),
+        Fact(
+            label: "commits", name: "commits",
+            remarks: [
+                ("commit_p50_us", "half of them at most"), ("commit_p99_us", "99 of 100 at most"),
+                ("uncommitted", "batches waiting"),
+            ]),
+        Fact(
             label: "open requests", name: "requests_open",
             remarks: [
                 ("requests_made", "made so far"), ("answers_given", "answered"), ("requests_cancelled", "cancelled"),

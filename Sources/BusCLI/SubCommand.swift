@@ -16,11 +16,16 @@ struct SubCommand: AsyncParsableCommand {
               bus sub 'logs.>' --overflow stall=10s > all.log
               bus sub 'config.>' --last
               bus sub 'jobs.>' --group workers --exec -- ./handle-job
+              bus sub 'orders.>' --since 1h
+              bus sub 'orders.>' --durable billing --exec -- ./bill
+
+            With --durable, a command that ends with 0 has handled its event; with 65, the event becomes a dead letter; \
+            with anything else, it is tried again.
             """,
         aliases: ["subscribe"])
 
-    @Argument(help: "The filters: * is one token, a final > is one or more.")
-    var filters: [String]
+    @Argument(help: "The filters: * is one token, a final > is one or more. None for a durable subscription's own.")
+    var filters: [String] = []
 
     @Option(help: ArgumentHelp("End after so many events.", valueName: "n"))
     var count: UInt64?
@@ -37,12 +42,11 @@ struct SubCommand: AsyncParsableCommand {
     @Option(help: OverflowArgument.help)
     var overflow = OverflowArgument(argument: "drop-oldest")!
 
-    @Flag(help: "Begin with the last value of every matching topic, where one is kept; then say so.")
-    var last = false
-
+    @OptionGroup var begin: StartArguments
     @OptionGroup var shared: GroupOptions
+    @OptionGroup var durable: DurableArguments
 
-    @Flag(help: "With --group: one gets everything, the others stand by.")
+    @Flag(help: "With --group or --durable: one gets everything, the others stand by.")
     var exclusive = false
 
     @Flag(help: "Run the command after -- for each event, its payload on standard input.")
@@ -63,8 +67,21 @@ struct SubCommand: AsyncParsableCommand {
     /// The group, if it is shared.
     var group: String? { shared.group }
 
+    /// The filters to subscribe to; an empty one for a durable subscription's own.
+    var subscribed: [String] { filters.isEmpty ? [""] : filters }
+
+    /// What was kept for this, in what is said when all of it has come.
+    var keptWord: String { durable.durable == nil && begin.last ? "last value" : "stored event" }
+
+    /// Whether what arrives is acknowledged: others wait for it, or it comes again.
+    var acknowledges: Bool {
+        group != nil || durable.durable != nil && durable.ack != DurableArguments.Acknowledge.none
+    }
+
     func validate() throws {
-        guard !filters.isEmpty else { throw ValidationError("name at least one filter, such as 'orders.>'") }
+        guard !filters.isEmpty || durable.durable != nil else {
+            throw ValidationError("name at least one filter, such as 'orders.>'")
+        }
         guard !(json && raw) else { throw ValidationError("--json and --raw exclude each other") }
         guard exec == !command.isEmpty else {
             throw ValidationError(exec ? "--exec needs a command after --" : "a command after -- needs --exec")
@@ -73,17 +90,47 @@ struct SubCommand: AsyncParsableCommand {
         guard parallel >= 1, parallel <= 256 else { throw ValidationError("--parallel is 1 to 256") }
         guard count != 0 else { throw ValidationError("--count is at least 1") }
         try validateGroup()
+        try validateStored()
     }
 
     private func validateGroup() throws {
-        guard !exclusive || group != nil else {
-            throw ValidationError("--exclusive is for a group: name it with --group")
+        guard !exclusive || group != nil || durable.durable != nil else {
+            throw ValidationError(
+                "--exclusive is for a group or a durable subscription: name it with --group or --durable")
         }
-        guard !last || group == nil else {
+        guard !begin.last || group == nil else {
             throw ValidationError("--last and --group exclude each other: each member would want every last value")
+        }
+        guard begin.start == nil || group == nil else {
+            throw ValidationError("a group begins with what is new: `--durable NAME --shared` begins where you say")
         }
         guard !exclusive || parallel == 1 else {
             throw ValidationError("--exclusive hands all events to one, in order: not with --parallel")
+        }
+    }
+
+    private func validateStored() throws {
+        for filter in filters { try begin.check(against: filter) }
+        guard durable.durable != nil else { return }
+        guard group == nil else {
+            throw ValidationError("--durable and --group exclude each other: `--durable NAME --shared` spreads events")
+        }
+        guard filters.count <= 1 else { throw ValidationError("--durable has one filter, not \(filters.count)") }
+        guard begin.start == nil || !filters.isEmpty else {
+            throw ValidationError(
+                "a new durable subscription needs its filter; `bus subscription seek` moves an old one")
+        }
+        guard !(durable.shared && exclusive) else {
+            throw ValidationError("--shared and --exclusive exclude each other")
+        }
+        guard overflow.policy == .dropOldest else {
+            throw ValidationError("--overflow is for what isn't stored: a durable subscription waits in the store")
+        }
+        guard !exec || durable.ack == nil else {
+            throw ValidationError("--exec acknowledges by the command's status: not with --ack")
+        }
+        guard parallel == 1 || durable.shared else {
+            throw ValidationError("--parallel makes several consumers of a durable subscription: say --shared, too")
         }
     }
 
@@ -101,20 +148,34 @@ struct SubCommand: AsyncParsableCommand {
         var options = SubscribeOptions()
         options.overflow = overflow.policy
         options.stallTime = overflow.stallTime
-        options.beginsWithLast = last
+        if durable.durable == nil {
+            options.beginsWithLast = begin.last
+            options.start = begin.last ? .new : begin.start ?? .new
+        }
         // A log arrives in batches of thousands of lines: the daemon's default of 1,024 events holds not one of them.
         options.queueEventCount = 131_072
         options.group = group
-        options.isExclusive = exclusive
+        options.isExclusive = exclusive && group != nil
         // What a member holds no other one gets: one by one where each takes time or the last is known, else as much
         // as the library thinks right.
-        if group != nil {
+        options.durable = durableOptions
+        if acknowledges {
             if exec || count != nil { options.creditEvents = 1 }
             return options
         }
         // What a slow terminal or a full pipe may hold up in this process before the daemon's queue begins to fill.
         options.creditEvents = 262_144
         options.creditBytes = 16 << 20
+        return options
+    }
+
+    private var durableOptions: DurableOptions? {
+        guard let name = durable.durable else { return nil }
+        var options = DurableOptions(name: name)
+        options.isShared = durable.shared
+        options.isExclusive = exclusive
+        options.start = begin.start
+        options.acknowledgement = durable.ack == DurableArguments.Acknowledge.none ? .none : .automatic
         return options
     }
 }

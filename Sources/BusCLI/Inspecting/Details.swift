@@ -52,10 +52,14 @@ struct Details {
         switch value.value {
         case .text(let text): Text.harmless(text)
         case .number(let number):
-            if value.name.hasPrefix("bytes_") || value.name.hasSuffix("_bytes") || value.name == "bytes" {
+            if value.name.hasPrefix("bytes_") || value.name.hasSuffix("_bytes") || value.name == "bytes"
+                || value.name == "store_limit"
+            {
                 Units.bytes(number)
             } else if value.name.hasSuffix("_ms") {
                 Units.duration(milliseconds: number, parts: 2)
+            } else if value.name.hasSuffix("_us") {
+                Units.duration(microseconds: number)
             } else if value.name.hasSuffix("_rate") {
                 "\(Units.rate(number)) a second"
             } else {

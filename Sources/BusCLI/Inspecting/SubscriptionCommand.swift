@@ -5,8 +5,12 @@ import BusClient
 
 struct SubscriptionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "subscription", abstract: "Show who wants what, and how well each keeps up.",
-        subcommands: [SubscriptionList.self, SubscriptionShow.self], defaultSubcommand: SubscriptionList.self,
+        commandName: "subscription",
+        abstract: "Show who wants what, and how well each keeps up; make and end durable ones.",
+        subcommands: [
+            SubscriptionList.self, SubscriptionShow.self, SubscriptionCreate.self, SubscriptionAlter.self,
+            SubscriptionSeek.self, SubscriptionDelete.self,
+        ], defaultSubcommand: SubscriptionList.self,
         aliases: ["subscriptions"])
 }
 
@@ -15,14 +19,23 @@ struct SubscriptionList: AsyncParsableCommand {
         commandName: "list", abstract: "List the subscriptions.",
         discussion: """
             ID is session/number. QUEUED are events that wait in the daemon, MISSED those it had to drop, UNACKED \
-            those delivered to a member of a group that hasn't handled them yet.
+            those delivered to a member of a group that hasn't handled them yet. Durable subscriptions come first: \
+            PENDING are their events that nobody has handled yet.
             """)
 
     @OptionGroup var options: InspectOptions
 
     func run() async throws {
-        let rows = try await options.rows(.subscriptions).sorted { order($0) < order($1) }
-        options.show(rows, SubscriptionList.columns, ifNone: "no subscriptions")
+        let (durable, sessions) = try await options.with("bus list") { connection in
+            let durable = try await DurableSubscriptions.rows(connection)
+            return (durable, try await connection.inspect(.subscriptions).map { InspectedRow(values: $0) })
+        }
+        if !durable.isEmpty {
+            options.show(durable, DurableSubscriptions.columns, ifNone: "")
+            if sessions.isEmpty { return }
+            if !options.json { Standard.output("\n") }
+        }
+        options.show(sessions.sorted { order($0) < order($1) }, SubscriptionList.columns, ifNone: "no subscriptions")
     }
 
     /// By session, then by its own number.
@@ -51,19 +64,23 @@ struct SubscriptionList: AsyncParsableCommand {
 struct SubscriptionShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one subscription.")
 
-    @Argument(help: "Its id as `bus subscriptions` shows it: session/number.")
+    @Argument(help: "A durable one's name; or an id as `bus subscriptions` shows it: session/number.")
     var subscription: String
 
     @OptionGroup var options: InspectOptions
 
     func validate() throws {
+        guard !isDurable else { return try checkDurableName(subscription) }
         let parts = subscription.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ UInt64($0) != nil }) else {
             throw ValidationError("“\(subscription)” is no subscription's id: that is session/number, such as 7/1")
         }
     }
 
+    private var isDurable: Bool { !subscription.contains("/") }
+
     func run() async throws {
+        if isDurable { return try await DurableSubscriptions.show(subscription, options) }
         let row = try await options.with("bus show") { connection in
             try await options.row(
                 .subscriptions, subscription, "subscription", hint: "`bus subscriptions`", connection)

@@ -1,12 +1,14 @@
-// bus topic: what is published, as a list or as a tree.
+// bus topic: what is published, as a list or as a tree, and what topics are declared to be.
 
 import ArgumentParser
 import BusClient
 
 struct TopicCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "topic", abstract: "Show what is published.",
-        subcommands: [TopicList.self, TopicShow.self], defaultSubcommand: TopicList.self, aliases: ["topics"])
+        commandName: "topic", abstract: "Show what is published, and say which topics are durable.",
+        subcommands: [
+            TopicList.self, TopicShow.self, TopicCreate.self, TopicAlter.self, TopicDelete.self, TopicPurge.self,
+        ], defaultSubcommand: TopicList.self, aliases: ["topics"])
 }
 
 struct TopicList: AsyncParsableCommand {
@@ -14,7 +16,8 @@ struct TopicList: AsyncParsableCommand {
         commandName: "list", abstract: "List the topics, or show them as a tree.",
         discussion: """
             PUB/S is events a second, SUBS how many subscriptions match, PUBS how many connections publish there, \
-            LAST the size of the last value where it is kept, IDLE how long nothing was published.
+            LAST the size of the last value where it is kept, STORED how many events of a durable topic are kept, \
+            IDLE how long nothing was published. --declared lists what was declared, by filter.
 
               bus topics
               bus topics --tree
@@ -27,15 +30,22 @@ struct TopicList: AsyncParsableCommand {
     @Flag(help: "Show a tree with the totals of each branch.")
     var tree = false
 
+    @Flag(help: "List the declarations: which filters' topics are what.")
+    var declared = false
+
     @OptionGroup var options: InspectOptions
 
     func validate() throws {
+        guard !(declared && (tree || !filters.isEmpty)) else {
+            throw ValidationError("--declared lists declarations: neither with --tree nor with filters")
+        }
         guard !(tree && options.json) else {
             throw ValidationError("--tree is for people; --json lists each topic with its exact numbers")
         }
     }
 
     func run() async throws {
+        if declared { return try await DeclarationList(options: options).run() }
         let wanted = try filters.map { try checkedFilter($0) }
         let rows = try await options.rows(.topics).filter { row in
             guard !wanted.isEmpty else { return true }
@@ -54,6 +64,7 @@ struct TopicList: AsyncParsableCommand {
         .count("SUBS", "subscriptions"),
         .count("PUBS", "publishers"),
         .amount("LAST") { $0.isSet("retained") ? Units.bytes($0.number("retained_bytes")) : "" },
+        .amount("STORED") { $0.isSet("durable") ? Units.count($0.number("stored_events")) : "" },
         .amount("IDLE") { row in row.optionalNumber("idle_ms").map { Units.duration(milliseconds: $0) } ?? "" },
         .words("USER") { userName($0.number("uid")) },
     ]
@@ -63,12 +74,16 @@ struct TopicShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one topic and the subscriptions that match it.")
 
-    @Argument(help: "Its name.")
+    @Argument(help: "Its name; or a filter that was declared, to see what its topics are.")
     var topic: String
 
     @OptionGroup var options: InspectOptions
 
     func run() async throws {
+        if topic.split(separator: ".").contains(where: { $0 == "*" || $0 == ">" }) {
+            _ = try checkedFilter(topic)
+            return try await DeclarationList(options: options).show(topic)
+        }
         let name: Topic
         do { name = try Topic(topic) } catch { throw Failure(.usage, "the topic “\(topic)” \(error)") }
         let (row, subscriptions) = try await options.with("bus show") { connection in
@@ -88,6 +103,16 @@ struct TopicShow: AsyncParsableCommand {
         details.add("idle", ["idle_ms"]) { Units.duration(milliseconds: $0.number("idle_ms"), parts: 2) }
         details.add("last value", ["retained", "retained_bytes"]) { row in
             row.isSet("retained") ? "kept, \(Units.bytes(row.number("retained_bytes")))" : "not kept"
+        }
+        details.add("durable", ["durable", "stored_events", "stored_bytes"]) { row in
+            guard row.isSet("durable") else { return "no: live" }
+            return
+                "yes, \(counted(row.number("stored_events"), "event")) stored, \(Units.bytes(row.number("stored_bytes")))"
+        }
+        details.add("oldest stored", ["first_sequence", "first_time"]) { row in
+            guard row.isSet("first_sequence") else { return "" }
+            return
+                "#\(Text.grouped(row.number("first_sequence"))), \(timestamp(Int64(clamping: row.number("first_time"))))"
         }
         details.add("publishers", ["publishers"]) { Text.grouped($0.number("publishers")) }
         details.add("subscriptions", ["subscriptions"]) { Text.grouped($0.number("subscriptions")) }

@@ -29,6 +29,13 @@ enum Units {
         return units[first..<min(first + parts, 4)].filter { $0.1 > 0 }.map { "\($0.1)\($0.0)" }.joined(separator: " ")
     }
 
+    /// Of microseconds: `850us`, `1.2ms`, then as milliseconds.
+    static func duration(microseconds: UInt64) -> String {
+        if microseconds < 1000 { return "\(microseconds)us" }
+        if microseconds < 1_000_000 { return Text.decimal(Double(microseconds) / 1000, places: 1) + "ms" }
+        return duration(milliseconds: microseconds / 1000, parts: 2)
+    }
+
     /// In the largest unit that leaves at least 1, with one decimal below 10.
     private static func scaled(_ number: UInt64, _ base: Double, _ units: [(String, Int)], _ space: String) -> String {
         var (name, value) = ("", Double(number))
