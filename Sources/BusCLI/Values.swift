@@ -11,7 +11,10 @@ struct TimeSpan: ExpressibleByArgument {
 
     init?(argument: String) {
         defaultValueDescription = argument
-        guard let time = Quantity.microseconds(argument, bareIsSeconds: true) else { return nil }
+        // Thirty years: beyond that clocks overflow, and nobody waits.
+        guard let time = Quantity.microseconds(argument, bareIsSeconds: true), time < 1_000_000_000_000_000 else {
+            return nil
+        }
         duration = .microseconds(time)
     }
 }
