@@ -59,13 +59,19 @@ struct Space {
     /// Why appends are refused after SQLite found no space.
     var refusalWhenFull: StoreRefusal { isDiskFull ? .diskFull : .storeFull }
 
-    /// Makes room on a full file system.
-    mutating func giveUpBallast() throws(StoreError) {
+    /// Makes room where it is the file system that is full.
+    mutating func makeRoom() throws(StoreError) {
         growth = 0
         // At our own bound the disk may have plenty; the ballast stays.
         var status = statvfs()
         guard statvfs(options.directory, &status) == 0 else { return }
         guard UInt64(status.f_bavail) * UInt64(status.f_frsize) < UInt64(options.ballastBytes) else { return }
+        giveUpBallast()
+    }
+
+    /// Gives the ballast's space to the database and its log.
+    mutating func giveUpBallast() {
+        growth = 0
         isDiskFull = true
         unlink(options.ballastPath)
     }

@@ -69,8 +69,9 @@ public final class Store: Sendable {
     /// Carries out what was submitted, tells of it, and closes. Blocks.
     public func close() throws(StoreError) {
         defer { lock.release() }
-        try reader.stop()
+        let closed = Result { () throws(StoreError) in try reader.stop() }
         writer.stop()
+        try closed.get()
     }
 
     // MARK: Writing

@@ -10,6 +10,7 @@ extension WriterCore {
             try writeDown("batches", position, record: nil)
             try tolerating {
                 () throws(StoreError) in
+                try self.countOut(position)
                 try self.move(position, to: "quarantine_batches")
                 let delete = try self.statements("DELETE FROM batches WHERE position = ?")
                 delete.bind(1, position)
@@ -32,6 +33,16 @@ extension WriterCore {
                 self.count(table, by: -delete.changes)
             }
         }
+    }
+
+    /// Takes a damaged batch out of its topic's counts, as far as its row can be believed.
+    private func countOut(_ position: UInt64) throws(StoreError) {
+        let select = try statements("SELECT topic, count, length(body) FROM batches WHERE position = ?")
+        select.bind(1, position)
+        defer { select.reset() }
+        guard try select.step(), let id = select.topicID(0), let entry = try topic(id) else { return }
+        entry.row.topic.lost(events: select.uint64(1), bytes: select.uint64(2))
+        markDirty(entry)
     }
 
     private func writeDown(_ table: String, _ key: UInt64, record: [UInt8]?) throws(StoreError) {

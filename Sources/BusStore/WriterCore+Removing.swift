@@ -60,6 +60,9 @@ extension WriterCore {
 
     // MARK: A slice
 
+    /// A slice ends with the batch that reaches this: SQLite follows long bodies page by page to free them.
+    private static let removalBytesMax: UInt64 = 4 << 20
+
     /// Removes some batches of the topic whose turn it is.
     func removeSlice() throws(StoreError) {
         guard let id = removals.first else { return }
@@ -75,10 +78,20 @@ extension WriterCore {
             """)
         select.bind(1, id.rawValue)
         select.bind(2, entry.row.topic.floor)
-        select.bind(3, Int64(options.removalSlice))
-        while try select.step() { slice.append(BatchOutline(select)) }
+        select.bind(3, Int64(options.removalSlice) + 1)
+        var bytes: UInt64 = 0
+        var isLast = false
+        while slice.count < options.removalSlice, bytes < WriterCore.removalBytesMax {
+            guard try select.step() else {
+                isLast = true
+                break
+            }
+            slice.append(BatchOutline(select))
+            bytes += slice[slice.count - 1].bodyLength
+        }
+        select.reset()
         for batch in slice { try remove(batch, from: entry) }
-        if slice.count < options.removalSlice { try finishRemoving(entry) }
+        if isLast { try finishRemoving(entry) }
         markDirty(entry)
         answers.removedFrom.append(entry.row.topic)
     }

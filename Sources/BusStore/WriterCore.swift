@@ -89,14 +89,16 @@ final class WriterCore {
         } catch {
             guard error.isFull else { throw error }
         }
-        try space.giveUpBallast()
+        try space.makeRoom()
         refusal = space.refusalWhenFull
         do {
             return try attempt(writes, from: ticket, removing: true)
         } catch {
             guard error.isFull else { throw error }
         }
-        // Not even that: the writes alone, and removing in portions that fit.
+        // Not even that: with all the room there is, the writes alone, and removing another time.
+        space.giveUpBallast()
+        refusal = space.refusalWhenFull
         return try attempt(writes, from: ticket, removing: false)
     }
 
@@ -250,7 +252,7 @@ final class WriterCore {
         guard code == SQLITE_OK else {
             let error = StoreError(connection.handle, code, doing: "checkpoint")
             // No space for the database to grow: the log stays, and is copied when there is some again.
-            if error.isFull { try space.giveUpBallast() }
+            if error.isFull { try space.makeRoom() }
             guard error.isFull || error.isBusy else { throw error }
             return false
         }
