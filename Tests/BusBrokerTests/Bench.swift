@@ -14,6 +14,8 @@ final class Bench {
     var now = Moment(monotonic: 1_000_000_000, wall: 1_700_000_000_000_000)
     /// Whether books are looked at; not where a test spoils them on purpose.
     var isAudited = true
+    /// What is stored, where the bench has a store.
+    var store: MemoryStore?
     /// Whether the daemon gets seals for its own topics.
     var hasOwnSeals = true
     /// What the daemon had to say of sessions, batch by batch.
@@ -21,12 +23,15 @@ final class Bench {
     private var ownCounters: [UInt64: UInt64] = [:]
     private var nextSalt: UInt64 = 1
 
-    init(_ change: (inout BrokerConfiguration) -> Void = { _ in }) {
+    /// - Parameter store: what the broker takes up.
+    init(store: MemoryStore? = nil, _ change: (inout BrokerConfiguration) -> Void = { _ in }) {
+        self.store = store
         var configuration = BrokerConfiguration()
         configuration.admittedUIDs = [0, 1000, 1001, 1002]
         configuration.announcesSessions = false
         change(&configuration)
         broker = Broker(configuration: configuration, incarnation: BusUUID(high: 1, low: 2), firstSeal: 1)
+        if let store { broker.recover(store.state, at: now) }
     }
 
     deinit {

@@ -18,6 +18,39 @@ extension Effect {
         case .advise(let seal, let advisories):
             "daemon advise seal=\(seal)" + advisories.map { " " + $0.inWords }.joined()
         case .stopped: "stopped"
+        case .store(let ticket, let write): "store \(ticket) \(write.inWords)"
+        case .read(let order): "store read from=\(order.from) before=\(order.before)"
+        case .seek(let order): "store seek \(order.start)"
+        case .retain(let order): "store retain topic=\(order.topic) before=\(order.before)"
+        case .administer(let id, let wish): "\(id) administer \(wish.operation.name) \(wish.key)"
+        case .inspect(let id, let question): "\(id) inspect \(question.kind.rawValue) \(question.key)"
+        }
+    }
+}
+
+extension StoreWrite {
+    fileprivate var inWords: String {
+        switch self {
+        case .append(let batch):
+            "append position=\(batch.position) sequence=\(batch.firstSequence) n=\(batch.eventCount)"
+        case .seal(let seal): "seal \(seal.number)"
+        case .topic(let number, let name): "topic \(number) \(name)"
+        case .removeTopic(let number): "remove-topic \(number)"
+        case .trim(let topic, let position): "trim topic=\(topic) before=\(position)"
+        case .retain(let topic, let position): "retain topic=\(topic) position=\(position.map(String.init) ?? "none")"
+        case .declare(let filter, _): "declare \(filter)"
+        case .undeclare(let filter): "undeclare \(filter)"
+        case .subscription(let stored): "subscription \(stored.name) next=\(stored.cursor.next)"
+        case .cursor(let number, let cursor):
+            "cursor \(number) next=\(cursor.next)"
+                + cursor.pending.map { " \($0.first)+\($0.count)x\($0.attempts)" }.joined()
+        case .removeSubscription(let number): "remove-subscription \(number)"
+        case .deadLetter(let letter): "dead-letter \(letter.number) position=\(letter.position) \(letter.reason)"
+        case .removeDeadLetter(let number): "remove-dead-letter \(number)"
+        case .ledger(let line): "ledger \(line.first)+\(line.count) \(line.outcome) session=\(line.session)"
+        case .trimLedger(let position): "trim-ledger before=\(position)"
+        case .lookUp(let uid, let first, let count, _): "look-up uid=\(uid) \(first)+\(count)"
+        case .trimIDs: "trim-ids"
         }
     }
 }
