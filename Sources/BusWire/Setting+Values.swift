@@ -35,24 +35,22 @@ extension SettingKey {
     private static let topicEntries = [
         Entry(key: .durable, unit: .flag, range: 0...1, standard: 1, example: "true"),
         Entry(key: .retain, unit: .flag, range: 0...1, standard: 0, example: "true"),
-        Entry(key: .retentionAge, unit: .time, range: second...century, standard: 7 * day, example: "7d"),
+        Entry(key: .retentionAge, unit: .time, range: 0...century, standard: 7 * day, example: "7d"),
         Entry(key: .retentionLength, unit: .length, range: 0...much, standard: 0, example: "1GiB"),
         Entry(key: .retentionCount, unit: .count, range: 0...much, standard: 0, example: "1000000"),
         Entry(key: .retentionIsHard, unit: .flag, range: 0...1, standard: 0, example: "true"),
-        Entry(key: .duplicateWindow, unit: .time, range: 0...30 * day, standard: 600 * second, example: "10m"),
-        Entry(
-            key: .payloadLengthMax, unit: .length, range: 1...payloadCeiling, standard: Int64(Limits.payloadLengthMax),
-            example: "64KiB"),
+        Entry(key: .duplicateWindow, unit: .time, range: 0...century, standard: 600 * second, example: "10m"),
+        Entry(key: .payloadLengthMax, unit: .length, range: 0...payloadCeiling, standard: 0, example: "64KiB"),
     ]
 
     private static let subscriptionEntries = [
-        Entry(key: .acknowledgeWait, unit: .time, range: 10_000...7 * day, standard: 30 * second, example: "30s"),
-        Entry(key: .attemptCountMax, unit: .count, range: 1...65_535, standard: 10, example: "10"),
-        Entry(key: .backoffMin, unit: .time, range: 1000...day, standard: 100_000, example: "100ms"),
-        Entry(key: .backoffMax, unit: .time, range: 1000...7 * day, standard: 30 * second, example: "30s"),
+        Entry(key: .acknowledgeWait, unit: .time, range: 100_000...day, standard: 30 * second, example: "30s"),
+        Entry(key: .attemptCountMax, unit: .count, range: 1...10_000, standard: 10, example: "10"),
+        Entry(key: .backoffMin, unit: .time, range: 0...day, standard: 100_000, example: "100ms"),
+        Entry(key: .backoffMax, unit: .time, range: 0...day, standard: 30 * second, example: "30s"),
         Entry(key: .unattendedMax, unit: .time, range: 0...century, standard: 0, example: "30d"),
         Entry(key: .deadLetters, unit: .flag, range: 0...1, standard: 1, example: "true"),
-        Entry(key: .outstandingCountMax, unit: .count, range: 1...1 << 20, standard: 1 << 16, example: "1000"),
+        Entry(key: .outstandingCountMax, unit: .count, range: 1...1_000_000, standard: 1 << 16, example: "1000"),
         Entry(key: .deadLettersExpired, unit: .flag, range: 0...1, standard: 0, example: "true"),
     ]
 

@@ -67,11 +67,11 @@ import Testing
         ("retention: 1d", "busd.yaml:3: unknown key `retention`; did you mean `retain`?"),
         ("kind: durabel", "busd.yaml:3: kind `durabel` is neither durable nor live"),
         ("limit: true", "busd.yaml:3: limit `true` is neither hard nor soft"),
-        ("max-age: 7", "busd.yaml:3: max-age `7` is not a time from 1s to 36500d, such as 7d"),
+        ("max-age: 7", "busd.yaml:3: max-age `7` is not a time from 0s to 36500d, such as 7d"),
         ("max-bytes: 1GB", "busd.yaml:3: max-bytes `1GB` is not a size from 0 to 1024TiB, such as 1GiB"),
-        ("max-payload: 65MiB", "busd.yaml:3: max-payload `65MiB` is not a size from 1 to 64MiB, such as 64KiB"),
+        ("max-payload: 65MiB", "busd.yaml:3: max-payload `65MiB` is not a size from 0 to 64MiB, such as 64KiB"),
         ("max-events: -1", "busd.yaml:3: max-events `-1` is not a number from 0 to"),
-        ("dedup: 31d", "busd.yaml:3: dedup `31d` is not a time from 0s to 30d, such as 10m"),
+        ("dedup: 36501d", "busd.yaml:3: dedup `36501d` is not a time from 0s to 36500d, such as 10m"),
         ("retain: yes", "busd.yaml:3: retain `yes` is not true or false"),
         ("max-age: [1d]", "busd.yaml:3: `max-age` needs one value"),
     ])
@@ -137,8 +137,8 @@ import Testing
 
     @Test(arguments: [
         ("ack_wait: 1s", "unknown key `ack_wait`; did you mean `ack-wait`?"),
-        ("ack-wait: 1ms", "ack-wait `1ms` is not a time from 10ms to 7d, such as 30s"),
-        ("attempts: 0", "attempts `0` is not a number from 1 to 65535, such as 10"),
+        ("ack-wait: 1ms", "ack-wait `1ms` is not a time from 100ms to 1d, such as 30s"),
+        ("attempts: 0", "attempts `0` is not a number from 1 to 10000, such as 10"),
         ("backoff-min: 1h", "backoff-min 1h is longer than backoff-max 30s"),
         ("unattended: 1s", "unattended `1s` is not a time"),
         ("unattended: 90500ms", "unattended `90500ms` is not a time"),
