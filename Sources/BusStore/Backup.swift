@@ -45,7 +45,7 @@ struct Backup {
             try update.run()
             return meta
         }
-        try connection.close()
+        try connection.closeWhole()
         return Head(incarnation: meta.incarnation, commit: meta.commit, nextPosition: meta.nextPosition)
     }
 }

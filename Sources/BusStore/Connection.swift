@@ -90,6 +90,14 @@ final class Connection: @unchecked Sendable {
         do { try queue.close() } catch { throw StoreError(error, doing: "closing") }
     }
 
+    /// Closes a database that is to be one file. Closing alone would keep quiet about a log that could not be copied.
+    func closeWhole() throws(StoreError) {
+        try use { () throws(StoreError) in
+            guard try integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0 else { throw StoreError.inUse(path: queue.path) }
+        }
+        try close()
+    }
+
     private func expect(_ setting: String, _ wanted: String) throws(StoreError) {
         let found = try text("PRAGMA " + setting)
         guard found == wanted else { throw .setting(setting, found: found) }

@@ -27,7 +27,7 @@ struct Creation {
             try insert.run()
             try connection.execute("COMMIT")
         }
-        try connection.close()
+        try connection.closeWhole()
         guard chmod(path, 0o600) == 0 else { throw .file(path: path, errno: errno, doing: "protecting") }
         let head = try HeadFile(options.headPath + ".new")
         try head.writeSynced(Head(incarnation: meta.incarnation, commit: 0, nextPosition: meta.nextPosition))

@@ -51,13 +51,10 @@ extension Store {
             let version = try connection.integer("PRAGMA user_version")
             let events = try connection.integer(
                 "SELECT coalesce(sum(count), 0) FROM batches WHERE position >= \(position)")
-            // What is put aside is to be all there is of it: nothing of its log may meet another database.
-            guard try connection.integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0 else {
-                throw StoreError.inUse(path: path)
-            }
             return (Int(version), UInt64(events))
         }
-        try connection.close()
+        // What is put aside is to be all there is of it: nothing of its log may meet another database.
+        try connection.closeWhole()
         return account
     }
 }
