@@ -9,9 +9,10 @@ public enum StoreWrite: Sendable {
     ///
     /// `ids` are the events' ids where they don't count up from the first, else empty.
     case append(StoredBatch, ids: [BusUUID])
-    /// Remembers whose seal a number is. Goes before the seal's first batch.
+    /// Remembers whose seal a number is. Goes before the seal's first batch; again after taking over from another
+    /// process, for each seal that is still open, since the store takes those of an earlier process for closed.
     case seal(StoredSeal)
-    /// The seal is closed: it goes with the last batch that needs it.
+    /// The seal is closed: it goes with the last batch that needs it. To be said of each.
     case sealClosed(UInt64)
     /// A new topic.
     case topic(StoredTopic)

@@ -160,7 +160,7 @@ extension WriterCore {
     }
 
     private func close(seal number: UInt64) throws(StoreError) {
-        let lastUsed = openSeals.removeValue(forKey: number) ?? startPosition
+        let lastUsed = openSeals.removeValue(forKey: number) ?? startPosition - 1
         let select = try statements("SELECT record FROM seals WHERE number = ?")
         select.bind(1, number)
         guard try select.step() else { return }

@@ -175,7 +175,7 @@ extension WriterCore {
     /// Removes a seal that is closed and that no batch is left of.
     func removeIfUnneeded(_ row: SealRow, floor: UInt64) throws(StoreError) {
         let number = row.seal.number
-        guard openSeals[number] == nil, row.lastUsed ?? startPosition < floor else { return }
+        guard openSeals[number] == nil, row.lastUsed ?? startPosition - 1 < floor else { return }
         let kept = try statements("SELECT 1 FROM kept WHERE seal = ? LIMIT 1")
         kept.bind(1, number)
         defer { kept.reset() }

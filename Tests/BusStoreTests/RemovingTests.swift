@@ -82,6 +82,18 @@ import Testing
         #expect(try await waitFor { store.batches(at: [5, 6, 20], completion: $0) } == [])
     }
 
+    @Test func `A seal that an earlier process left open goes with its topic's last batch too`() throws {
+        let world = try StoreWorld()
+        let seal = StoredSeal(
+            number: 1, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
+        try world.write([StoreWorld.newTopic(), .seal(seal), .append(StoreWorld.batch(1), ids: [])])
+        _ = try world.reopen()
+        #expect(try world.opened.seals() == [seal])
+        try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: .max)])
+        _ = try world.settled()
+        #expect(try world.opened.seals() == [])
+    }
+
     @Test func `A seal goes with the last batch that needs it, and not before it is closed`() async throws {
         let world = try StoreWorld()
         let seals = (1...2).map {
