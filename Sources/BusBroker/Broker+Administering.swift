@@ -118,11 +118,10 @@ extension Broker {
     private func declared(_ wish: Administer) throws(AdministrationFault) -> Int {
         let filter = try filter(wish.filter)
         if let index = storage?.declared.firstIndex(where: { $0.filter == filter }) { return index }
-        throw AdministrationFault(
-            .unknownName,
-            configuration.topics.contains { $0.filter == filter }
-                ? "'\(filter)' is declared in the configuration: change it there"
-                : "nothing is declared for '\(filter)'")
+        guard !configuration.topics.contains(where: { $0.filter == filter }) else {
+            throw AdministrationFault(.denied, "'\(filter)' is declared in the configuration: change it there")
+        }
+        throw AdministrationFault(.unknownName, "nothing is declared for '\(filter)'")
     }
 
     private func alterTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {

@@ -76,7 +76,7 @@ extension Broker {
             throw AdministrationFault(.unknownName, "there is no subscription \(name), and no filter to make it with")
         }
         let filter = try filter(bytes)
-        guard mode.isSubset(of: [.shared, .exclusive, .unacknowledged]), !mode.contains([.shared, .exclusive]) else {
+        guard mode.isSubset(of: .durable), !mode.contains([.shared, .exclusive]) else {
             throw AdministrationFault(.notSupported, "a durable subscription is alone, shared or exclusive")
         }
         try checkCanMatchDurable(filter)

@@ -33,14 +33,14 @@ struct DurableSettings: Sendable, Equatable {
     init(_ settings: [Setting]) throws(SettingFault) {
         for setting in settings {
             switch setting.key {
-            case .acknowledgeWait: acknowledgeWait = try setting.nanoseconds(in: 100_000...86_400_000_000)
-            case .attemptCountMax: attemptCountMax = UInt16(try setting.value(in: 1...10_000))
-            case .backoffMin: backoffMin = try setting.nanoseconds(in: 0...86_400_000_000)
-            case .backoffMax: backoffMax = try setting.nanoseconds(in: 0...86_400_000_000)
-            case .unattendedMax: unattendedMax = try setting.value(in: 0...Setting.longestTime)
+            case .acknowledgeWait: acknowledgeWait = try setting.nanoseconds
+            case .attemptCountMax: attemptCountMax = UInt16(try setting.checked)
+            case .backoffMin: backoffMin = try setting.nanoseconds
+            case .backoffMax: backoffMax = try setting.nanoseconds
+            case .unattendedMax: unattendedMax = try setting.checked
             case .deadLetters: keepsDeadLetters = try setting.isOn
             case .deadLettersExpired: keepsExpired = try setting.isOn
-            case .outstandingCountMax: outstandingCountMax = UInt64(try setting.value(in: 1...1_000_000))
+            case .outstandingCountMax: outstandingCountMax = UInt64(try setting.checked)
             default: throw SettingFault(description: "\(setting.key.name) isn't a setting of a subscription")
             }
         }
@@ -94,13 +94,13 @@ struct TopicSettings: Sendable, Equatable {
             switch setting.key {
             case .durable: isDurable = try setting.isOn
             case .retain: retains = try setting.isOn
-            case .retentionAge: retentionAge = try setting.value(in: 0...Setting.longestTime)
-            case .retentionLength: retentionLength = UInt64(try setting.value(in: 0...Int64.max))
-            case .retentionCount: retentionCount = UInt64(try setting.value(in: 0...Int64.max))
+            case .retentionAge: retentionAge = try setting.checked
+            case .retentionLength: retentionLength = UInt64(try setting.checked)
+            case .retentionCount: retentionCount = UInt64(try setting.checked)
             case .retentionIsHard: retentionIsHard = try setting.isOn
-            case .duplicateWindow: duplicateWindow = try setting.value(in: 0...Setting.longestTime)
+            case .duplicateWindow: duplicateWindow = try setting.checked
             case .payloadLengthMax:
-                payloadLengthMax = Int(try setting.value(in: 0...Int64(Limits.payloadLengthCeiling)))
+                payloadLengthMax = Int(try setting.checked)
             default: throw SettingFault(description: "\(setting.key.name) isn't a setting of a topic")
             }
         }
@@ -108,23 +108,22 @@ struct TopicSettings: Sendable, Equatable {
 }
 
 extension Setting {
-    /// A hundred years in microseconds: longer than anybody means.
-    static let longestTime: Int64 = 100 * 365 * 86_400_000_000
-
-    func value(in range: ClosedRange<Int64>) throws(SettingFault) -> Int64 {
-        guard range.contains(value) else {
-            throw SettingFault(
-                description: "\(key.name) is \(value), \(range.lowerBound) to \(range.upperBound) are allowed")
+    /// Its value, within the bounds that the setting has.
+    var checked: Int64 {
+        get throws(SettingFault) {
+            guard key.allows(value) else {
+                throw SettingFault(description: "\(key.name) can't be \(key.text(value)); it may be \(key.expectation)")
+            }
+            return value
         }
-        return value
     }
 
-    func nanoseconds(in microseconds: ClosedRange<Int64>) throws(SettingFault) -> UInt64 {
-        UInt64(try value(in: microseconds)) * 1000
+    var nanoseconds: UInt64 {
+        get throws(SettingFault) { UInt64(try checked) * 1000 }
     }
 
     var isOn: Bool {
-        get throws(SettingFault) { try value(in: 0...1) == 1 }
+        get throws(SettingFault) { try checked == 1 }
     }
 
     /// One list over another: what the second says holds.

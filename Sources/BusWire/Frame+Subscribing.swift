@@ -96,8 +96,12 @@ public struct SubscribeMode: OptionSet, Sendable, Hashable {
     /// Of a durable subscription: what was sent counts as acknowledged.
     public static let unacknowledged = SubscribeMode(rawValue: 16)
 
+    /// All that an ephemeral subscription may be.
+    public static let ephemeral: SubscribeMode = [.exclusive, .responds, .last]
+    /// All that a durable one may be.
+    public static let durable: SubscribeMode = [.exclusive, .shared, .unacknowledged]
     /// All that this version knows.
-    public static let known: SubscribeMode = [.exclusive, .responds, .last, .shared, .unacknowledged]
+    public static let known: SubscribeMode = ephemeral.union(durable)
 }
 
 /// The end of a subscription and its account.
