@@ -13,6 +13,7 @@ struct BenchSub: AsyncParsableCommand {
     @Option(help: "Events of each publisher; with --group the whole group gets them.") var count: UInt64
     @Option var pubs: UInt64 = 1
     @Option(help: "Share the events with the others of this group.") var group: String?
+    @Option(help: "Take part in this durable subscription, and acknowledge.") var durable: String?
     @Option var rate: UInt64 = 0
     @Option(help: "Write latencies here.") var samples: String?
     @OptionGroup var bus: BusOptions
@@ -36,6 +37,10 @@ struct BenchSub: AsyncParsableCommand {
 
     private var options: SubscribeOptions {
         var options = Bench.lossless
+        if let durable {
+            options = SubscribeOptions()
+            options.durable = DurableOptions(name: durable)
+        }
         guard let group else { return options }
         options.group = group
         // What a member has not acknowledged counts as its work: more than this and shares go by guess.
