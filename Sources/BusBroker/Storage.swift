@@ -12,6 +12,8 @@ public enum StoreWrite: Sendable {
     case append(StoredBatch)
     /// Remember whose seal a number is; before its first batch.
     case seal(StoredSeal)
+    /// The seal is used no more: it goes with the last batch that needs it.
+    case sealClosed(UInt64)
     /// Make a topic.
     case topic(number: UInt64, name: Topic)
     /// Remove a topic and everything in it.

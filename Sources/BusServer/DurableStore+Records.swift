@@ -10,6 +10,7 @@ extension DurableStore {
         switch write {
         case .append(let batch): .append(BusStore.StoredBatch(batch), ids: batch.ids)
         case .seal(let seal): .seal(BusStore.StoredSeal(seal))
+        case .sealClosed(let number): .sealClosed(number)
         case .topic(let number, let name):
             .topic(BusStore.StoredTopic(id: TopicID(rawValue: number), name: name.bytes, incarnation: number))
         case .removeTopic(let number): .topicDeleted(TopicID(rawValue: number))

@@ -69,6 +69,7 @@ public struct MemoryStore {
         switch write {
         case .append(let batch): append(batch, ticket, &commit)
         case .seal(let seal): disk.seals[seal.number] = seal
+        case .sealClosed: break
         case .topic(let number, let name): disk.topics[number] = name
         case .removeTopic(let number):
             disk.topics[number] = nil

@@ -34,6 +34,7 @@ extension StoreWrite {
         case .append(let batch):
             "append position=\(batch.position) sequence=\(batch.firstSequence) n=\(batch.eventCount)"
         case .seal(let seal): "seal \(seal.number)"
+        case .sealClosed(let number): "seal-closed \(number)"
         case .topic(let number, let name): "topic \(number) \(name)"
         case .removeTopic(let number): "remove-topic \(number)"
         case .trim(let topic, let position): "trim topic=\(topic) before=\(position)"
