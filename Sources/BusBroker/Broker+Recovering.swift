@@ -26,6 +26,9 @@ extension Broker {
             // What was handed out before the daemon went may have been handled, and not told.
             add(stored, values, repeatedBefore: state.nextPosition)
         }
+        for (number, count) in state.deadCounts { storage.numbers[number]?.durable?.deadCount = count }
+        // Its commit says how much room there is.
+        store(.trimIDs(before: 0))
         scheduleSweep()
     }
 

@@ -152,7 +152,7 @@ extension Broker {
             .deadLetter(
                 StoredDeadLetter(
                     number: storage.nextDeadLetter, subscription: durable.number, position: portion.batch.position,
-                    selection: portion.selection.bytes, reason: reason, message: message, attempts: portion.attempt,
+                    selection: portion.wholeSelection, reason: reason, message: message, attempts: portion.attempt,
                     died: now.wall, accepted: portion.batch.time)))
         storage.nextDeadLetter += 1
     }

@@ -91,8 +91,12 @@ extension Broker {
             InspectedValue("dead_letters", durables.reduce(0) { $0 + $1.deadCount }),
             InspectedValue("commits", storage.commits),
             InspectedValue("uncommitted", UInt64(storage.completions.count)),
+            InspectedValue("store_warning", storage.warning),
         ]
     }
+
+    /// Has the daemon's status show what an administrator should know of the store; empty for nothing.
+    public func warn(ofStore warning: String) { storage?.warning = warning }
 
     /// Answers a question that the store was asked.
     func inspected(_ id: SessionID, _ request: UInt32, _ rows: [[InspectedValue]], _ after: UInt64) {

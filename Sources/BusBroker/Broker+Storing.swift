@@ -47,7 +47,9 @@ final class Storage {
     var ledger: [LedgerLine] = []
     /// When what is too old is looked for next.
     var sweepDeadline: Moment.Nanoseconds = 0
-    /// Batches committed, for showing.
+    /// What an administrator should know of the store; empty when all is well.
+    var warning = ""
+    /// Commits, for showing.
     var commits: UInt64 = 0
 
     init(_ state: StoredState) {

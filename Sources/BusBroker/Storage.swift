@@ -261,7 +261,7 @@ public struct StoredDeadLetter: Sendable {
     public var subscription: UInt64
     /// Position of the batch.
     public var position: UInt64
-    /// Which of its events; empty: all.
+    /// Which of its events, a bit each.
     public var selection: [UInt8]
     /// Why.
     public var reason: Reason
@@ -461,8 +461,10 @@ public struct StoredState: Sendable {
     public var declarations: [(filter: TopicFilter, settings: [Setting])] = []
     /// Its subscriptions.
     public var subscriptions: [StoredSubscription] = []
-    /// The number of the last dead letter, and how many there are.
+    /// The number of the last dead letter.
     public var lastDeadLetter: UInt64 = 0
+    /// How many events each subscription gave up on.
+    public var deadCounts: [UInt64: UInt64] = [:]
     /// Bytes in use.
     public var bytesUsed: UInt64 = 0
     /// Bytes it may use.

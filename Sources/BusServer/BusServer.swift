@@ -88,6 +88,7 @@ public final class BusServer {
         broker = Broker(configuration: configuration, incarnation: incarnation, firstSeal: keys.firstSeal)
         durable = try DurableStore(state, bounds: settings.store, broker: broker, log: log)
         broker.recover(try durable.state(), at: moment)
+        durable.warn()
         durable.onInput = { [weak self] in self?.happened($0) }
         durable.onFailure = { [weak self] in self?.storeFailed($0) }
         try durable.start(on: reactor)

@@ -37,8 +37,7 @@ extension DurableStore {
                 }
                 state.subscriptions.append(subscription)
             }
-            state.lastDeadLetter = try lastDeadLetter()
-            state.bytesUsed = 0
+            try countDeadLetters(&state)
             state.bytesMax = bytesMax
             return state
         } catch {
@@ -55,14 +54,17 @@ extension DurableStore {
         return (BusBroker.StoredBatch(batch), seal)
     }
 
-    private func lastDeadLetter() throws(StoreError) -> UInt64 {
-        var last: UInt64 = 0
+    private func countDeadLetters(_ state: inout StoredState) throws(StoreError) {
         while true {
             let found = Blocking<Result<[BusStore.StoredDeadLetter], StoreError>>()
-            store.deadLetters(of: nil, after: last, countMax: 4096) { found.set($0) }
+            store.deadLetters(of: nil, after: state.lastDeadLetter, countMax: 4096) { found.set($0) }
             let letters = try found.wait().get()
-            guard let end = letters.last?.id else { return last }
-            last = end
+            for letter in letters {
+                let count = letter.selection.reduce(0) { $0 + UInt64($1.nonzeroBitCount) }
+                state.deadCounts[letter.subscription, default: 0] += count
+            }
+            guard let last = letters.last?.id else { return }
+            state.lastDeadLetter = last
         }
     }
 

@@ -41,6 +41,8 @@ final class DurableStore {
     /// What was found damaged, for `bus status`.
     private(set) var damageCount: UInt64 = 0
     private(set) var lastDamage = ""
+    /// Whether more than four fifths of its room are used.
+    private var isTight = false
 
     /// Opens the store in the state directory. Blocks.
     init(_ state: String, bounds: StoreBounds, broker: Broker, log: Logger) throws(ServerError) {
@@ -87,7 +89,9 @@ final class DurableStore {
 
     private func take(_ arrival: Arrival) {
         switch arrival {
-        case .committed(let commit): onInput(.stored(StoreCommit(commit)))
+        case .committed(let commit):
+            watch(commit.bytesUsed)
+            onInput(.stored(StoreCommit(commit)))
         case .input(let input): onInput(input)
         case .work(let work): work(self)
         case .damaged(let damage): note(damage)
@@ -99,6 +103,28 @@ final class DurableStore {
         damageCount += 1
         lastDamage = damage.description
         log.error("damage in the store: \(damage.description)")
+        warn()
+    }
+
+    /// Warns once when four fifths of the room are used, and again after there was room in between.
+    private func watch(_ bytesUsed: UInt64) {
+        let isTight = isTight ? bytesUsed > bytesMax / 4 * 3 : bytesUsed > bytesMax / 5 * 4
+        guard isTight != self.isTight else { return }
+        self.isTight = isTight
+        if isTight {
+            log.warning("the store uses \(bytesUsed) of \(bytesMax) bytes: purge a topic, or raise `store: max-bytes`")
+        } else {
+            log.notice("the store has room again: \(bytesUsed) of \(bytesMax) bytes are used")
+        }
+        warn()
+    }
+
+    /// Has `bus status` show what is wrong.
+    func warn() {
+        var warnings: [String] = []
+        if damageCount > 0 { warnings.append("\(damageCount) damaged, last: \(lastDamage)") }
+        if isTight { warnings.append("more than 80 % used") }
+        broker.warn(ofStore: warnings.joined(separator: "; "))
     }
 
     // MARK: Writing

@@ -14,6 +14,7 @@ struct BenchSub: AsyncParsableCommand {
     @Option var pubs: UInt64 = 1
     @Option(help: "Share the events with the others of this group.") var group: String?
     @Option(help: "Take part in this durable subscription, and acknowledge.") var durable: String?
+    @Flag(help: "Begin with everything that is stored.") var all = false
     @Option var rate: UInt64 = 0
     @Option(help: "Write latencies here.") var samples: String?
     @OptionGroup var bus: BusOptions
@@ -37,9 +38,11 @@ struct BenchSub: AsyncParsableCommand {
 
     private var options: SubscribeOptions {
         var options = Bench.lossless
+        if all { options.start = .all }
         if let durable {
             options = SubscribeOptions()
             options.durable = DurableOptions(name: durable)
+            if all { options.durable?.start = .all }
         }
         guard let group else { return options }
         options.group = group
@@ -79,7 +82,7 @@ final class BenchReceiver: @unchecked Sendable {
 
     func take(_ arrival: BatchArrival) {
         guard case .batch(let batch) = arrival else {
-            missed += 1
+            if case .missed = arrival { missed += 1 }
             return
         }
         for event in batch { event.payload.withUnsafeBytes { check($0) } }
