@@ -17,6 +17,14 @@ final class StoreThread: @unchecked Sendable {
     /// Starts `body` on a thread of its own; `name` has at most 15 bytes.
     init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StoreError) {
         let start = Unmanaged.passRetained(Start(name, body))
+        // A signal for the process goes to any thread that doesn't block it, and would end it: SIGTERM is for the
+        // daemon's main thread, which blocks it only later. A new thread inherits the mask. Its own faults stay as
+        // they are.
+        var (blocked, before) = (sigset_t(), sigset_t())
+        sigfillset(&blocked)
+        for fault in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT] { sigdelset(&blocked, fault) }
+        pthread_sigmask(SIG_SETMASK, &blocked, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         let code = pthread_create(
             &thread, nil,
             { argument in
