@@ -69,7 +69,9 @@ let package = Package(
         // Rooms that touch the system.
         room("BusStore", ["BusWire", "CLinux", grdb, sqlite, crypto]),
         room("BusTransport", ["BusWire", "CLinux", system]),
-        room("BusServer", ["BusWire", "BusCrypto", "BusBroker", "BusStore", "BusTransport", "CLinux", system, logging, yams]),
+        room(
+            "BusServer",
+            ["BusWire", "BusCrypto", "BusBroker", "BusStore", "BusTransport", "CLinux", system, logging, yams]),
         room("BusClient", ["BusWire", "BusCrypto", "BusTransport", collections]),
 
         // Programs and test support.

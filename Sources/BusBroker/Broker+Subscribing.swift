@@ -77,7 +77,8 @@ extension Broker {
     private func group(_ request: Subscribe) throws(Refusal) -> GroupName? {
         guard request.mode.isSubset(of: .ephemeral) else {
             let unknown = request.mode.subtracting(.ephemeral).rawValue
-            throw Refusal(.notSupported, "subscription mode \(unknown) is not one this daemon offers without a durable name")
+            throw Refusal(
+                .notSupported, "subscription mode \(unknown) is not one this daemon offers without a durable name")
         }
         guard !request.group.isEmpty else {
             guard !request.mode.contains(.exclusive) else {

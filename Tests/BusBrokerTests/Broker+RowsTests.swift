@@ -95,7 +95,8 @@ import Testing
         peer.retain(peer.seal("a"), payload: 100)
         let (row, quotas) = (row(.users, "1001"), Quotas())
         let limits = [
-            "connections": quotas.connections, "subscriptions": quotas.subscriptions, "topics": quotas.topics, "seals": quotas.seals,
+            "connections": quotas.connections, "subscriptions": quotas.subscriptions, "topics": quotas.topics,
+            "seals": quotas.seals,
             "queued_bytes": quotas.queuedLength, "kernel_bytes": quotas.kernelLength,
             "retained_bytes": quotas.retainedLength, "parked_bytes": quotas.parkedLength,
             "outstanding_events": quotas.outstandingEvents, "outstanding_bytes": quotas.outstandingLength,

@@ -44,7 +44,9 @@ import Testing
         let client = try await bus.connect(through: relay.path)
         let settings = [Setting(.durable, 1), Setting(.retentionCount, 10)]
         async let created = client.administer(.createTopic, filter: "orders.>", settings: settings)
-        await #expect { try await client.administer(.createSubscription, key: "none", mode: .shared, start: .all) } throws: { error in
+        await #expect {
+            try await client.administer(.createSubscription, key: "none", mode: .shared, start: .all)
+        } throws: { error in
             guard case BusError.refused(.unknownName, let message) = error else { return false }
             return message.contains("none")
         }
