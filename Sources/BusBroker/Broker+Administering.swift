@@ -243,6 +243,7 @@ extension Broker {
         let number = storage.nextRead
         storage.nextRead += 1
         storage.seeks[number] = reader
+        reader.catchUp?.beginSeeking()
         emit(
             .seek(
                 SeekOrder(

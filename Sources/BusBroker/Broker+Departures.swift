@@ -112,6 +112,10 @@ extension Broker {
     private func publish(_ will: KeptWill) {
         totals.willsPublished += 1
         let topic = will.seal.topic
+        guard !topic.isDurable else {
+            append(will, retains: will.retains || topic.retainsAll)
+            return release(will)
+        }
         let batch = accepted(will.batch, will.seal)
         will.seal.account.retainedLength -= will.length
         let retains = will.retains || topic.retainsAll

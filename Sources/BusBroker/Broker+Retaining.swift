@@ -22,7 +22,7 @@ extension Broker {
 
     /// Makes a batch's last event the topic's last value, or clears it.
     ///
-    /// - Parameter isStored: whether the store knows it already.
+    /// - Parameter isStored: whether the store knows it already, as it does of whatever is on a durable topic.
     func retain(_ batch: AcceptedBatch, isTombstone: Bool, _ account: Account, isStored: Bool = false) {
         let topic = batch.seal.topic
         clearLastValue(of: topic)

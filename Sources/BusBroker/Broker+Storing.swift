@@ -64,8 +64,10 @@ final class Storage {
 
 /// What happens when something is on disk.
 enum Completion {
-    /// A batch is an event now.
-    case published(Session, PendingPublish)
+    /// A batch is an event now; of no session where it was a last will.
+    case published(Session?, PendingPublish)
+    /// A last will found no room.
+    case lost
     /// A publish was refused behind others that weren't on disk yet.
     case refused(Session, publish: UInt64, Reason, String)
     /// A publish was known already.
@@ -173,9 +175,29 @@ extension Broker {
             liveMatches: 0, isDurable: true, isDuplicate: true)
     }
 
-    /// Gives a batch its place and hands it to the store.
+    /// Gives a publish its place and hands it to the store.
     func append(
         _ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, retains: Bool
+    ) {
+        session.uncommittedCount += 1
+        append(batch, seal, session) {
+            PendingPublish(
+                number: publish.number, wantsReceipt: publish.wantsReceipt, isPatient: publish.isPatient,
+                retains: retains, isTombstone: publish.isTombstone, batch: $0)
+        }
+    }
+
+    /// Gives a last will its place and hands it to the store.
+    func append(_ will: KeptWill, retains: Bool) {
+        append(will.batch, will.seal, nil) {
+            PendingPublish(
+                number: 0, wantsReceipt: false, isPatient: true, retains: retains, isTombstone: will.isTombstone,
+                batch: $0)
+        }
+    }
+
+    private func append(
+        _ batch: SealedBatch, _ seal: Seal, _ session: Session?, _ pending: (AcceptedBatch) -> PendingPublish
     ) {
         guard let position = storage?.nextPosition else { return }
         let topic = seal.topic
@@ -189,13 +211,14 @@ extension Broker {
                 StoredBatch(
                     position: position, topic: topic.storeNumber, firstSequence: accepted.firstSequence,
                     eventCount: accepted.eventCount, time: accepted.time, expiry: accepted.expiry,
-                    seal: seal.number, uid: session.peer.uid, firstID: batch.header.firstID,
+                    seal: seal.number, uid: seal.publisher.uid, firstID: batch.header.firstID,
                     ids: (try? batch.explicitIDs) ?? [], bytes: accepted.bytes)))
-        session.uncommittedCount += 1
-        let pending = PendingPublish(
-            number: publish.number, wantsReceipt: publish.wantsReceipt, isPatient: publish.isPatient,
-            retains: retains, isTombstone: publish.isTombstone, batch: accepted)
+        let pending = pending(accepted)
         complete(ticket, .published(session, pending))
+        // In the same commit, or a crash could leave a topic with a last value before its last.
+        if pending.retains {
+            store(.retain(topic: topic.storeNumber, position: pending.isTombstone ? nil : position))
+        }
     }
 
     /// A seal's announcement goes to the store before its first batch.
@@ -251,14 +274,20 @@ extension Broker {
             let (topic, batch) = (pending.batch.seal.topic, pending.batch)
             if topic.lastSequence == batch.lastSequence { topic.lastSequence = batch.firstSequence - 1 }
             storage?.bytesUnderWay -= UInt64(batch.bytes.count)
-            completions[index].completion = .refused(session, publish: pending.number, refusal.reason, refusal.message)
+            if pending.retains {
+                store(.retain(topic: topic.storeNumber, position: topic.retained?.portion.batch.position))
+            }
+            completions[index].completion =
+                session.map { .refused($0, publish: pending.number, refusal.reason, refusal.message) } ?? .lost
         }
-        storage?.completions = completions
+        // What came behind them meanwhile stays where it is.
+        for index in completions.indices { storage?.completions[index].completion = completions[index].completion }
     }
 
     func complete(_ completion: Completion) {
         switch completion {
         case .published(let session, let pending): publish(pending, session)
+        case .lost: break
         case .refused(let session, let number, let reason, let message):
             session.uncommittedCount -= 1
             refusePublish(number, session, reason, message)
@@ -277,15 +306,17 @@ extension Broker {
     }
 
     /// A batch is on disk: now it is an event.
-    private func publish(_ pending: PendingPublish, _ session: Session) {
+    private func publish(_ pending: PendingPublish, _ session: Session?) {
         let (batch, topic) = (pending.batch, pending.batch.seal.topic)
         storage?.bytesUnderWay -= UInt64(batch.bytes.count)
         storage?.committed = batch.end
         if topic.isDurable { topic.stored.note(batch) }
-        session.uncommittedCount -= 1
-        if pending.retains { retain(batch, isTombstone: pending.isTombstone, batch.seal.account) }
+        session?.uncommittedCount -= 1
+        if pending.retains {
+            retain(batch, isTombstone: pending.isTombstone, batch.seal.account, isStored: true)
+        }
         let route = topic.route(through: filters)
-        if session.phase != .closing {
+        if let session, session.phase != .closing {
             if pending.wantsReceipt {
                 let durable = route.subscriptions.count { $0.isDurable }
                 session.receipts.append(
@@ -298,7 +329,7 @@ extension Broker {
             tellLimits(batch.seal, route.limits, session)
         }
         fanOut(Portion(batch), to: route.subscriptions)
-        finishLeaving(session)
+        if let session { finishLeaving(session) }
     }
 }
 

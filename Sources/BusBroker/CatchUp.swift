@@ -23,6 +23,8 @@ final class CatchUp {
     private(set) var again: [PendingRange]
     /// Whether the end was reached: what is committed goes to the queue.
     private(set) var isLive = false
+    /// Whether the store looks where to begin; until it has, nothing is read.
+    private(set) var isSeeking = false
     /// The number of the read under way.
     private(set) var read: UInt64?
     /// What was committed since the read began; nil when it was too much to keep.
@@ -96,9 +98,16 @@ final class CatchUp {
         meanwhile = nil
     }
 
+    /// The store is asked where to begin.
+    func beginSeeking() {
+        reset(StoredCursor(next: next))
+        isSeeking = true
+    }
+
     /// Begins somewhere else, or where it was left. A page under way is of no use any more.
     func reset(_ cursor: StoredCursor) {
         (next, again) = (cursor.next, cursor.pending)
+        isSeeking = false
         isLive = false
         read = nil
         meanwhile = nil
