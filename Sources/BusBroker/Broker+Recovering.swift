@@ -9,6 +9,8 @@ extension Broker {
     public func recover(_ state: StoredState, at now: Moment) {
         begin(at: now)
         let storage = Storage(state)
+        // Maybe by the daemon before.
+        if !state.topics.isEmpty { storage.removedAt = clock.now }
         self.storage = storage
         for (filter, settings) in state.declarations {
             // What a former program could say and this one can't is left as it is, and shown.
@@ -61,6 +63,32 @@ extension Broker {
             else { continue }
             remove(subscription, reason: .expired)
         }
+        forget(storage)
+    }
+
+    /// How often it is looked what the store needn't remember any more. Not tuned.
+    private static let forgetPause: Moment.Nanoseconds = 60_000_000_000
+
+    /// Ids of removed events stay as long as their duplicates may come, and what the ledger says of events as long as
+    /// there may be one; without this both would stay for ever.
+    private func forget(_ storage: Storage) {
+        guard let removedAt = storage.removedAt, storage.forgetDeadline <= now.monotonic else { return }
+        storage.forgetDeadline = now.monotonic + Broker.forgetPause
+        let oldest = clock.now - (storage.topics.values.map(\.settings.duplicateWindow).max() ?? 0)
+        // Then nothing is left, and an idle daemon writes nothing.
+        if removedAt < oldest { storage.removedAt = nil }
+        store(.trimIDs(before: oldest))
+        let first = storage.topics.values.filter { $0.stored.eventCount > 0 }.map(\.stored.firstPosition).min()
+        // A line that begins before the first event there is may still be of it, too.
+        let before = first ?? storage.committed
+        let reach = UInt64(LedgerLine.countMax)
+        if before > reach { store(.trimLedger(before: before - reach)) }
+    }
+
+    /// Since when the ids of a topic's events are remembered, microseconds since 1970.
+    public func idsRemembered(of topic: UInt64) -> Int64 {
+        clock.advance(to: now)
+        return clock.now - (storage?.topics[topic]?.settings.duplicateWindow ?? 0)
     }
 
     /// What a topic keeps no longer: its age, its bytes and its count, up to what somebody still has to get.
@@ -114,6 +142,8 @@ extension Broker {
     /// The store removed something of a topic.
     func trimmed(_ stored: StoredTopic) {
         storage?.topics[stored.number]?.stored.update(stored)
+        clock.advance(to: now)
+        storage?.removedAt = clock.now
     }
 }
 
@@ -131,8 +161,9 @@ public struct RetentionOrder: Sendable {
     public var before: UInt64
 }
 
-/// Time for what grows old: it goes on as the monotonic clock does, and follows a step of the other clock only when that
-/// has stood for a while. So a clock that is set wrong for a moment, or was never set, makes nothing old early.
+/// Time for what grows old: it goes on as the monotonic clock does, and follows a step of the other clock back at once,
+/// ahead only when that has stood for a while. So a clock that is set wrong for a moment, or was never set, makes nothing
+/// old early, and neither does one that was ahead when the daemon began and is set right then.
 struct AgeClock {
     /// Microseconds since 1970.
     private(set) var now: Int64
@@ -150,6 +181,7 @@ struct AgeClock {
         now += Int64((moment.monotonic - monotonic) / 1000)
         monotonic = moment.monotonic
         let lead = moment.wall - now
+        guard lead >= -AgeClock.tolerance else { return (now, ahead) = (moment.wall, nil) }
         guard lead > AgeClock.tolerance else { return ahead = nil }
         guard let ahead, abs(lead - ahead.by) <= AgeClock.tolerance else {
             return ahead = (lead, moment.monotonic)

@@ -49,6 +49,10 @@ final class Storage {
     var sweepDeadline: Moment.Nanoseconds = 0
     /// What an administrator should know of the store; empty when all is well.
     var warning = ""
+    /// When something was removed last, whose ids the store may remember; nil when all of them are forgotten.
+    var removedAt: Int64?
+    /// When ids are forgotten next.
+    var forgetDeadline: Moment.Nanoseconds = 0
     /// Commits, for showing.
     var commits: UInt64 = 0
 
@@ -162,7 +166,9 @@ extension Broker {
         }
         session.account.isLookingUp = false
         if !session.parked.isEmpty { mayResume = true }
-        let oldest = now.wall - topic.settings.duplicateWindow
+        // A clock that was set a day ahead makes nobody's resends new.
+        clock.advance(to: now)
+        let oldest = clock.now - topic.settings.duplicateWindow
         let known = all.filter { $0.topic == topic.storeNumber && $0.accepted >= oldest }
         guard let first = known.first else { return nil }
         let count = known.reduce(0) { $0 + $1.count }

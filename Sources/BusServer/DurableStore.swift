@@ -150,6 +150,4 @@ final class DurableStore {
     let keyringPath: String
     /// Topics' names, as far as they were told.
     var names: [UInt64: Topic] = [:]
-    /// What topics are declared to remember of ids, at least.
-    var receiptsSince: Int64 { Int64(time(nil)) * 1_000_000 - 86_400_000_000 }
 }
