@@ -32,7 +32,7 @@ SHELLCHECK_EXCLUDED = SC2016,SC2015,SC2129
 
 # Steps share .build, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: build deps deps-test demo test test-unit test-scripts simulate bench lint install uninstall clean help
+.PHONY: build deps deps-test demo test test-unit test-scripts prove simulate bench lint install uninstall clean help
 
 build: deps  ## build busd and bus, release (the default)
 	$(say) build 'busd and bus (release)'
@@ -60,6 +60,13 @@ endif
 test-scripts: build deps-test
 	$(say) test 'end to end (Tests/scripts)'
 	@BIN=$(CURDIR)/$(BIN) Tests/scripts/run
+
+# CI runs the same proofs in their short form, with test-scripts. Root mounts the small file systems of one of them.
+prove: build deps-test  ## prove durability at length: KILLS=1000 FAULTS=1000 FLIPS=200, about half an hour
+	@.ci/deps ci
+	$(say) prove 'kill -9, failing calls, full disks, flipped bits, clocks'
+	@BIN=$(CURDIR)/$(BIN) LIMIT=7200 KILLS=$(or $(KILLS),1000) FAULTS=$(or $(FAULTS),1000) FLIPS=$(or $(FLIPS),200) \
+	    Tests/scripts/run durable-kill durable-faults durable-full durable-flips durable-clock
 
 simulate: deps  ## run the simulation: SEEDS=1000 of them, or one SEED=N again
 	@BUS_SEEDS=$(or $(SEEDS),$(if $(SEED),1,1000)) BUS_SEED=$(SEED) swift test -c release -Xswiftc -enable-testing \

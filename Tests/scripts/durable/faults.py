@@ -186,7 +186,7 @@ def proof(directory: Path) -> str:
         # A sample skips some; all of them go one by one, until the call doesn't come about any more.
         way = dice.choice(list(nexts))
         n = nexts[way]
-        nexts[way] = n + (1 if most >= 1000 else dice.randint(1, 4))
+        nexts[way] = n + (1 if most >= 200 else dice.randint(1, 4))
         case = Case(way[0], way[1], n, way[2])
         place = directory / "case"
         happened, ended = attempt(place, case)

@@ -97,6 +97,9 @@ def judge(reading: Reading, status: Dict[str, Any], contents: Contents, said: st
         check(contents.get(place) == was, f"{what}: a wrong event at {place}: {was}, stored was {contents.get(place)}")
     lost = [place for place in contents if place not in found]
     is_reported = "damage" in said or "can't be read" in said
+    if "damage in the store" in said:
+        warning = status.get("store_warning", "")
+        check("damaged" in warning, f"{what}: the log tells of damage, the status says '{warning}': {said}")
     if lost:
         check(is_reported, f"{what}: {len(lost)} events are gone without a word, such as {lost[:3]}: {said}")
         # In band, too: whoever reads is told that something is missing.
