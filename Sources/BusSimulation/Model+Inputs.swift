@@ -64,7 +64,13 @@ extension Model {
         forget(session)
         sessions[session.id] = nil
         // With its last connection the daemon forgets how fast it published.
-        if !sessions.values.contains(where: { $0.uid == session.uid }) { published[session.uid] = nil }
+        if !sessions.values.contains(where: { $0.uid == session.uid }) {
+            published[session.uid] = nil
+            // If it comes again, it may be another to those who read pages of users.
+            for reader in sessions.values where reader.pages?.kind == .users {
+                reader.pages?.names.remove("\(session.uid)")
+            }
+        }
         if wasKnown { oweClosed(session, .peerClosed) }
         tally[.vanished] += 1
     }
