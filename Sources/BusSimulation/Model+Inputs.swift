@@ -172,7 +172,9 @@ extension Model {
         }
         session.untold.append((publish.number, publish.frameLength))
         let seal = batch.hasBadHeader ? nil : session.seals[batch.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
-        session.pending.append(ModelPublish(publish: publish, batch: batch, seal: seal))
+        // Its counter is looked at as it comes, whether it has to wait or not: a will may follow it.
+        let isNext = seal.map { takesCounter(batch, of: $0) }
+        session.pending.append(ModelPublish(publish: publish, batch: batch, seal: seal, isNext: isNext))
         if !parked.contains(where: { $0 === session }) { parked.append(session) }
     }
 }

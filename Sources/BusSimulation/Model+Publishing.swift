@@ -126,14 +126,14 @@ extension Model {
 
     private func settle(_ pending: ModelPublish, _ session: ModelSession) throws(Violation) {
         let (publish, sample) = (pending.publish, pending.batch)
-        let late = session.seals[sample.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
-        guard !sample.hasBadHeader, let seal = pending.seal ?? late, sample.counter == seal.nextCounter else {
-            let isKnown = (pending.seal ?? late) != nil
+        let known = sample.hasBadHeader ? nil : session.seals[sample.seal]
+        let late = known.flatMap { $0.keyCheck == nil ? nil : $0 }
+        let isNext = pending.isNext ?? late.map { takesCounter(sample, of: $0) }
+        guard let seal = pending.seal ?? late, isNext == true else {
             let reason: Reason =
-                sample.hasBadHeader ? .malformedBatch : isKnown ? .counterOutOfOrder : .unknownSeal
+                sample.hasBadHeader ? .malformedBatch : isNext == nil ? .unknownSeal : .counterOutOfOrder
             return refuse(pending, session, [reason])
         }
-        seal.nextCounter += 1
         let route = matches(seal.topic)
         var faults = self.faults(of: publish, sample, seal, session)
         let responders = publish.isRequest ? route.filter(\.responds) : []
@@ -161,6 +161,13 @@ extension Model {
             Receipt(
                 number: publish.number, firstSequence: batch.firstSequence, eventCount: sample.eventCount,
                 liveMatches: UInt32(route.count), responders: UInt16(responders.count)))
+    }
+
+    /// Whether a batch is the next of its seal, whose counter it then uses up, whatever becomes of it.
+    func takesCounter(_ sample: SampleBatch, of seal: ModelSeal) -> Bool {
+        guard sample.counter == seal.nextCounter else { return false }
+        seal.nextCounter += 1
+        return true
     }
 
     /// What is wrong with a publish that is the next of its seal.

@@ -11,12 +11,11 @@ extension Model {
             return
         }
         let known = session.seals[sample.seal].flatMap { $0.keyCheck == nil ? nil : $0 }
-        guard !sample.hasBadHeader, let seal = known, sample.counter == seal.nextCounter else {
+        guard !sample.hasBadHeader, let seal = known, takesCounter(sample, of: seal) else {
             let reason: Reason =
                 sample.hasBadHeader ? .malformedBatch : known == nil ? .unknownSeal : .counterOutOfOrder
             return owe(session, .will, will.request, [reason])
         }
-        seal.nextCounter += 1
         var faults: Set<Reason> = []
         if sample.eventCount != 1 || sample.hasBadColumns { faults.insert(.malformedBatch) }
         if will.batch.count > Limits.willLengthMax { faults.insert(.willTooLarge) }

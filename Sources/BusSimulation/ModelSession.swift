@@ -9,6 +9,8 @@ struct ModelPublish {
     let batch: SampleBatch
     /// The seal as it was when it was sent; nil for a number that was none of the session's.
     let seal: ModelSeal?
+    /// Whether its counter was the seal's next then; nil without a seal.
+    let isNext: Bool?
 
     var number: UInt64 { publish.number }
 }

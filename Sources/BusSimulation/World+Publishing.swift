@@ -99,8 +99,6 @@ extension World {
         var will = Will(request: UInt64(nextRequest), batch: .empty)
         guard action != .clearWill else { return try leave(will, nil, session) }
         guard let seal = pickSeal(session) else { return }
-        // The will's counter must be the seal's next when it arrives: not while publishes before it still wait.
-        guard session.pending.isEmpty || action == .badWill else { return }
         var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
         batch.eventCount = 1
         will.retains = chance.chance(30)
