@@ -68,7 +68,7 @@ extension Model {
     }
 
     /// Which is accepted next: in their order, but whoever is held back may be passed over by who shows to be accepted,
-    /// and nobody goes before its sequence is told to come, or before whose sequence is next.
+    /// and nobody goes before its sequence is told to come.
     private func nextIndex(
         _ open: [Acceptance], held: Set<SessionID>, told: [SessionID: [UInt64: UInt64]], shownBy effect: Effect?
     ) -> Int {
@@ -76,12 +76,9 @@ extension Model {
         let due = open.indices.filter { index in
             guard case .publish(let session) = open[index], let pending = session.pending.first else { return true }
             guard let topic = topic(of: pending, session) else { return true }
-            let next = (topics[topic]?.lastSequence ?? 0) + 1
-            if let sequence = told[session.id]?[pending.number] { return sequence == next }
-            return !open.contains { other in
-                guard case .publish(let other) = other, let pending = other.pending.first else { return false }
-                return told[other.id]?[pending.number] == next && self.topic(of: pending, other) == topic
-            }
+            // Without one it was refused, or it is the only one that waits: it may stand anywhere.
+            guard let sequence = told[session.id]?[pending.number] else { return true }
+            return sequence == (topics[topic]?.lastSequence ?? 0) + 1
         }
         guard let next = due.first, case .publish(let first) = open[next] else { return due.first ?? 0 }
         guard held.contains(first.id) || isHeld(first) else { return next }
