@@ -81,7 +81,11 @@ extension Model {
         stream.told = []
         stream.lastIndex = max(stream.lastIndex, entry.batch.index)
         if stream.owed.count == 1, stream.gaps.isEmpty { stream.isDoubtful = false }
-        stream.owed.removeAll { $0 === entry || $0.live.isEmpty && $0.batch.index < entry.batch.index }
+        // What nobody waits for any more was passed over, if it wasn't lost before, which a gap then has told.
+        stream.owed.removeAll { earlier in
+            let isOver = earlier.live.isEmpty && earlier.batch.index < entry.batch.index
+            return earlier === entry || isOver && !stream.gaps.contains { $0.touches(earlier) }
+        }
         return entry
     }
 

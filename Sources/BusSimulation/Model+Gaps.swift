@@ -113,8 +113,7 @@ extension Model {
             if stream.policy == .latest { cut(stream, topic, behind: last) }
             // What lies in none of them isn't missed: at an end it may wait between two.
             let missed = stream.owed.prefix { $0 !== next }.filter { entry in
-                entry.topic == topic && gaps.contains { $0.sequences.contains(entry.firstSequence) }
-                    && entry.lastSequence <= last
+                gaps.contains { $0.touches(entry) } && entry.live.allSatisfy { entry.batch.sequence(at: $0) <= last }
             }
             let count = missed.reduce(0) { $0 + $1.eventCount }
             let told = gaps.reduce(0) { $0 + $1.count }

@@ -122,6 +122,11 @@ struct ToldGap {
     let reason: Reason
     let count: UInt64
     let sequences: ClosedRange<UInt64>
+
+    /// Whether any of an entry's events lies within, those among them that were withdrawn when it was lost or since.
+    func touches(_ entry: OwedEntry) -> Bool {
+        entry.topic == topic && entry.places.contains { sequences.contains(entry.batch.sequence(at: $0)) }
+    }
 }
 
 /// One member's, or one lone subscription's, own part: who it is and how much it is ready for.
