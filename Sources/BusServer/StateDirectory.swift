@@ -4,6 +4,7 @@
 //   lock      held while a daemon runs, so that no two share one state
 //   root.key  32 bytes, mode 0600, the daemon's own; made when, and only when, the directory is empty
 //   keyring   text: which root key it wants, the next seal number, one wrapped secret a namespace and epoch
+//   store.*   what is stored: BusStore's
 //
 // A keyring without its key is refused, naming the key id it wants: guessing a new one would make everything stored
 // unreadable in silence.
@@ -35,6 +36,11 @@ struct StateDirectory {
         }
         if key == nil { key = try StateDirectory.readKey(own, mustBeOwn: true) }
         if let key {
+            guard stored != nil || !StateDirectory.hasStore(path) else {
+                throw .state(
+                    "\(path): the keyring is missing, and there is a store that nothing can read without it: "
+                        + "restore that file, or move store.* away to begin anew")
+            }
             rootKey = key
             isNew = false
         } else if let stored {
@@ -119,6 +125,9 @@ struct StateDirectory {
             throw .state("can't make a root key: \(error)")
         }
     }
+
+    /// Whether something is stored that needs the keyring's secrets.
+    private static func hasStore(_ path: String) -> Bool { access(path + "/store.db", F_OK) == 0 }
 
     /// What lies in the directory beside our own lock.
     private static func entries(of path: String) throws(ServerError) -> [String] {

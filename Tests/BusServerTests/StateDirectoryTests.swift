@@ -47,6 +47,18 @@ import Testing
         #expect(access(path + "/root.key", F_OK) != 0)
     }
 
+    @Test func `without its keyring it makes no new one where something is stored`() throws {
+        do { _ = try StateDirectory(path: path) }
+        #expect(rename(path + "/keyring", path + "/elsewhere") == 0)
+        do { _ = try StateDirectory(path: path) }
+        #expect(rename(path + "/elsewhere", path + "/keyring") == 0)
+        directory.write("state/store.db", [])
+        #expect(unlink(path + "/keyring") == 0)
+        let said = refusal()
+        #expect(said.contains("keyring is missing") && said.contains("store"))
+        #expect(access(path + "/keyring", F_OK) != 0)
+    }
+
     @Test func `with another key it names both`() throws {
         let id = try { try StateDirectory(path: path).rootKey.id }()
         directory.write("state/root.key", [UInt8](repeating: 9, count: 32))
