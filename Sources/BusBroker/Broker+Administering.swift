@@ -31,12 +31,14 @@ extension Broker {
         case .alterSubscription: return try alterSubscription(wish)
         case .seekSubscription: return try seekSubscription(wish)
         case .deleteSubscription:
-            remove(try subscription(wish), reason: .unsubscribed)
-            return 1
+            let subscription = try subscription(wish)
+            let left = storage.map { pending(of: subscription, $0) } ?? 0
+            remove(subscription, reason: .unsubscribed)
+            return left
         case .redriveDead, .dropDead:
             ask(wish, session)
             return nil
-        case .backup, .scrub:
+        case .backup, .backupWithKey, .scrub:
             ask(wish, session)
             return nil
         default:
@@ -65,7 +67,7 @@ extension Broker {
             complete(ticket, .administered(session, request: request, count: count))
         case .dropped(let letters):
             for letter in letters {
-                storage?.numbers[letter.letter.subscription]?.durable?.deadCount -= UInt64(letter.eventCount)
+                storage?.numbers[letter.letter.subscription]?.durable?.released(UInt64(letter.eventCount))
                 store(.removeDeadLetter(letter.letter.number))
             }
             let count = letters.reduce(0) { $0 + UInt64($1.eventCount) }
@@ -102,7 +104,7 @@ extension Broker {
         storage?.declared.append(declaration)
         store(.declare(filter, wish.settings))
         redeclare(filter)
-        return 1
+        return 0
     }
 
     private func declaration(
@@ -136,7 +138,7 @@ extension Broker {
         storage?.declared[index] = changed
         store(.declare(known.filter, settings))
         redeclare(known.filter)
-        return 1
+        return 0
     }
 
     /// Takes a declaration back. What its topics have stored is deleted, unless another declaration keeps it.
@@ -144,8 +146,9 @@ extension Broker {
         let index = try declared(wish)
         guard let known = storage?.declared.remove(at: index) else { return 0 }
         store(.undeclare(known.filter))
+        let before = storage?.eventCount ?? 0
         redeclare(known.filter)
-        return 1
+        return before - (storage?.eventCount ?? 0)
     }
 
     private func purgeTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -210,7 +213,7 @@ extension Broker {
         }
         _ = try makeDurable(
             name, filter: wish.filter, mode: wish.mode, wish.settings, start: wish.start ?? .new, session)
-        return 1
+        return 0
     }
 
     private func alterSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -220,7 +223,7 @@ extension Broker {
         durable.values = try values(of: settings)
         durable.settings = settings
         store(.subscription(subscription.stored(committed: storage?.committed ?? 0)))
-        return 1
+        return 0
     }
 
     private func seekSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -230,7 +233,7 @@ extension Broker {
         }
         try begin(subscription, at: start)
         store(.subscription(subscription.stored(committed: storage?.committed ?? 0)))
-        return 1
+        return 0
     }
 
     /// Begins at a place that only the store can find; the answer moves the subscription.
@@ -273,7 +276,7 @@ extension Broker {
                 let storage
             else { continue }
             let ranges = letter.ranges
-            durable.deadCount -= UInt64(letter.eventCount)
+            durable.released(UInt64(letter.eventCount))
             durable.catchUp.readAgain(ranges, committed: storage.committed)
             touch(subscription)
             readOn(.durable(subscription))

@@ -58,8 +58,11 @@ extension Broker {
         guard request.filter.isEmpty || request.filter == known.filter.bytes else {
             throw AdministrationFault(.nameTaken, "subscription \(name) has the filter '\(known.filter)'")
         }
-        guard request.filter.isEmpty || request.mode == known.mode else {
-            throw AdministrationFault(.nameTaken, "subscription \(name) is \(known.modeName)")
+        guard request.filter.isEmpty ? request.mode.isSubset(of: known.mode) : request.mode == known.mode else {
+            let isFree = known.mode.contains(.unacknowledged)
+            throw AdministrationFault(
+                .nameTaken,
+                "subscription \(name) is \(known.modeName), and \(isFree ? "isn't" : "is") acknowledged")
         }
         guard request.start == nil || request.start == .new else {
             throw AdministrationFault(

@@ -44,7 +44,7 @@ extension Broker {
             InspectedValue("filter", subscription.filter.description),
             InspectedValue("mode", subscription.modeName),
             InspectedValue("consumers", UInt64(subscription.consumers.count)),
-            InspectedValue("pending", pending(cursor, subscription, storage)),
+            InspectedValue("pending", pending(of: subscription, storage)),
             InspectedValue("outstanding", durable.outstanding),
             InspectedValue("delayed", durable.delayed.reduce(0) { $0 + $1.portion.eventCount }),
             InspectedValue("acknowledged", durable.acknowledgedCount),
@@ -68,7 +68,8 @@ extension Broker {
 
     /// Events that are stored for a subscription and not settled, at most: exact where it has one topic to itself or is at
     /// the end, else what all topics have stored since.
-    private func pending(_ cursor: StoredCursor, _ subscription: Subscription, _ storage: Storage) -> UInt64 {
+    func pending(of subscription: Subscription, _ storage: Storage) -> UInt64 {
+        let cursor = subscription.cursor(committed: storage.committed)
         let behind = storage.committed - min(cursor.next, storage.committed)
         let stored = storage.topics.values.reduce(0) {
             subscription.filter.matches($1.name) ? $0 + $1.stored.eventCount : $0
@@ -82,10 +83,10 @@ extension Broker {
         let durables = storage.numbers.values.compactMap(\.durable)
         return [
             InspectedValue("durable", 1),
-            InspectedValue("store_incarnation", storage.incarnation.description),
+            InspectedValue("incarnation_store", storage.incarnation.description),
             InspectedValue("store_bytes", storage.bytesUsed),
             InspectedValue("store_limit", storage.bytesMax),
-            InspectedValue("store_events", storage.topics.values.reduce(0) { $0 + $1.stored.eventCount }),
+            InspectedValue("store_events", storage.eventCount),
             InspectedValue("durable_topics", UInt64(storage.topics.count)),
             InspectedValue("durable_subscriptions", UInt64(durables.count)),
             InspectedValue("dead_letters", durables.reduce(0) { $0 + $1.deadCount }),

@@ -56,6 +56,9 @@ final class Storage {
     /// Commits, for showing.
     var commits: UInt64 = 0
 
+    /// Events of all durable topics.
+    var eventCount: UInt64 { topics.values.reduce(0) { $0 + $1.stored.eventCount } }
+
     init(_ state: StoredState) {
         incarnation = state.incarnation
         nextPosition = state.nextPosition

@@ -46,6 +46,9 @@ final class Durable {
         catchUp = CatchUp(next: stored.cursor.next, again: stored.cursor.pending)
     }
 
+    /// A dead letter of so many events is none any more. Two who ask for that at once may both be told of it.
+    func released(_ count: UInt64) { deadCount -= min(deadCount, count) }
+
     /// Whether a portion may have been handed to somebody before the daemon was started.
     func mayBeRepeated(_ portion: Portion) -> Bool {
         portion.attempt > 1 || portion.batch.position < repeatedBefore

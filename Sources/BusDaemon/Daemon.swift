@@ -26,11 +26,13 @@ final class Daemon {
         Daemon.raiseDescriptorLimit()
         let reactor: Reactor
         do throws(TransportError) { reactor = try Reactor(name: "busd") } catch { throw .system(error.description) }
+        // Before the server starts threads of its own: one that doesn't block them would end the process instead.
+        let descriptor = try Daemon.signalDescriptor()
         let server = try BusServer(
             settings: plan.settings, state: plan.state, credentials: manager.credentials, socket: try socket(),
             on: reactor, log: log)
         server.whenStopped = { reactor.stop() }
-        let signals = try watchSignals(reactor, server)
+        let signals = try watchSignals(descriptor, reactor, server)
         log.notice("busd \(BusServer.version) listening on \(plan.socketPath), state in \(plan.state)")
         manager.ready("listening on \(plan.socketPath)")
         reactor.run()
@@ -63,10 +65,16 @@ final class Daemon {
         }
     }
 
-    private func watchSignals(_ reactor: Reactor, _ server: BusServer) throws(ServerError) -> DescriptorWatch {
+    private static func signalDescriptor() throws(ServerError) -> CInt {
         signal(SIGPIPE, SIG_IGN)
         let descriptor = linux_signal_descriptor(SIGTERM, SIGINT)
         guard descriptor >= 0 else { throw .system("can't watch signals: \(Errno(rawValue: -descriptor))") }
+        return descriptor
+    }
+
+    private func watchSignals(
+        _ descriptor: CInt, _ reactor: Reactor, _ server: BusServer
+    ) throws(ServerError) -> DescriptorWatch {
         let manager = manager
         do throws(TransportError) {
             return try DescriptorWatch(FileDescriptor(rawValue: descriptor), on: reactor) {

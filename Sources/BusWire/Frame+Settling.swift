@@ -72,6 +72,8 @@ public struct Operation: RawRepresentable, Hashable, Sendable {
     public static let backup = Operation(rawValue: 30)
     /// Read every row of the store and check it.
     public static let scrub = Operation(rawValue: 31)
+    /// As `backup`, and the root key with it. Key: its path.
+    public static let backupWithKey = Operation(rawValue: 32)
     /// Take back an event that is to be published later. Key: its id.
     public static let cancelScheduled = Operation(rawValue: 40)
 
@@ -80,7 +82,7 @@ public struct Operation: RawRepresentable, Hashable, Sendable {
         .purgeTopic: "purge-topic", .createSubscription: "create-subscription",
         .alterSubscription: "alter-subscription", .seekSubscription: "seek-subscription",
         .deleteSubscription: "delete-subscription", .redriveDead: "redrive-dead", .dropDead: "drop-dead",
-        .backup: "backup", .scrub: "scrub", .cancelScheduled: "cancel-scheduled",
+        .backup: "backup", .scrub: "scrub", .backupWithKey: "backup-with-key", .cancelScheduled: "cancel-scheduled",
     ]
 
     /// The name in the documents and in errors.

@@ -15,13 +15,13 @@ struct FrameSettlingTests {
     func operations() {
         let operations: [BusWire.Operation] = [
             .createTopic, .alterTopic, .deleteTopic, .purgeTopic, .createSubscription, .alterSubscription,
-            .seekSubscription, .deleteSubscription, .redriveDead, .dropDead, .backup, .scrub, .cancelScheduled,
+            .seekSubscription, .deleteSubscription, .redriveDead, .dropDead, .backup, .scrub, .backupWithKey, .cancelScheduled,
         ]
         #expect(
             operations.map { "\($0.rawValue) \($0.name)" } == [
                 "1 create-topic", "2 alter-topic", "3 delete-topic", "4 purge-topic", "10 create-subscription",
                 "11 alter-subscription", "12 seek-subscription", "13 delete-subscription", "20 redrive-dead",
-                "21 drop-dead", "30 backup", "31 scrub", "40 cancel-scheduled",
+                "21 drop-dead", "30 backup", "31 scrub", "32 backup-with-key", "40 cancel-scheduled",
             ])
         #expect(BusWire.Operation(rawValue: 200).name == "operation-200")
     }

@@ -26,6 +26,9 @@ struct SubscriptionCreate: AsyncParsableCommand {
     @Flag(help: "Several consumers attend it: one gets everything, the others stand by.")
     var exclusive = false
 
+    @Option(help: "none: what was sent counts as acknowledged.")
+    var ack: DurableArguments.Acknowledge = .auto
+
     @OptionGroup var begin: StartArguments
     @OptionGroup var arguments: SubscriptionSettingArguments
     @OptionGroup var options: ChangeOptions
@@ -41,6 +44,7 @@ struct SubscriptionCreate: AsyncParsableCommand {
         var mode: SubscribeMode = []
         if shared { mode.insert(.shared) }
         if exclusive { mode.insert(.exclusive) }
+        if ack == .none { mode.insert(.unacknowledged) }
         try await options.change(
             .createSubscription, key: name, filter: filter, mode: mode, start: begin.start,
             settings: arguments.settings

@@ -15,7 +15,8 @@ SETTINGS = {
 OPERATIONS = {
     "create-topic": 1, "alter-topic": 2, "delete-topic": 3, "purge-topic": 4,
     "create-subscription": 10, "alter-subscription": 11, "seek-subscription": 12, "delete-subscription": 13,
-    "redrive-dead": 20, "drop-dead": 21, "backup": 30, "scrub": 31, "cancel-scheduled": 40,
+    "redrive-dead": 20, "drop-dead": 21, "backup": 30, "scrub": 31, "backup-with-key": 32,
+    "cancel-scheduled": 40,
 }
 """Operations of `administer`."""
 
