@@ -5,10 +5,20 @@ import BusClient
 struct DeclarationList {
     let options: InspectOptions
 
-    func run() async throws {
-        let rows = try await options.rows(.declarations).sorted {
-            $0.text("filter").utf8.lexicographicallyPrecedes($1.text("filter").utf8)
+    /// All of them, by filter; none of a daemon without a store.
+    static func rows(_ connection: BusConnection) async throws -> [InspectedRow] {
+        do throws(BusError) {
+            return try await connection.inspect(.declarations).map { InspectedRow(values: $0) }.sorted {
+                $0.text("filter").utf8.lexicographicallyPrecedes($1.text("filter").utf8)
+            }
+        } catch {
+            guard case .refused(let reason, _) = error, DurableSubscriptions.isWithoutStore(reason) else { throw error }
+            return []
         }
+    }
+
+    func run() async throws {
+        let rows = try await options.with("bus list") { try await DeclarationList.rows($0) }
         options.show(rows, DeclarationList.columns, ifNone: "no declared topics")
     }
 
@@ -26,7 +36,7 @@ struct DeclarationList {
         options.show(row, "topics '\(filter)'", details)
     }
 
-    private static let columns: [InspectedColumn] = [
+    static let columns: [InspectedColumn] = [
         .name("FILTER") { $0.text("filter") },
         .words("KIND") { $0.isSet(SettingKey.durable.name) ? "durable" : "live" },
         .words("DECLARED BY") { $0.text("source") },

@@ -15,7 +15,7 @@ enum DurableSubscriptions {
         }
     }
 
-    private static func isWithoutStore(_ reason: Reason) -> Bool {
+    static func isWithoutStore(_ reason: Reason) -> Bool {
         reason == .notSupported || reason == .storeUnavailable
     }
 

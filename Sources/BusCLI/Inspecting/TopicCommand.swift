@@ -13,11 +13,12 @@ struct TopicCommand: AsyncParsableCommand {
 
 struct TopicList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the topics, or show them as a tree.",
+        commandName: "list", abstract: "List the declarations and the topics, or show the topics as a tree.",
         discussion: """
+            First what was declared, by filter; then the topics that were used. \
             PUB/S is events a second, SUBS how many subscriptions match, PUBS how many connections publish there, \
             LAST the size of the last value where it is kept, STORED how many events of a durable topic are kept, \
-            IDLE how long nothing was published. --declared lists what was declared, by filter.
+            IDLE how long nothing was published. --declared lists the declarations alone.
 
               bus topics
               bus topics --tree
@@ -30,7 +31,7 @@ struct TopicList: AsyncParsableCommand {
     @Flag(help: "Show a tree with the totals of each branch.")
     var tree = false
 
-    @Flag(help: "List the declarations: which filters' topics are what.")
+    @Flag(help: "List the declarations alone: which filters' topics are what.")
     var declared = false
 
     @OptionGroup var options: InspectOptions
@@ -47,11 +48,20 @@ struct TopicList: AsyncParsableCommand {
     func run() async throws {
         if declared { return try await DeclarationList(options: options).run() }
         let wanted = try filters.map { try checkedFilter($0) }
-        let rows = try await options.rows(.topics).filter { row in
+        let (declarations, topics) = try await options.with("bus list") { connection in
+            let declarations = filters.isEmpty && !tree ? try await DeclarationList.rows(connection) : []
+            return (declarations, try await connection.inspect(.topics).map { InspectedRow(values: $0) })
+        }
+        let rows = topics.filter { row in
             guard !wanted.isEmpty else { return true }
             guard let topic = row.topic else { return false }
             return wanted.contains { $0.matches(topic) }
         }.sorted { $0.text("topic").utf8.lexicographicallyPrecedes($1.text("topic").utf8) }
+        if !declarations.isEmpty {
+            options.show(declarations, DeclarationList.columns, ifNone: "")
+            if rows.isEmpty { return }
+            if !options.json { Standard.output("\n") }
+        }
         let ifNone = wanted.isEmpty ? "no topics" : "no topic matches \(filters.joined(separator: ", "))"
         options.show(rows, tree ? TopicTree(rows).table : Table(TopicList.columns, rows), ifNone: ifNone)
     }
