@@ -31,7 +31,7 @@ final class PrivateBus {
     }
 
     /// `busd` beside this program, else from PATH.
-    private static var daemonPath: String {
+    static var daemonPath: String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let n = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         guard n > 0 else { return "busd" }
@@ -74,10 +74,21 @@ final class PrivateBus {
     }
 
     private func remove() {
-        for name in ["state/root.key", "state/keyring", "state/lock", "bus.sock", "bus.sock.lock"] {
-            unlink(directory + "/" + name)
-        }
+        PrivateBus.empty(directory + "/state")
         rmdir(directory + "/state")
+        PrivateBus.empty(directory)
         rmdir(directory)
+    }
+
+    /// Removes the files of a directory that is all ours.
+    private static func empty(_ path: String) {
+        guard let entries = opendir(path) else { return }
+        defer { closedir(entries) }
+        while let entry = readdir(entries) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { unlink(path + "/" + name) }
+        }
     }
 }

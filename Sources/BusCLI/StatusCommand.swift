@@ -42,10 +42,18 @@ private struct StatusText {
     }
 
     var lines: [String] {
-        let rest = values.filter { !told.contains($0.name) }
+        let rest = values.filter { !told.contains($0.name) && $0.name != StatusText.warning }
         let other = rest.map { [$0.name.replacing("_", with: " "), Details.describe($0)] }
-        let groups = [facts, flows, StatusText.table([.left, .right], other)]
+        let groups = [warnings, facts, flows, StatusText.table([.left, .right], other)]
         return Array(groups.filter { !$0.isEmpty }.joined(separator: [""]))
+    }
+
+    private static let warning = "store_warning"
+
+    /// What somebody should look at; nothing on most days.
+    private var warnings: [String] {
+        values.filter { $0.name == StatusText.warning }.map { Details.describe($0) }.filter { !$0.isEmpty }
+            .map { "  warning: \($0)" }
     }
 
     private static func table(_ alignments: [Table.Column.Alignment], _ rows: [[String]]) -> [String] {

@@ -5,6 +5,8 @@
 ///     wrapping key = HKDF-SHA256(ikm: root key, salt: empty, info: fields("localbus store"), 32)
 ///     root key id  = first 8 bytes of
 ///                    HKDF-SHA256(ikm: root key, salt: empty, info: fields("localbus key id"), 32)
+///     machine mark = first 8 bytes of
+///                    HKDF-SHA256(ikm: root key, salt: empty, info: fields("localbus machine", machine id), 32)
 ///     wrapped      = nonce ‖ AES-256-GCM(wrapping key, random 12-byte nonce, namespace secret,
 ///                    AAD: fields("namespace", namespace, epoch u32)) ‖ tag
 ///
@@ -44,6 +46,14 @@ public struct RootKey: Sendable {
         _ body: (UnsafeRawBufferPointer) -> Result
     ) throws(CryptoError) -> Result {
         try secret.withUnsafeBytes { (bytes) throws(CryptoError) in body(bytes) }
+    }
+
+    /// Tells the machine a key was used on from others: 8 bytes that tell nothing of its id without the key.
+    /// Throws `.fieldTooLong` for an id above 65,535 bytes, `.forked`.
+    public func mark(ofMachine id: [UInt8]) throws(CryptoError) -> [UInt8] {
+        let info = try Fields("localbus machine").adding(id)
+        return try KeyDerivation.secret(from: secret, info: info, count: Self.byteCount)
+            .withUnsafeBytes { Array($0.prefix(8)) }
     }
 
     /// Encrypts a namespace's secret for the store: `wrappedCount` bytes, different each time.

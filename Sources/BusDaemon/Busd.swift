@@ -33,6 +33,23 @@ struct Busd: ParsableCommand {
     @Flag(help: "Check the configuration and end: status 0 if it is good, 78 if not.")
     var check = false
 
+    @Option(
+        help: ArgumentHelp(
+            "With the daemon stopped: make this backup the state, which must be empty, and end.", valueName: "dir"))
+    var restore: String?
+
+    @Flag(help: "With the daemon stopped: go back to the store of before a newer busd changed it, and end.")
+    var rollback = false
+
+    @Flag(help: "With the daemon stopped: remove keys and everything stored, and end; for images.")
+    var factoryReset = false
+
+    func validate() throws {
+        guard [check, restore != nil, rollback, factoryReset].count(where: { $0 }) <= 1 else {
+            throw ValidationError("--check, --restore, --rollback and --factory-reset exclude each other")
+        }
+    }
+
     func run() throws {
         let manager = ServiceManager()
         do throws(ServerError) {
@@ -42,11 +59,23 @@ struct Busd: ParsableCommand {
                 print("configuration is good: socket \(plan.socketPath), state \(plan.state)")
                 return
             }
+            if let sentence = try care(plan.state, manager) {
+                print(sentence)
+                return
+            }
             try Daemon(plan, manager).run()
         } catch {
             PlainLog.write(.error, "\(error)")
             throw ExitCode(exitStatus(of: error))
         }
+    }
+
+    /// Does what is to be done to the state without serving it.
+    private func care(_ state: String, _ manager: ServiceManager) throws(ServerError) -> String? {
+        if let restore { return try StateCare.restore(restore, to: state, credentials: manager.credentials) }
+        if rollback { return try StateCare.rollback(state) }
+        if factoryReset { return try StateCare.factoryReset(state) }
+        return nil
     }
 
     /// 78 is a configuration or state to be mended, 1 everything else that keeps a daemon from starting.

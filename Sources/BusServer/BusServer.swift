@@ -70,6 +70,7 @@ public final class BusServer {
         name = settings.busName.map { "busd \(BusServer.version) (\($0))" } ?? "busd \(BusServer.version)"
         let directory = try StateDirectory(path: state, credentials: credentials)
         if directory.isNew { log.notice("made a new root key in \(state) (key id \(directory.rootKey.id))") }
+        let rootKey = directory.rootKey
         keys = try Keys(directory)
         if !SecretMemory.isLocked {
             log.warning("keys can't be locked in memory and could reach a swap file: raise LimitMEMLOCK=")
@@ -86,7 +87,7 @@ public final class BusServer {
         self.configuration = configuration
         configuration.subscriptionDefaults = settings.subscriptions.settings
         broker = Broker(configuration: configuration, incarnation: incarnation, firstSeal: keys.firstSeal)
-        durable = try DurableStore(state, bounds: settings.store, broker: broker, log: log)
+        durable = try DurableStore(state, bounds: settings.store, rootKey: rootKey, broker: broker, log: log)
         broker.recover(try durable.state(), at: moment)
         durable.warn()
         durable.onInput = { [weak self] in self?.happened($0) }

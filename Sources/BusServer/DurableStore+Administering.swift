@@ -2,10 +2,11 @@
 // everything, a look at every row.
 
 import BusBroker
+import BusCrypto
 import BusStore
 import BusWire
 import Dispatch
-import Foundation
+import Glibc
 
 extension DurableStore {
     func administer(_ session: SessionID, _ wish: Administer) {
@@ -22,7 +23,8 @@ extension DurableStore {
             findDead(wish.key) {
                 answer($0.map { .dropped($0) } ?? .refused(.unknownName, "there is no dead letter of \(wish.key)"))
             }
-        case .backup: backup(to: wish.key, answer)
+        case .backup: backup(to: wish.key, withKey: false, answer)
+        case .backupWithKey: backup(to: wish.key, withKey: true, answer)
         case .scrub: scrub(from: 0, damaged: 0, answer)
         default: answer(.refused(.notSupported, "\(wish.operation.name) is nothing this daemon does"))
         }
@@ -78,25 +80,36 @@ extension DurableStore {
 
     // MARK: Copies and checks
 
-    private func backup(to path: String, _ answer: @escaping @Sendable (AdministrationOutcome) -> Void) {
+    private func backup(
+        to path: String, withKey: Bool, _ answer: @escaping @Sendable (AdministrationOutcome) -> Void
+    ) {
         guard path.hasPrefix("/") else {
             return answer(.refused(.invalidSetting, "a backup needs a whole path, beginning with /: '\(path)'"))
         }
-        let (store, keyring) = (store, keyringPath)
+        let (store, keyring, key) = (store, keyringPath, withKey ? rootKey : nil)
         // It takes as long as copying does: not on this thread.
         DispatchQueue.global().async {
-            do throws(StoreError) {
-                try store.backup(to: path)
-            } catch {
-                return answer(.refused(.storeUnavailable, error.description))
-            }
             do {
-                // Wrapped secrets: of no use without the root key, and what is stored is of no use without them.
-                try Data(contentsOf: URL(fileURLWithPath: keyring)).write(to: URL(fileURLWithPath: path + "/keyring"))
-                answer(.done(1))
+                try store.backup(to: path)
+                // Wrapped secrets: of no use without the root key, and what is stored is of no use without them. Copied
+                // last: whatever the copy has, its secret is there.
+                guard let (bytes, _) = try StateFile(path: keyring).read(lengthMax: 64 << 20) else {
+                    return answer(.refused(.storeUnavailable, "there is no \(keyring) to be copied"))
+                }
+                try StateFile(path: path + "/keyring").write(bytes)
+                if let key { try StateDirectory.write(key, to: StateFile(path: path + "/root.key")) }
+                answer(.done(DurableStore.length(of: path)))
             } catch {
-                answer(.refused(.storeUnavailable, "can't copy \(keyring) to \(path): \(error.localizedDescription)"))
+                answer(.refused(.storeUnavailable, "\(error)"))
             }
+        }
+    }
+
+    /// Bytes of the files in a directory.
+    private static func length(of path: String) -> UInt64 {
+        ((try? StateDirectory.entries(of: path)) ?? []).reduce(0) { sum, name in
+            var status = stat()
+            return stat(path + "/" + name, &status) == 0 ? sum + UInt64(status.st_size) : sum
         }
     }
 

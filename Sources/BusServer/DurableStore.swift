@@ -6,6 +6,7 @@
 // most. Results come through a mailbox into the first part of a round.
 
 import BusBroker
+import BusCrypto
 import BusStore
 import BusTransport
 import BusWire
@@ -43,22 +44,29 @@ final class DurableStore {
     private(set) var lastDamage = ""
     /// Whether more than four fifths of its room are used.
     private var isTight = false
+    /// What is to be said of the machine.
+    private let machineWarning: String?
 
     /// Opens the store in the state directory. Blocks.
-    init(_ state: String, bounds: StoreBounds, broker: Broker, log: Logger) throws(ServerError) {
+    init(
+        _ state: String, bounds: StoreBounds, rootKey: RootKey, broker: Broker, log: Logger
+    ) throws(ServerError) {
         let mailbox = try ReactorMailbox<Arrival>()
         var options = StoreOptions(directory: state)
         options.bytesMax = DurableStore.bytesMax(state, bounds)
         bytesMax = options.bytesMax
         self.mailbox = mailbox
         keyringPath = state + "/keyring"
+        self.rootKey = rootKey
         self.broker = broker
         self.log = log
+        machineWarning = try MachineMark(state: state).warning(rootKey)
         do throws(StoreError) {
             store = try Store(
                 options, onCommit: { mailbox.put(.committed($0)) }, onDamage: { mailbox.put(.damaged($0)) },
                 onFailure: { mailbox.put(.failed($0)) })
             for damage in store.report.damage { note(damage) }
+            if let machineWarning { log.warning("\(machineWarning)") }
         } catch {
             throw .state(error.description)
         }
@@ -124,6 +132,7 @@ final class DurableStore {
         var warnings: [String] = []
         if damageCount > 0 { warnings.append("\(damageCount) damaged, last: \(lastDamage)") }
         if isTight { warnings.append("more than 80 % used") }
+        if let machineWarning { warnings.append(machineWarning) }
         broker.warn(ofStore: warnings.joined(separator: "; "))
     }
 
@@ -148,6 +157,8 @@ final class DurableStore {
 
     /// The keyring, which a backup needs, too.
     let keyringPath: String
+    /// What a backup takes along where that was asked for.
+    let rootKey: RootKey
     /// Topics' names, as far as they were told.
     var names: [UInt64: Topic] = [:]
 }

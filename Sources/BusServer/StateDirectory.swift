@@ -4,7 +4,8 @@
 //   lock      held while a daemon runs, so that no two share one state
 //   root.key  32 bytes, mode 0600, the daemon's own; made when, and only when, the directory is empty
 //   keyring   text: which root key it wants, the next seal number, one wrapped secret a namespace and epoch
-//   store.*   what is stored: BusStore's
+//   machine   which machine the root key was used on last (MachineMark.swift)
+//   store.*   what is stored (BusStore)
 //
 // A keyring without its key is refused, naming the key id it wants: guessing a new one would make everything stored
 // unreadable in silence.
@@ -71,7 +72,7 @@ struct StateDirectory {
     /// Lets another daemon have the directory.
     func unlock() { lock.release() }
 
-    private static func make(_ path: String) throws(ServerError) {
+    static func make(_ path: String) throws(ServerError) {
         if mkdir(path, 0o700) != 0, errno != EEXIST {
             throw .state("can't make the state directory \(path): \(String(cString: strerror(errno)))")
         }
@@ -88,7 +89,7 @@ struct StateDirectory {
         }
     }
 
-    private static func readKey(_ file: StateFile, mustBeOwn: Bool) throws(ServerError) -> RootKey? {
+    static func readKey(_ file: StateFile, mustBeOwn: Bool) throws(ServerError) -> RootKey? {
         guard var content = try file.read(lengthMax: 4096) else { return nil }
         // The only reference to these bytes, so that they are overwritten where they are.
         defer { for i in content.bytes.indices { content.bytes[i] = 0 } }
@@ -115,9 +116,7 @@ struct StateDirectory {
     private static func makeKey(_ file: StateFile) throws(ServerError) -> RootKey {
         do {
             let key = try RootKey.random()
-            var bytes = try key.withUnsafeBytes { [UInt8]($0) }
-            defer { for i in bytes.indices { bytes[i] = 0 } }
-            try file.write(bytes)
+            try write(key, to: file)
             return key
         } catch let error as ServerError {
             throw error
@@ -129,8 +128,15 @@ struct StateDirectory {
     /// Whether something is stored that needs the keyring's secrets.
     private static func hasStore(_ path: String) -> Bool { access(path + "/store.db", F_OK) == 0 }
 
+    /// Writes a root key, for its owner alone.
+    static func write(_ key: RootKey, to file: StateFile) throws {
+        var bytes = try key.withUnsafeBytes { [UInt8]($0) }
+        defer { for i in bytes.indices { bytes[i] = 0 } }
+        try file.write(bytes)
+    }
+
     /// What lies in the directory beside our own lock.
-    private static func entries(of path: String) throws(ServerError) -> [String] {
+    static func entries(of path: String) throws(ServerError) -> [String] {
         guard let directory = opendir(path) else {
             throw .state("can't list \(path): \(String(cString: strerror(errno)))")
         }
@@ -148,7 +154,7 @@ struct StateDirectory {
 
 /// The lock of a state directory: held until released, or until nobody refers to it, so that an attempt that failed
 /// half way leaves nothing locked.
-private final class StateLock {
+final class StateLock {
     private var descriptor: CInt
 
     init(_ path: String) throws(ServerError) {

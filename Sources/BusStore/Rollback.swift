@@ -13,6 +13,9 @@ public struct RollbackReport: Sendable, Equatable {
 }
 
 extension Store {
+    /// The newest schema this program knows.
+    public static var schemaVersion: Int { Schema.current.version }
+
     /// Replaces the database in `options.directory` with the copy of before it had more than `version`. Blocks.
     public static func rollback(_ options: StoreOptions, to version: Int) throws(StoreError) -> RollbackReport {
         let lock = try DirectoryLock(options.directory)

@@ -45,6 +45,16 @@ import Testing
         }
     }
 
+    @Test("A machine's mark depends on the machine and on the key")
+    func machineMarks() throws {
+        let (root, other) = (try RootKey.random(), try RootKey.random())
+        let mark = try root.mark(ofMachine: [1, 2, 3])
+        #expect(mark.count == 8)
+        #expect(try root.mark(ofMachine: [1, 2, 3]) == mark)
+        #expect(try root.mark(ofMachine: [1, 2, 4]) != mark)
+        #expect(try other.mark(ofMachine: [1, 2, 3]) != mark)
+    }
+
     @Test("A wrapped secret or key of another length is refused")
     func lengths() throws {
         let root = try RootKey.random()

@@ -1,4 +1,4 @@
-// bus admin: care of the store while the daemon runs.
+// bus admin: care of the store. What needs the daemon stopped is done by busd itself, which alone knows its files.
 
 import ArgumentParser
 import BusClient
@@ -6,8 +6,8 @@ import Glibc
 
 struct AdminCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "admin", abstract: "Back up and check what is stored.",
-        subcommands: [AdminBackup.self, AdminScrub.self])
+        commandName: "admin", abstract: "Back up, check and restore what is stored.",
+        subcommands: [AdminBackup.self, AdminScrub.self, AdminRestore.self, AdminFactoryReset.self])
 }
 
 struct AdminBackup: AsyncParsableCommand {
@@ -15,17 +15,20 @@ struct AdminBackup: AsyncParsableCommand {
         commandName: "backup", abstract: "Write a consistent copy of the store into a directory, while the bus runs.",
         discussion: """
             The daemon writes it, so that its user must be able to. The root key is not in it: without it nobody can \
-            read the events, and nobody can restore them.
+            read the events, and nobody can restore them. --with-key takes it along: keep such a copy as you keep keys.
             """)
 
     @Argument(help: "The directory: empty, or not there yet.")
     var directory: String
 
+    @Flag(help: "Copy the root key, too.")
+    var withKey = false
+
     @OptionGroup var options: ChangeOptions
 
     func run() async throws {
         let path = absolute(directory)
-        try await options.change(.backup, key: path) { "\(path): \(Units.bytes($0))" }
+        try await options.change(withKey ? .backupWithKey : .backup, key: path) { "\(path): \(Units.bytes($0))" }
     }
 
     /// The daemon's working directory isn't ours.
@@ -50,4 +53,48 @@ struct AdminScrub: AsyncParsableCommand {
         }
         if damaged > 0 { throw ExitCode(Failure.Status.badData.rawValue) }
     }
+}
+
+/// Where the state lies that a stopped daemon left.
+struct StateArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("The daemon's configuration, if it isn't where busd looks.", valueName: "file"))
+    var config: String?
+
+    @Option(help: ArgumentHelp("The state directory, if the configuration doesn't say.", valueName: "dir"))
+    var state: String?
+
+    /// Becomes `busd` with these arguments and our own.
+    func runDaemon(_ arguments: [String]) throws {
+        let argv = [PrivateBus.daemonPath] + arguments + (config.map { ["--config", $0] } ?? [])
+            + (state.map { ["--state", $0] } ?? [])
+        var pointers = argv.map { strdup($0) } + [nil]
+        execvp(argv[0], &pointers)
+        throw Failure(.other, "can't run \(argv[0]): \(String(cString: strerror(errno)))")
+    }
+}
+
+struct AdminRestore: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore", abstract: "Make a backup the state of a daemon that is stopped.",
+        discussion: """
+            The same as `busd --restore DIR`. The state directory must be empty, save for the root key where the backup \
+            doesn't have it. The store is another one from then on: clients that resume from a sequence are told.
+            """)
+
+    @Argument(help: "The backup.")
+    var directory: String
+
+    @OptionGroup var arguments: StateArguments
+
+    func run() throws { try arguments.runDaemon(["--restore", directory]) }
+}
+
+struct AdminFactoryReset: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "factory-reset", abstract: "Remove keys and everything stored, of a daemon that is stopped.",
+        discussion: "The same as `busd --factory-reset`: for images, and for machines that are copies of others.")
+
+    @OptionGroup var arguments: StateArguments
+
+    func run() throws { try arguments.runDaemon(["--factory-reset"]) }
 }
