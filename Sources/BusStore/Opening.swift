@@ -113,8 +113,9 @@ struct Opening {
         let version = Int(try reader.connection.integer("PRAGMA user_version"))
         guard version <= schema.version else { throw .newerSchema(found: version, supported: schema.version) }
         let last = head.read()
-        if last == nil { damage.append(.headUnreadable) }
         var meta = try readMeta(reader, last)
+        // A database whose making was interrupted has no head yet, and nothing in it that could be gone.
+        if last == nil, meta.commit > 0 || !head.isBlank { damage.append(.headUnreadable) }
         if let last {
             guard last.incarnation == meta.incarnation else { throw .foreignHead(path: options.headPath) }
             if last.commit > meta.commit { try keepCopies(of: meta, last) }

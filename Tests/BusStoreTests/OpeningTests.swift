@@ -1,5 +1,6 @@
 import BusWire
 import GRDB
+import Glibc
 import Testing
 
 @testable import BusStore
@@ -41,6 +42,15 @@ import Testing
         let lost = try StoreWorld()
         lost.setFile("store.head", head)
         try refuses(lost) { if case .databaseMissing = $0 { true } else { false } }
+    }
+
+    @Test func `A store whose making was interrupted before its head had a name is whole`() throws {
+        let world = try StoreWorld()
+        let lock = try DirectoryLock(world.directory)
+        try Creation(options: world.options, schema: world.schema).run(lock)
+        lock.release()
+        unlink(world.directory + "/store.head")
+        #expect(try world.open().report.damage.isEmpty)
     }
 
     @Test func `Another store's head is refused`() throws {
