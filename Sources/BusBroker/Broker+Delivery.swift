@@ -16,7 +16,7 @@ extension Broker {
                 giveUp(portion, of: subscription, .quotaExceeded)
                 continue
             }
-            if let catchUp = subscription.consumers.first?.backlog?.catchUp, portion.batch.position != 0 {
+            if portion.batch.position != 0, let catchUp = subscription.consumers.first?.backlog?.catchUp {
                 // Still reading what is stored: it comes from there.
                 if kept == nil { kept = Portion(portion.batch.compacted, portion.selection) }
                 if let kept, !catchUp.admits(kept) { continue }
