@@ -68,9 +68,11 @@ prove: build deps-test  ## prove durability at length: KILLS=1000 FAULTS=1000 FL
 	@BIN=$(CURDIR)/$(BIN) LIMIT=7200 KILLS=$(or $(KILLS),1000) FAULTS=$(or $(FAULTS),1000) FLIPS=$(or $(FLIPS),200) \
 	    Tests/scripts/run durable-kill durable-faults durable-full durable-flips durable-clock
 
-simulate: deps  ## run the simulation: SEEDS=1000 of them, or one SEED=N again
-	@BUS_SEEDS=$(or $(SEEDS),$(if $(SEED),1,1000)) BUS_SEED=$(SEED) swift test -c release -Xswiftc -enable-testing \
-	    --scratch-path .build-simulate --disable-xctest --filter SimulationTests
+# A program of its own, so that broker and simulation are all that is built.
+simulate: deps  ## run the simulation, release: SEEDS=1000 of them, or one SEED=N again; STEPS=1500
+	$(say) build 'the simulation (release)'
+	@swift build $(RELEASE) $(QUIET) --product BusSimulator
+	@$(BIN)/BusSimulator SEEDS=$(SEEDS) SEED=$(SEED) STEPS=$(STEPS)
 
 bench: build  ## measure; rows of redis and nats too where they are installed
 	@BIN=$(CURDIR)/$(BIN) Benchmarks/run

@@ -82,6 +82,7 @@ let package = Package(
             name: "BusCLI", dependencies: ["BusClient", "BusWire", "BusTransport", "CLinux", system, arguments],
             swiftSettings: settings),
         room("BusSimulation", ["BusBroker", "BusWire"]),
+        .executableTarget(name: "BusSimulator", dependencies: ["BusSimulation"], swiftSettings: settings),
         room("BusTestKit", ["BusServer", "BusClient", "BusTransport", logging]),
 
         tests("BusWireTests", ["BusWire"], exclude: ["Golden"]),

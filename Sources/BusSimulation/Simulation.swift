@@ -9,7 +9,7 @@ import BusBroker
 import BusWire
 
 /// One run of a seeded world.
-public struct Simulation {
+public struct Simulation: Sendable {
     private let seed: UInt64
     private let steps: Int
 

@@ -1,5 +1,5 @@
 // The broker in a world of its own: see BusSimulation. A failing seed is printed with the shortest run that fails and
-// the command that repeats it.
+// the command that repeats it. `make simulate` runs many without the tests around, and optimised.
 //
 //   BUS_SEEDS=1000   that many seeds, counted up from BUS_SEED or from chance
 //   BUS_SEED=42      that seed

@@ -1,0 +1,70 @@
+// `make simulate`: as many seeded worlds as asked for, on all cores, without building anything they don't need.
+//
+//   BusSimulator SEEDS=1000 SEED=1 STEPS=1500
+//
+// Without SEED they count up from chance. Every seed that fails is named; of the first, the shortest way there is
+// shown and the command that goes it again.
+
+import BusSimulation
+import Glibc
+
+@main
+struct Simulator {
+    /// What of the simulation's findings is told in the end.
+    private struct Findings {
+        var tally = SimulationTally()
+        var failures: [SimulationFailure] = []
+    }
+
+    static func main() async {
+        guard let settings = settings(CommandLine.arguments.dropFirst()) else {
+            print("usage: BusSimulator [SEEDS=N] [SEED=N] [STEPS=N]")
+            exit(64)
+        }
+        let count = settings["SEEDS"] ?? (settings["SEED"] == nil ? 1000 : 1)
+        let first = settings["SEED"] ?? UInt64.random(in: 1...UInt64(UInt32.max))
+        let steps = Int(clamping: settings["STEPS"] ?? 1500)
+        print("\(count) seeds from \(first), \(steps) steps each")
+
+        let findings = await run((0..<count).map { first &+ $0 }, steps)
+        print("\(findings.tally)")
+        guard let first = findings.failures.min(by: { $0.seed < $1.seed }) else { return }
+        print(Simulation(seed: first.seed, steps: steps).shortest(first))
+        print("\(findings.failures.count) of \(count) seeds failed")
+        exit(1)
+    }
+
+    private static func run(_ seeds: [UInt64], _ steps: Int) async -> Findings {
+        await withTaskGroup(of: Result<SimulationTally, SimulationFailure>.self) { group in
+            for seed in seeds {
+                group.addTask {
+                    Result { () throws(SimulationFailure) in try Simulation(seed: seed, steps: steps).run() }
+                }
+            }
+            var findings = Findings()
+            for await result in group {
+                switch result {
+                case .success(let tally): findings.tally += tally
+                case .failure(let failure):
+                    print("seed \(failure.seed), step \(failure.step): \(failure.message)")
+                    findings.failures.append(failure)
+                }
+            }
+            return findings
+        }
+    }
+
+    /// `NAME=NUMBER` each; one without a number counts as not given, as make hands over what nobody set. Nil for
+    /// anything else.
+    private static func settings(_ arguments: ArraySlice<String>) -> [String: UInt64]? {
+        var settings: [String: UInt64] = [:]
+        for argument in arguments {
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, ["SEEDS", "SEED", "STEPS"].contains(parts[0]) else { return nil }
+            guard !parts[1].isEmpty else { continue }
+            guard let number = UInt64(parts[1]) else { return nil }
+            settings[String(parts[0])] = number
+        }
+        return settings
+    }
+}
