@@ -10,6 +10,7 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
     private var elements: [Element] = []
     private var isClosed = false
     private var isReaderAsleep = false
+    private var wasAbandoned = false
 
     init() {
         pthread_mutex_init(lock, nil)
@@ -58,5 +59,24 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
         defer { pthread_mutex_unlock(lock) }
         isClosed = true
         pthread_cond_signal(filled)
+    }
+
+    /// Takes no more, and forgets what is in it.
+    func abandon() {
+        pthread_mutex_lock(lock)
+        // Freed outside of the lock: what a job holds may do anything when it goes.
+        let forgotten = elements
+        elements = []
+        wasAbandoned = true
+        pthread_mutex_unlock(lock)
+        _ = consume forgotten
+        close()
+    }
+
+    /// Whether it was abandoned, and not closed.
+    var isAbandoned: Bool {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        return wasAbandoned
     }
 }

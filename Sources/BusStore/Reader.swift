@@ -49,4 +49,12 @@ final class Reader: @unchecked Sendable {
         core.connection.use { core.statements.removeAll() }
         try core.connection.close()
     }
+
+    /// Ends without what waits. Nothing where it has ended.
+    func abandon() {
+        guard thread != nil else { return }
+        jobs.abandon()
+        // What fails to close is left; there is nobody to tell.
+        try? stop()
+    }
 }

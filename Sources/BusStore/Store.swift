@@ -74,6 +74,14 @@ public final class Store: Sendable {
         try closed.get()
     }
 
+    /// Who forgets it without closing it leaves what a killed process would: what waits isn't written, nothing is
+    /// checkpointed. Blocks for the transaction under way.
+    deinit {
+        // The writer first: closed while the reader is there, SQLite leaves the log as it is.
+        writer.abandon()
+        reader.abandon()
+    }
+
     // MARK: Writing
 
     /// Leaves `writes` for the writer, in this order and behind everything submitted before.

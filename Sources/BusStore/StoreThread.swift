@@ -41,6 +41,8 @@ final class StoreThread: @unchecked Sendable {
         }
     }
 
-    /// Waits until it has ended; once only.
-    func join() { pthread_join(thread, nil) }
+    /// Waits until it has ended; once only. Called on itself, it lets it end by itself.
+    func join() {
+        if pthread_equal(thread, pthread_self()) != 0 { pthread_detach(thread) } else { pthread_join(thread, nil) }
+    }
 }

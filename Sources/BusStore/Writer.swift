@@ -64,6 +64,13 @@ final class Writer: @unchecked Sendable {
         thread = nil
     }
 
+    /// Ends without what waits, and leaves the log for the next opening. Nothing where it has ended.
+    func abandon() {
+        guard thread != nil else { return }
+        mailbox.abandon()
+        stop()
+    }
+
     private static func run(
         _ core: WriterCore, _ mailbox: Mailbox<SubmittedWrite>, _ callbacks: StoreCallbacks
     ) throws(StoreError) {
@@ -81,7 +88,9 @@ final class Writer: @unchecked Sendable {
             waiting.removeAll(keepingCapacity: waiting.capacity <= 8192)
             try core.connection.use { () throws(StoreError) in try core.checkpointIfDue() }
         }
-        try core.connection.use { () throws(StoreError) in try core.end() }
+        try core.connection.use { () throws(StoreError) in
+            if mailbox.isAbandoned { core.statements.removeAll() } else { try core.end() }
+        }
         try core.connection.close()
     }
 }

@@ -36,4 +36,16 @@ import Testing
         }
         #expect(all == Array(0..<10_000))
     }
+
+    @Test func `What is in an abandoned one is forgotten, and nothing comes behind it`() {
+        let mailbox = Mailbox<Int>()
+        _ = mailbox.fill { $0.append(1) }
+        #expect(!mailbox.isAbandoned)
+        mailbox.abandon()
+        #expect(mailbox.isAbandoned)
+        #expect(mailbox.fill { $0.append(2) } == nil)
+        var taken: [Int] = []
+        #expect(!mailbox.take(into: &taken, waiting: true))
+        #expect(taken == [])
+    }
 }

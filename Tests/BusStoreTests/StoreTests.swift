@@ -36,4 +36,18 @@ import Testing
         #expect(store.report.tailChecked == 50)
         #expect(try await after.batches(0..<1000) == (1...50).map { StoreWorld.batch($0) })
     }
+
+    @Test func `Forgotten unclosed it leaves the log as a killed process would, and can be opened again at once`()
+        async throws
+    {
+        let world = try StoreWorld()
+        try world.write([StoreWorld.newTopic()])
+        for position in UInt64(1)...50 { try world.write([.append(StoreWorld.batch(position), ids: [])]) }
+        let (log, database) = (world.file("store.db-wal"), world.file("store.db"))
+        world.forget()
+        #expect(!log.isEmpty && world.file("store.db-wal") == log && world.file("store.db") == database)
+        let store = try world.open()
+        #expect(store.report.damage == [] && store.report.tailChecked == 50)
+        #expect(try await world.batches(0..<1000) == (1...50).map { StoreWorld.batch($0) })
+    }
 }

@@ -49,6 +49,9 @@ final class StoreWorld: @unchecked Sendable {
         store = nil
     }
 
+    /// Lets go of it unclosed.
+    func forget() { store = nil }
+
     func reopen() throws -> Store {
         try close()
         return try open()
