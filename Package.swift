@@ -102,8 +102,8 @@ let package = Package(
         tests(
             "BusServerTests",
             [
-                "BusTesting", "BusServer", "BusClient", "BusBroker", "BusWire", "BusTransport", "BusCrypto", "CLinux",
-                logging,
+                "BusTesting", "BusServer", "BusClient", "BusBroker", "BusStore", "BusWire", "BusTransport", "BusCrypto",
+                "CLinux", logging,
             ]),
         tests(
             "BusClientTests",

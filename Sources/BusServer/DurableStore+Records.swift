@@ -75,8 +75,12 @@ extension BusStore.StoredCursor {
     init(_ cursor: BusBroker.StoredCursor) {
         self.init(
             next: cursor.next,
-            pending: cursor.pending.map {
-                BusStore.PendingRange(first: $0.first, count: UInt32(clamping: $0.count), attempts: $0.attempts)
+            pending: cursor.pending.flatMap { range in
+                // The store counts in 32 bits: a longer range is several.
+                stride(from: 0, to: range.count, by: Int(UInt32.max)).map {
+                    BusStore.PendingRange(
+                        first: range.first + $0, count: UInt32(clamping: range.count - $0), attempts: range.attempts)
+                }
             })
     }
 }

@@ -52,6 +52,9 @@ struct OptionBytes {
         }
         return settings
     }
+
+    /// Whether everything was read.
+    var isAtEnd: Bool { position == bytes.count }
 }
 
 /// What a durable subscription is beside its name and its place.
@@ -84,7 +87,7 @@ extension SubscriptionOptions {
         guard reader.integer(UInt8.self) == SubscriptionOptions.version, let filter = reader.array(),
             let mode = reader.integer(UInt32.self), let uid = reader.integer(UInt32.self),
             let created = reader.integer(Int64.self), let attended = reader.integer(Int64.self),
-            let settings = reader.settings()
+            let settings = reader.settings(), reader.isAtEnd
         else { return nil }
         self.init(filter: filter, mode: mode, settings: settings, uid: uid, created: created, attended: attended)
     }
@@ -103,7 +106,9 @@ enum DeclarationOptions {
 
     static func decode(_ bytes: [UInt8]) -> [Setting]? {
         var reader = OptionBytes(bytes)
-        guard reader.integer(UInt8.self) == version else { return nil }
-        return reader.settings()
+        guard reader.integer(UInt8.self) == version, let settings = reader.settings(), reader.isAtEnd else {
+            return nil
+        }
+        return settings
     }
 }
