@@ -207,8 +207,8 @@ struct Opening {
             return core
         }
         let report = OpeningReport(
-            isNew: isNew, nextPosition: core.meta.nextPosition, commit: core.meta.commit, tailChecked: tail.checked,
-            damage: damage)
+            isNew: isNew, nextPosition: core.meta.nextPosition, commit: core.meta.commit,
+            bytesUsed: core.space.bytesUsed, tailChecked: tail.checked, damage: damage)
         return OpenedStore(
             lock: lock, reader: reader, writer: core, report: report, incarnation: meta2.incarnation)
     }

@@ -48,6 +48,8 @@ public struct OpeningReport: Sendable {
     public var nextPosition: UInt64
     /// Number of the last commit.
     public var commit: UInt64
+    /// Bytes of the database in use.
+    public var bytesUsed: UInt64
     /// Rows in the tail since the last checkpoint that were compared.
     public var tailChecked: UInt64
     /// What was found.
