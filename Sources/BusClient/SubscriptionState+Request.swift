@@ -11,7 +11,7 @@ extension SubscriptionState {
             stallMilliseconds: seconds.clampedMilliseconds(fraction), queueEventCount: options.queueEventCount,
             queueLength: options.queueLength, creditEvents: credit.grantedEvents, creditBytes: credit.grantedBytes,
             group: group, mode: mode, durableName: durableName, start: start,
-            settings: options.durable?.settings ?? [])
+            settings: leavesSettings ? [] : options.durable?.settings ?? [])
     }
 
     private var mode: SubscribeMode {
@@ -35,10 +35,16 @@ extension SubscriptionState {
     }
 
     /// A durable one was refused since one of its name exists. That may be its own: made over the connection before,
-    /// which was lost ahead of the daemon's word. Returns whether to ask again, without a beginning.
+    /// which was lost ahead of the daemon's word. Or it was altered since it was attended, and is attended as it is.
+    /// Returns whether to ask again, without a beginning, and then without settings.
     func shouldAskAgain(_ reason: Reason) -> Bool {
-        guard reason == .nameTaken, wasAskedBefore, !exists, options.durable?.start != nil else { return false }
-        exists = true
+        guard reason == .nameTaken, wasAskedBefore, let durable = options.durable else { return false }
+        if !exists, durable.start != nil {
+            exists = true
+            return true
+        }
+        guard exists, !durable.settings.isEmpty, !leavesSettings else { return false }
+        leavesSettings = true
         return true
     }
 }

@@ -46,6 +46,8 @@ final class SubscriptionState: @unchecked Sendable {
     private(set) var wasAskedBefore = false
     /// Whether a durable one exists by now, so that nothing is said of where it begins.
     var exists = false
+    /// Of a durable one that was altered since it was attended: its settings are no longer asked for.
+    var leavesSettings = false
     private var confirmation: CheckedContinuation<Result<Void, BusError>, Never>?
 
     // Waiting for the application; bounded by the credit.

@@ -14,27 +14,40 @@ import Glibc
 import Logging
 
 /// A daemon in this process. It ends with its last reference, its state and socket with it.
+///
+/// Durable topics are on a real disk: what was receipted before `kill` is there after `start`.
+///
+///     let bus = try TestBus(configuration: "topics: {'orders.>': {kind: durable}}")
+///     …
+///     bus.kill()
+///     try bus.start()
 public final class TestBus: @unchecked Sendable {
     package let directory: TemporaryDirectory
+    /// Its state directory: the key, and all that is stored.
+    public let state: String
     package let settings: DaemonConfiguration
     private var running: (reactor: Reactor, server: BusServer)?
 
     /// Starts a bus.
     ///
-    /// - Parameter configuration: what would stand in busd.yaml, such as `"quotas: {connections: 2}"`.
+    /// - Parameters:
+    ///   - configuration: what would stand in busd.yaml, such as `"quotas: {connections: 2}"`.
+    ///   - state: a state directory to go on with, such as a restored backup; it stays. nil for a new one, which goes
+    ///     with the bus.
     /// - Throws: `TestBusError`, when the configuration is wrong or no bus can be started here.
-    public convenience init(configuration: String = "") throws {
+    public convenience init(configuration: String = "", state: String? = nil) throws {
         var settings = DaemonConfiguration()
         do throws(ServerError) {
             try settings.read(yaml: configuration, from: "configuration")
         } catch {
             throw TestBusError(description: error.description)
         }
-        try self.init(settings)
+        try self.init(settings, state: state)
     }
 
-    package init(_ settings: DaemonConfiguration) throws {
+    package init(_ settings: DaemonConfiguration, state: String? = nil) throws {
         directory = try TemporaryDirectory()
+        self.state = state ?? directory.path + "/state"
         self.settings = settings
         try start()
     }
@@ -43,7 +56,6 @@ public final class TestBus: @unchecked Sendable {
 
     /// The path of its socket, for `LOCALBUS_SOCKET` of a program under test.
     public var socket: String { directory.path + "/bus.sock" }
-    package var state: String { directory.path + "/state" }
     /// The reactor that serves now.
     package var reactor: Reactor? { running?.reactor }
 
@@ -65,7 +77,7 @@ public final class TestBus: @unchecked Sendable {
         }
     }
 
-    /// Ends it without a word to anybody, as SIGKILL does.
+    /// Ends it without a word to anybody, as SIGKILL does: what wasn't on its way to the disk is lost.
     public func kill() {
         guard let running else { return }
         running.reactor.stop()
