@@ -11,7 +11,8 @@ extension Broker {
 
     /// Reads on for a subscription, if there is somebody to take it and room to keep it.
     func readOn(_ reader: CatchUp.Reader) {
-        guard let catchUp = reader.catchUp, !catchUp.isLive, !catchUp.isSeeking, catchUp.read == nil, reader.hasRoom else { return }
+        guard let catchUp = reader.catchUp, !catchUp.isLive, !catchUp.isSeeking, catchUp.read == nil, reader.hasRoom
+        else { return }
         guard let number = storage?.nextRead else { return }
         storage?.nextRead += 1
         storage?.reads[number] = reader

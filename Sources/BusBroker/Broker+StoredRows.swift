@@ -116,8 +116,11 @@ extension Broker {
     /// A topic's name, by its number in the store.
     public func storedTopicName(_ number: UInt64) -> Topic? { storage?.topics[number]?.name }
 
-    /// What a session calls itself; nil when it is gone.
-    public func sessionName(_ number: UInt64) -> String? { sessions[SessionID(number)]?.name }
+    /// What the session of this number calls itself that was there at a time; nil when it is gone: numbers begin anew with
+    /// each daemon, and what is stored outlives them.
+    public func sessionName(_ number: UInt64, at time: Int64) -> String? {
+        sessions[SessionID(number)].flatMap { $0.connectedAt <= time ? $0.name : nil }
+    }
 
     /// Where an event is now, for every durable subscription that matches its topic.
     public func whereabouts(of position: UInt64, topic number: UInt64) -> [Whereabouts] {

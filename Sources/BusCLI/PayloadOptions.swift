@@ -17,12 +17,16 @@ struct PayloadOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The conversation it belongs to.", valueName: "uuid"))
     var correlation: Identifier?
 
+    @Option(help: ArgumentHelp("The event that caused it.", valueName: "uuid"))
+    var causation: Identifier?
+
     /// The event, with `data` as its payload unless a file is to be.
     func event(_ data: String?) throws -> OutgoingEvent {
         let payload = try file.map { try readWhole($0) } ?? Array((data ?? "").utf8)
         var event = OutgoingEvent(payload, headers: headers.map(\.header))
         event.id = id?.uuid
         event.correlation = correlation?.uuid
+        event.causation = causation?.uuid
         return event
     }
 }

@@ -99,6 +99,8 @@ extension DurableStore {
                 try StateFile(path: path + "/keyring").write(bytes)
                 if let key { try StateDirectory.write(key, to: StateFile(path: path + "/root.key")) }
                 answer(.done(DurableStore.length(of: path)))
+            } catch StoreError.exists(let path) {
+                answer(.refused(.invalidSetting, "\(path) is there already: a backup needs a directory of its own"))
             } catch {
                 answer(.refused(.storeUnavailable, "\(error)"))
             }

@@ -72,21 +72,33 @@ extension DurableStore {
 
     // MARK: Traces
 
-    /// Looks an event up by its id, then the ledger at its position.
+    /// Looks an event up by its id, then the ledger at its position; then the other events of its conversation.
     private func trace(_ session: SessionID, _ question: Inspect) {
         guard let id = BusUUID(question.key) else {
             return answer(session, question, [])
         }
         store.places(of: id) { [mailbox] result in
             let places = (try? result.get()) ?? []
-            mailbox.put(.work { $0.trace(session, question, id, places, rows: []) })
+            mailbox.put(
+                .work { own in
+                    own.describe(places.map { (id, $0) }[...], []) { rows in
+                        mailbox.put(
+                            .work { own in
+                                own.converse(id, places, rows) { all in
+                                    mailbox.put(.work { $0.answer(session, question, all) })
+                                }
+                            })
+                    }
+                })
         }
     }
 
-    private func trace(
-        _ session: SessionID, _ question: Inspect, _ id: BusUUID, _ places: [EventPlace], rows: [[InspectedValue]]
+    /// Rows of events, one after the other: what is known of each, and what became of it.
+    func describe(
+        _ events: ArraySlice<(BusUUID, EventPlace)>, _ rows: [[InspectedValue]],
+        _ done: @escaping @Sendable ([[InspectedValue]]) -> Void
     ) {
-        guard let place = places.first else { return answer(session, question, rows) }
+        guard let (id, place) = events.first else { return done(rows) }
         let (store, mailbox) = (store, mailbox)
         store.batches(in: place.position..<place.position + 1, of: [place.topic], countMax: 1, bytesMax: 1) { result in
             let batch = (try? result.get())?.batches.first
@@ -94,8 +106,7 @@ extension DurableStore {
                 let lines = (try? result.get()) ?? []
                 mailbox.put(
                     .work { own in
-                        let found = own.rows(id, place, batch, lines)
-                        own.trace(session, question, id, Array(places.dropFirst()), rows: rows + found)
+                        own.describe(events.dropFirst(), rows + own.rows(id, place, batch, lines), done)
                     })
             }
         }
@@ -118,26 +129,29 @@ extension DurableStore {
                 InspectedValue("uid", UInt64(place.publisher.uid)), InspectedValue("name", seal?.name ?? ""),
                 InspectedValue("position", place.position),
                 InspectedValue("stored", place.isStored ? 1 : 0),
-                InspectedValue("correlation", columns?.correlation[index]?.description ?? ""),
-                InspectedValue("causation", columns?.causation[index]?.description ?? ""),
+                InspectedValue("correlation", text(columns?.correlation[index])),
+                InspectedValue("causation", text(columns?.causation[index])),
             ]
         ]
-        rows += lines.map { row($0, published: place.accepted) }
+        rows += lines.map { row(id, $0, published: place.accepted) }
         // What the ledger has the last word on needs no other.
         for now in broker.whereabouts(of: place.position, topic: place.topic.rawValue) where now.state != .settled {
-            rows.append(row(now, published: place.accepted))
+            rows.append(row(id, now, published: place.accepted))
         }
         return rows
     }
 
-    private func row(_ line: LedgerEntry, published: Int64) -> [InspectedValue] {
+    /// A column's id; nothing for none.
+    private func text(_ id: BusUUID?) -> String { id.flatMap { $0.isZero ? nil : $0.description } ?? "" }
+
+    private func row(_ id: BusUUID, _ line: LedgerEntry, published: Int64) -> [InspectedValue] {
         let outcome = LedgerLine.Outcome(rawValue: line.outcome)
         return [
-            InspectedValue("what", "delivery"),
+            InspectedValue("what", "delivery"), InspectedValue("id", id.description),
             InspectedValue("subscription", broker.durableName(line.subscription)?.description ?? "(deleted)"),
             InspectedValue("state", outcome.map { "\($0)" } ?? "outcome-\(line.outcome)"),
             InspectedValue("session", line.session),
-            InspectedValue("name", broker.sessionName(line.session) ?? ""),
+            InspectedValue("name", broker.sessionName(line.session, at: line.time) ?? ""),
             InspectedValue("attempt", UInt64(line.attempt)),
             InspectedValue("time", UInt64(clamping: line.time)),
             InspectedValue("after_us", UInt64(clamping: line.time - published)),
@@ -145,11 +159,12 @@ extension DurableStore {
         ]
     }
 
-    private func row(_ now: Whereabouts, published: Int64) -> [InspectedValue] {
+    private func row(_ id: BusUUID, _ now: Whereabouts, published: Int64) -> [InspectedValue] {
         [
-            InspectedValue("what", "delivery"), InspectedValue("subscription", now.name.description),
+            InspectedValue("what", "delivery"), InspectedValue("id", id.description),
+            InspectedValue("subscription", now.name.description),
             InspectedValue("state", now.state.rawValue), InspectedValue("session", now.session),
-            InspectedValue("name", now.session == 0 ? "" : broker.sessionName(now.session) ?? ""),
+            InspectedValue("name", now.session == 0 ? "" : broker.sessionName(now.session, at: now.sent) ?? ""),
             InspectedValue("attempt", UInt64(now.attempt)), InspectedValue("time", UInt64(clamping: now.sent)),
             InspectedValue("after_us", now.sent == 0 ? 0 : UInt64(clamping: now.sent - published)),
             InspectedValue("reason", ""),

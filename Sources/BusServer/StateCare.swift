@@ -59,7 +59,8 @@ public enum StateCare {
         let own = StateFile(path: state + "/root.key")
         if let key = try StateDirectory.readKey(own, mustBeOwn: true) {
             guard key.id == wanted else {
-                throw .state("\(own.path) is the root key \(key.id), the backup wants \(wanted): put the right one there")
+                throw .state(
+                    "\(own.path) is the root key \(key.id), the backup wants \(wanted): put the right one there")
             }
             return
         }

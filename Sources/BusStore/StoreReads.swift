@@ -26,6 +26,18 @@ public struct EventPlace: Sendable, Equatable {
     public var publisher: StoredPublisher
     /// Whether its batch can still be read.
     public var isStored: Bool
+
+    /// A place of these parts.
+    public init(
+        position: UInt64, topic: TopicID, sequence: UInt64, accepted: Int64, publisher: StoredPublisher, isStored: Bool
+    ) {
+        self.position = position
+        self.topic = topic
+        self.sequence = sequence
+        self.accepted = accepted
+        self.publisher = publisher
+        self.isStored = isStored
+    }
 }
 
 /// What was checked by a scrub, so far or in all.

@@ -15,7 +15,8 @@ struct FrameSettlingTests {
     func operations() {
         let operations: [BusWire.Operation] = [
             .createTopic, .alterTopic, .deleteTopic, .purgeTopic, .createSubscription, .alterSubscription,
-            .seekSubscription, .deleteSubscription, .redriveDead, .dropDead, .backup, .scrub, .backupWithKey, .cancelScheduled,
+            .seekSubscription, .deleteSubscription, .redriveDead, .dropDead, .backup, .scrub, .backupWithKey,
+            .cancelScheduled,
         ]
         #expect(
             operations.map { "\($0.rawValue) \($0.name)" } == [

@@ -65,7 +65,8 @@ struct StateArguments: ParsableArguments {
 
     /// Becomes `busd` with these arguments and our own.
     func runDaemon(_ arguments: [String]) throws {
-        let argv = [PrivateBus.daemonPath] + arguments + (config.map { ["--config", $0] } ?? [])
+        let argv =
+            [PrivateBus.daemonPath] + arguments + (config.map { ["--config", $0] } ?? [])
             + (state.map { ["--state", $0] } ?? [])
         var pointers = argv.map { strdup($0) } + [nil]
         execvp(argv[0], &pointers)

@@ -7,12 +7,15 @@ struct TraceTree {
     private let key: String
     private let events: [InspectedRow]
     private let deliveries: [InspectedRow]
+    /// Up to when the daemon looked for events of the conversation, where that wasn't all.
+    private let limit: UInt64?
 
     /// - Parameter key: whose trace it is: a row that doesn't say which event it is about is about this one.
     init(_ rows: [InspectedRow], of key: String) {
         self.key = key
         events = rows.filter { $0.text("what") == "published" || $0.text("what") == "event" }
         deliveries = rows.filter { $0.text("what") == "delivery" }
+        limit = rows.first { $0.text("what") == "limit" }?.number("time")
     }
 
     var lines: [String] {
@@ -29,6 +32,7 @@ struct TraceTree {
         for orphan in orphans where told.insert(orphan).inserted {
             lines += [orphan] + outcomes(of: orphan, publishedAt: 0).map { "  " + $0 }
         }
+        if let limit { lines.append("looked up to \(timestamp(Int64(clamping: limit))): what came later isn't shown") }
         return lines
     }
 
