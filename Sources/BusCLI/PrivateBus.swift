@@ -7,7 +7,9 @@ import Glibc
 final class PrivateBus {
     let directory: String
     let socket: String
-    private let daemon: ChildProcess
+    private let argv: [String]
+    private let errors: CInt?
+    private var daemon: ChildProcess
 
     /// Starts a daemon and waits until it answers.
     ///
@@ -23,7 +25,8 @@ final class PrivateBus {
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         chmod(directory, mode)
         socket = directory + "/bus.sock"
-        let argv = [
+        self.errors = errors
+        argv = [
             PrivateBus.daemonPath, "--socket", socket, "--state", directory + "/state", "--log-level", "warning",
         ]
         daemon = try ChildProcess(argv, errors: errors, ownGroup: true)
@@ -58,6 +61,14 @@ final class PrivateBus {
             }
             try await ContinuousClock().sleep(for: .milliseconds(5))
         }
+    }
+
+    /// Kills the daemon as the kernel does when memory is short, and starts another one on what it left.
+    func killAndRestart() async throws {
+        daemon.signal(SIGKILL)
+        _ = daemon.wait()
+        daemon = try ChildProcess(argv, errors: errors, ownGroup: true)
+        try await waitUntilReady()
     }
 
     /// Whether the daemon has not ended by itself.

@@ -49,6 +49,8 @@ final class Demo {
         try await tellOfSlowness()
         try await tellOfThroughput()
         try await tellOfStatus()
+        // Last: what the daemon counts begins anew with it.
+        try await tellOfDurability()
         let seconds = Text.decimal((ContinuousClock.now - start) / .seconds(1), places: 1)
         screen.title("\(claimCount) claims (✓) made and checked in \(seconds) s. To play with a bus of your own:")
         screen.command("\(CommandLine.arguments[0]) run -- sh")
