@@ -94,6 +94,7 @@ extension Demo {
         screen.command("bus trace \(id)")
         for line in lines { screen.line(line) }
         try claim(
-            lines.contains { $0.hasSuffix("→ billing") }, "The trace tells who published it and what became of it there.")
+            lines.contains { $0.hasSuffix("→ billing") },
+            "The trace tells who published it and what became of it there.")
     }
 }
