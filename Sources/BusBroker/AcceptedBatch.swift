@@ -14,8 +14,10 @@ final class AcceptedBatch {
     let time: Int64
     /// Where it lies in the store; 0 on live topics.
     var position: UInt64 = 0
-    /// When the last of its events expires; nil for never.
+    /// When the last of those of its events that expire does, by the time that things grow old by; nil where none does.
     var expiry: Int64?
+    /// When the first of them does.
+    var firstExpiry: Int64 = .max
     /// Of answers: whether more of them follow.
     let hasMore: Bool
     /// Of requests: whose they are.
@@ -46,7 +48,7 @@ final class AcceptedBatch {
         let copy = AcceptedBatch(
             seal: seal, bytes: bytes.compacted(), firstSequence: firstSequence, eventCount: eventCount, time: time,
             hasMore: hasMore, requests: requests)
-        (copy.position, copy.expiry) = (position, expiry)
+        (copy.position, copy.expiry, copy.firstExpiry) = (position, expiry, firstExpiry)
         return copy
     }
 }

@@ -2,6 +2,7 @@
 // closes everything and finds all accounts empty.
 
 import BusWire
+import DequeModule
 
 /// Everything the daemon holds for one uid.
 final class Account {
@@ -28,6 +29,13 @@ final class Account {
     var outstandingEvents: UInt64 = 0
     /// Bytes of the batches they are in, for each member the whole batch.
     var outstandingLength = 0
+    /// Durable subscriptions it made; they count as subscriptions, too, with consumers or without.
+    var durableCount = 0
+    /// Bytes kept in memory of what is stored, for its durable subscriptions and for those that read it, and set aside for
+    /// what is being read for them.
+    var windowLength = 0
+    /// Those that wait until there is less of it, each once.
+    var hungry: Deque<CatchUp.Reader> = []
     /// Whether ids of one of its publishes are being looked up.
     var isLookingUp = false
     /// Requests that wait for an answer.
@@ -45,16 +53,18 @@ final class Account {
         self.rates = rates ?? UserRates(quotas)
     }
 
-    /// Whether nothing is held any more. Topics and last values outlive those who left them and don't count.
+    /// Whether nothing is held any more. Topics, last values and durable subscriptions outlive those who left them and
+    /// don't count.
     var isIdle: Bool {
-        connectionCount == 0 && subscriptionCount == 0 && sealCount == 0 && queued.used == 0 && parkedLength == 0
+        connectionCount == 0 && subscriptionCount == durableCount && sealCount == 0 && windowLength == 0
+            && queued.used == 0 && parkedLength == 0
             && queues.isEmpty
             && outstandingEvents == 0 && outstandingLength == 0 && starved.isEmpty && requestCount == 0
             && kernelLength == 0
     }
 
     /// Whether it may be forgotten.
-    var isForgettable: Bool { isIdle && topicCount == 0 && retainedLength == 0 }
+    var isForgettable: Bool { isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && !isLookingUp }
 
     // MARK: Members that wait
 

@@ -9,14 +9,18 @@ extension Broker {
         do throws(AdministrationFault) {
             let before = storage?.nextTicket
             guard let count = try carryOut(wish, session) else { return }
-            guard let storage, storage.nextTicket != before else {
-                // Nothing to be written: it is done.
-                return answer(session, .administered(Administered(request: wish.request, count: count)))
-            }
-            complete(storage.nextTicket - 1, .administered(session, request: wish.request, count: count))
+            answer(wish.request, session, count, since: before)
         } catch {
             refuse(session, .administer, request: UInt64(wish.request), error.reason, error.message)
         }
+    }
+
+    /// Answers a wish when what it wrote is on disk; at once where that was nothing.
+    private func answer(_ request: UInt32, _ session: Session, _ count: UInt64, since ticket: UInt64?) {
+        guard let storage, storage.nextTicket != ticket else {
+            return answer(session, .administered(Administered(request: request, count: count)))
+        }
+        complete(storage.nextTicket - 1, .administered(session, request: request, count: count))
     }
 
     /// - Returns: how many things were touched; nil where the answer comes by another way.
@@ -29,11 +33,11 @@ extension Broker {
         case .purgeTopic: return try purgeTopic(wish)
         case .createSubscription: return try createSubscription(wish, session)
         case .alterSubscription: return try alterSubscription(wish)
-        case .seekSubscription: return try seekSubscription(wish)
+        case .seekSubscription: return try seekSubscription(wish, session)
         case .deleteSubscription:
             let subscription = try subscription(wish)
             let left = storage.map { pending(of: subscription, $0) } ?? 0
-            remove(subscription, reason: .unsubscribed)
+            remove(subscription, reason: .purged)
             return left
         case .redriveDead, .dropDead:
             ask(wish, session)
@@ -59,22 +63,12 @@ extension Broker {
         case .refused(let reason, let message):
             refuse(session, .administer, request: UInt64(request), reason, message)
         case .redriven(let letters):
-            redrive(letters)
-            let count = letters.reduce(0) { $0 + UInt64($1.eventCount) }
-            guard let ticket = storage.map({ $0.nextTicket - 1 }), !letters.isEmpty else {
-                return answer(session, .administered(Administered(request: request, count: 0)))
-            }
-            complete(ticket, .administered(session, request: request, count: count))
+            let before = storage?.nextTicket
+            answer(request, session, redrive(letters), since: before)
         case .dropped(let letters):
-            for letter in letters {
-                storage?.numbers[letter.letter.subscription]?.durable?.released(UInt64(letter.eventCount))
-                store(.removeDeadLetter(letter.letter.number))
-            }
-            let count = letters.reduce(0) { $0 + UInt64($1.eventCount) }
-            guard let ticket = storage.map({ $0.nextTicket - 1 }), !letters.isEmpty else {
-                return answer(session, .administered(Administered(request: request, count: 0)))
-            }
-            complete(ticket, .administered(session, request: request, count: count))
+            let before = storage?.nextTicket
+            forget(letters)
+            answer(request, session, letters.reduce(0) { $0 + UInt64($1.eventCount) }, since: before)
         }
     }
 
@@ -95,14 +89,19 @@ extension Broker {
                     ? "'\(filter)' is declared in the configuration"
                     : "'\(filter)' is declared already: `bus topic alter` changes it")
         }
-        let declaration = try declaration(filter, wish.settings)
-        if let (one, other) = TopicDeclaration.tie(in: declarations + [declaration]) {
-            let rival = one.filter == filter ? other.filter : one.filter
+        let count = storage?.declared.count ?? 0
+        guard count < configuration.declarationCountMax else {
+            let fault = QuotaFault(
+                quota: "declarations", used: count, limit: configuration.declarationCountMax, uid: session.peer.uid)
+            throw AdministrationFault(.quotaExceeded, fault.message)
+        }
+        let declaration = try declaration(filter, Setting.merge([], wish.settings))
+        if let rival = declarations.lazy.map(\.filter).first(where: { declaration.ties(with: $0) }) {
             throw AdministrationFault(
                 .nameTaken, "'\(filter)' and '\(rival)' match the same topics, and neither is the more specific")
         }
         storage?.declared.append(declaration)
-        store(.declare(filter, wish.settings))
+        store(.declare(filter, declaration.said))
         redeclare(filter)
         return 0
     }
@@ -156,13 +155,14 @@ extension Broker {
             throw AdministrationFault(.unknownName, "there is no durable topic \(wish.key)")
         }
         let count = topic.stored.eventCount
-        store(.trim(topic: topic.storeNumber, before: storage?.nextPosition ?? 0))
+        trim(topic, before: storage?.nextPosition ?? 0, .purged)
         return count
     }
 
     /// Has all topics of a filter be what is said of them now.
     private func redeclare(_ filter: TopicFilter) {
-        for topic in topics.values where filter.matches(topic.name) {
+        // In the order in which they came into being, and not a table's.
+        for topic in topics.values.filter({ filter.matches($0.name) }).sorted(by: { $0.number < $1.number }) {
             let declaration = TopicDeclaration.of(topic.name, in: declarations)
             let settings = declaration?.settings ?? .live
             topic.settings = settings
@@ -201,7 +201,7 @@ extension Broker {
         throw AdministrationFault(.unknownName, "there is no durable subscription \(wish.key)")
     }
 
-    private func createSubscription(_ wish: Administer, _ session: Session) throws(AdministrationFault) -> UInt64 {
+    private func createSubscription(_ wish: Administer, _ session: Session) throws(AdministrationFault) -> UInt64? {
         let name: GroupName
         do throws(NameFault) {
             name = try GroupName(wish.key)
@@ -211,9 +211,11 @@ extension Broker {
         guard storage?.subscriptions[name] == nil else {
             throw AdministrationFault(.nameTaken, "subscription \(name) exists already")
         }
+        let start = wish.start ?? .new
         _ = try makeDurable(
-            name, filter: wish.filter, mode: wish.mode, wish.settings, start: wish.start ?? .new, session)
-        return 0
+            name, filter: wish.filter, mode: wish.mode, wish.settings, start: start, session,
+            for: Wisher(session: session, request: wish.request))
+        return start.isSought ? nil : 0
     }
 
     private func alterSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -223,30 +225,29 @@ extension Broker {
         durable.values = try values(of: settings)
         durable.settings = settings
         store(.subscription(subscription.stored(committed: storage?.committed ?? 0)))
+        // They may be handed more now.
+        unsettle(subscription)
         return 0
     }
 
-    private func seekSubscription(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
+    private func seekSubscription(_ wish: Administer, _ session: Session) throws(AdministrationFault) -> UInt64? {
         let subscription = try subscription(wish)
         guard let start = wish.start else {
             throw AdministrationFault(.invalidSetting, "where should subscription \(wish.key) begin?")
         }
-        try begin(subscription, at: start)
+        try check(start, subscription.filter)
+        guard begin(subscription, at: start, for: Wisher(session: session, request: wish.request)) else { return nil }
         store(.subscription(subscription.stored(committed: storage?.committed ?? 0)))
         return 0
     }
 
-    /// Begins at a place that only the store can find; the answer moves the subscription.
-    func seek(_ reader: CatchUp.Reader, to start: Start) throws(AdministrationFault) {
-        guard let storage else { return }
-        if case .sequence = start, reader.filter.hasWildcard {
-            throw AdministrationFault(
-                .badFilter, "a sequence is of one topic, and '\(reader.filter)' can be several: use --since")
-        }
+    /// Begins at a place that only the store can find; the answer moves the subscription, and answers who asked.
+    func seek(_ reader: CatchUp.Reader, to start: Start, for wish: Wisher? = nil) {
+        guard let storage, let catchUp = reader.catchUp else { return }
         let number = storage.nextRead
         storage.nextRead += 1
-        storage.seeks[number] = reader
-        reader.catchUp?.beginSeeking()
+        storage.seeks[number] = Seek(reader: reader, wish: wish)
+        catchUp.await(number)
         emit(
             .seek(
                 SeekOrder(
@@ -256,66 +257,108 @@ extension Broker {
 
     /// The store found where to begin.
     func found(_ number: UInt64, _ cursor: StoredCursor) {
-        guard let reader = storage?.seeks.removeValue(forKey: number), let catchUp = reader.catchUp else { return }
-        switch reader {
+        guard let seek = storage?.seeks.removeValue(forKey: number) else { return }
+        guard let catchUp = seek.reader.catchUp, catchUp.seek == number else {
+            guard let wish = seek.wish else { return }
+            return refuse(
+                wish.session, .administer, request: UInt64(wish.request), .unknownName,
+                "the subscription was moved or deleted meanwhile")
+        }
+        let before = storage?.nextTicket
+        switch seek.reader {
         case .durable(let subscription):
-            guard let durable = subscription.durable else { return }
+            guard let durable = subscription.durable, let storage else { return }
             move(subscription, durable, to: cursor)
+            store(.cursor(subscription: durable.number, subscription.cursor(committed: storage.committed)))
         case .ephemeral:
             catchUp.reset(cursor)
-            readOn(reader)
+            readOn(seek.reader)
         }
+        if let wish = seek.wish { answer(wish.request, wish.session, 1, since: before) }
     }
 
     // MARK: Dead letters
 
     /// Dead letters go back to the subscriptions that gave them up, and to nobody else.
-    private func redrive(_ letters: [FoundDeadLetter]) {
-        for letter in letters {
-            guard let subscription = storage?.numbers[letter.letter.subscription], let durable = subscription.durable,
-                let storage
+    ///
+    /// - Returns: how many events that is.
+    private func redrive(_ letters: [FoundDeadLetter]) -> UInt64 {
+        // Of a subscription that is deleted there is nobody to go back to.
+        let wanted = letters.filter { storage?.numbers[$0.letter.subscription] != nil }
+        for letter in wanted {
+            guard let storage, let subscription = storage.numbers[letter.letter.subscription],
+                let durable = subscription.durable
             else { continue }
-            let ranges = letter.ranges
-            durable.released(UInt64(letter.eventCount))
-            durable.catchUp.readAgain(ranges, committed: storage.committed)
+            durable.catchUp.readAgain(letter.ranges, committed: storage.committed)
             touch(subscription)
             readOn(.durable(subscription))
         }
         // Where they go back to comes first: in between they would be lost.
-        save()
-        for letter in letters where storage?.numbers[letter.letter.subscription] != nil {
+        if !wanted.isEmpty { save() }
+        forget(wanted)
+        return wanted.reduce(0) { $0 + UInt64($1.eventCount) }
+    }
+
+    /// Dead letters are kept no longer.
+    func forget(_ letters: [FoundDeadLetter]) {
+        for letter in letters {
+            if let durable = storage?.numbers[letter.letter.subscription]?.durable {
+                // Somebody else may have dropped the same ones while the store looked for them.
+                durable.deadCount -= min(durable.deadCount, UInt64(letter.eventCount))
+            }
             store(.removeDeadLetter(letter.letter.number))
         }
     }
 }
 
-/// A dead letter, and how many events its batch has.
+/// Who is to be answered when something is done.
+struct Wisher {
+    let session: Session
+    let request: UInt32
+}
+
+/// A place that is looked for.
+struct Seek {
+    let reader: CatchUp.Reader
+    /// Who asked for it by administration.
+    let wish: Wisher?
+}
+
+extension Start {
+    /// Whether only the store knows where it is.
+    var isSought: Bool {
+        switch self {
+        case .new, .all: false
+        case .last, .since, .sequence: true
+        }
+    }
+}
+
+/// A dead letter that was found in the store.
 public struct FoundDeadLetter: Sendable {
     /// The letter.
     public var letter: StoredDeadLetter
-    /// Events of its batch.
-    public var batchEventCount: UInt32
 
-    /// A letter of these parts.
-    public init(_ letter: StoredDeadLetter, batchEventCount: UInt32) {
-        self.letter = letter
-        self.batchEventCount = batchEventCount
-    }
-
-    private var places: [Int] {
-        (0..<Int(batchEventCount)).filter { place in
-            letter.selection.isEmpty
-                || place >> 3 < letter.selection.count && letter.selection[place >> 3] & 1 << UInt8(place & 7) != 0
-        }
-    }
+    /// A letter that was found.
+    public init(_ letter: StoredDeadLetter) { self.letter = letter }
 
     /// How many events it is of.
-    var eventCount: Int { places.count }
+    var eventCount: Int { Int(letter.eventCount) }
 
     /// Their positions, to be tried once more.
     var ranges: [PendingRange] {
-        PendingRange.joined(
-            places.map { PendingRange(first: letter.position + UInt64($0), count: 1, attempts: 1) }, before: .max)
+        let places = (0..<letter.selection.count * 8).filter { letter.holds(letter.position + UInt64($0)) }
+        return PendingRange.joined(
+            places.map { PendingRange(first: letter.position + UInt64($0), count: 1, attempts: 0) }, before: .max)
+    }
+}
+
+extension StoredDeadLetter {
+    /// Whether it is of the event at a position.
+    public func holds(_ place: UInt64) -> Bool {
+        guard place >= position, place - position < UInt64(selection.count * 8) else { return false }
+        let index = Int(place - position)
+        return selection[index >> 3] & 1 << UInt8(index & 7) != 0
     }
 }
 

@@ -22,7 +22,8 @@ extension Broker {
     /// Whether nothing is held for anybody: everyone is gone and every charge was given back. Topics and last values
     /// stay.
     public var isIdle: Bool {
-        sessions.isEmpty && filters.count == 0 && filters.isEmpty && groups.isEmpty && stalling.isEmpty
+        sessions.isEmpty && filters.count == storage?.numbers.count ?? 0 && groups.isEmpty && stalling.isEmpty
+            && (filters.isEmpty || filters.count > 0) && storage?.hungry.isEmpty != false
             && parked.isEmpty && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted }
             && greetings.isEmpty
             && accounts.values.allSatisfy(\.isIdle) && totals.eventsQueued == 0 && totals.bytesQueued == 0
@@ -37,6 +38,7 @@ extension Broker {
 
     private var subscriptionsInUse: [Subscription] {
         var found: [UInt64: Subscription] = [:]
+        for subscription in storage?.numbers.values ?? [:].values { found[subscription.serial] = subscription }
         for consumer in consumersInUse { found[consumer.subscription.serial] = consumer.subscription }
         return Array(found.values)
     }
@@ -44,7 +46,8 @@ extension Broker {
     private func auditTotals(_ expect: Expect) {
         let subscriptions = subscriptionsInUse
         expect(filters.count == subscriptions.count, "\(filters.count) filters, \(subscriptions.count) subscriptions")
-        expect(groups.count == subscriptions.count { $0.isShared }, "\(groups.count) groups are listed")
+        expect(
+            groups.count == subscriptions.count { $0.isShared && !$0.isDurable }, "\(groups.count) groups are listed")
         let queued = subscriptions.reduce(0) { $0 + ($1.queue?.length ?? 0) }
         expect(totals.bytesQueued == queued, "\(totals.bytesQueued) bytes counted as queued, \(queued) are")
         let events = subscriptions.reduce(0) { $0 + ($1.queue?.eventCount ?? 0) }
@@ -60,13 +63,32 @@ extension Broker {
     private func audit(_ subscription: Subscription, _ expect: Expect) {
         let owner = subscription.consumers.first?.session.id.rawValue ?? 0
         let name = "subscription \(subscription.filter) of session \(owner)"
-        expect(!subscription.isEnded && !subscription.consumers.isEmpty, "\(name): has ended, and somebody has it")
-        expect(subscription.consumers.first?.session.account === subscription.account, "\(name): charged to a stranger")
+        if let durable = subscription.durable {
+            expect(!subscription.isEnded, "\(name): has ended, and is listed")
+            expect(accounts[durable.uid] === subscription.account, "\(name): charged to a stranger")
+            audit(durable, of: subscription, name, expect)
+        } else {
+            let owner = subscription.consumers.first?.session.account
+            expect(!subscription.isEnded && owner != nil, "\(name): has ended, and somebody has it")
+            expect(owner === subscription.account, "\(name): charged to a stranger")
+        }
         expect(subscription.isShared || subscription.consumers.count == 1, "\(name): shared, and no group")
         expect((stalling[subscription.serial] != nil) == (subscription.stall != .none), "\(name): stalls unlisted")
         expect(subscription.policy == .stall || subscription.stall == .none, "\(name): stalls without its policy")
         if let queue = subscription.queue { audit(queue, of: subscription, name, expect) }
         for consumer in subscription.consumers { audit(consumer, name, expect) }
+    }
+
+    private func audit(_ durable: Durable, of subscription: Subscription, _ name: String, _ expect: Expect) {
+        let held = subscription.consumers.reduce(0) { $0 + $1.outstanding }
+        expect(durable.outstanding == held, "\(name): \(durable.outstanding) events counted as held, \(held) are")
+        let delayed = durable.delayed.reduce(0) { $0 + $1.portion.length }
+        expect(
+            durable.delayedLength == delayed,
+            "\(name): \(durable.delayedLength) bytes counted as delayed, \(delayed) are")
+        guard subscription.consumers.isEmpty else { return }
+        expect(!subscription.hasQueued && durable.delayed.isEmpty, "\(name): nobody is there, and something waits")
+        expect(!durable.catchUp.isLive, "\(name): nobody is there, and it goes on")
     }
 
     private func audit(_ queue: DeliveryQueue, of subscription: Subscription, _ name: String, _ expect: Expect) {
@@ -76,6 +98,7 @@ extension Broker {
         let count = portions.reduce(0) { $0 + $1.eventCount }
         expect(queue.length == length, "\(name): \(queue.length) bytes counted, \(length) queued")
         expect(queue.eventCount == count, "\(name): \(queue.eventCount) events counted, \(count) queued")
+        guard !subscription.isDurable else { return }
         expect((queue.place != nil) == !queue.isEmpty, "\(name): not where its user's queues are listed")
         expect(subscription.policy == .stall || !queue.isOverfull, "\(name): its queue is over its bounds")
         if subscription.policy == .latest {
@@ -96,11 +119,13 @@ extension Broker {
         if subscription.isShared {
             let isActive = !subscription.isExclusive || subscription.consumers.first === consumer
             let isAllowed = mayHold(consumer.session.account)
-            let isReady = isActive && isAllowed && consumer.hasCredit && subscription.hasQueued
+            let isOpen = subscription.durable?.mayHandOut ?? true
+            let isReady = isActive && isAllowed && isOpen && consumer.hasCredit && subscription.hasQueued
             expect(!isReady || !canWrite(consumer.session), "\(name): a member could be handed what waits")
             expect(!isReady || consumer.isWaiting, "\(name): a member could go on and isn't listed")
         } else {
-            let isReady = consumer.hasCredit && (subscription.hasQueued || consumer.backlog != nil)
+            let isFilled = consumer.backlog.map { !$0.portions.isEmpty } ?? subscription.hasQueued
+            let isReady = consumer.hasCredit && isFilled
             expect(!isReady || consumer.isWaiting, "\(name): could go on and isn't listed")
         }
     }
@@ -128,10 +153,14 @@ extension Broker {
         let own = sessions.values.filter { $0.account === account }
         let consumers = own.flatMap(\.consumers.values)
         expect(account.connectionCount == own.count, "\(name): its connections are counted wrong")
-        expect(account.subscriptionCount == consumers.count, "\(name): its subscriptions are counted wrong")
-        let queues = subscriptionsInUse.filter { $0.account === account }
+        let durables = storage?.numbers.values.filter { $0.account === account } ?? []
+        expect(account.durableCount == durables.count, "\(name): its durable subscriptions are counted wrong")
+        let subscriptionCount = consumers.count + durables.count
+        expect(account.subscriptionCount == subscriptionCount, "\(name): its subscriptions are counted wrong")
+        auditWindow(account, name, durables, consumers, expect)
+        let queues = subscriptionsInUse.filter { $0.account === account && !$0.isDurable }
         let queued = queues.reduce(0) { $0 + Int($1.queue?.length ?? 0) }
-        let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.length ?? 0) }
+        let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.catchUp == nil ? $1.backlog?.length ?? 0 : 0) }
         expect(account.queued.used == queued + backlogs, "\(name): charged \(account.queued.used), has \(queued)")
         expect(account.queued.used <= account.queued.limit, "\(name): queues more than its quota")
         expect(account.queues.count == queues.count { $0.hasQueued }, "\(name): its queues are listed wrong")
@@ -153,6 +182,17 @@ extension Broker {
         let values = topics.values.compactMap(\.retained).filter { $0.account === account }.reduce(0) { $0 + $1.length }
         let wills = own.reduce(0) { $0 + ($1.will?.length ?? 0) }
         expect(account.retainedLength == values + wills, "\(name): charged \(account.retainedLength) retained bytes")
+    }
+
+    /// What is kept in memory of what is stored.
+    private func auditWindow(
+        _ account: Account, _ name: String, _ durables: [Subscription], _ consumers: [Consumer], _ expect: Expect
+    ) {
+        let queued = durables.reduce(0) { $0 + Int($1.queue?.length ?? 0) + Int($1.durable?.delayedLength ?? 0) }
+        let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.catchUp == nil ? 0 : $1.backlog?.length ?? 0) }
+        let reads = storage?.reads.values.count { $0.account === account } ?? 0
+        let window = queued + backlogs + reads * CatchUp.readLength
+        expect(account.windowLength == window, "\(name): charged \(account.windowLength) stored bytes, has \(window)")
     }
 
     private func audit(_ topic: TopicState, _ expect: Expect) {

@@ -52,7 +52,7 @@ extension Broker {
 
     /// Hands a portion to a consumer: whose seal it is, and the batch. What was lost before it has been told.
     func deliver(_ whole: Portion, to consumer: Consumer, isStored: Bool = false) {
-        guard let portion = claim(whole, for: consumer) else { return }
+        guard let fresh = unexpired(whole, for: consumer), let portion = claim(fresh, for: consumer) else { return }
         let (session, batch) = (consumer.session, portion.batch)
         // It is written to anyway: what it publishes is told along.
         if session.isPatient { tellAtRoundEnd(session) }
@@ -96,7 +96,7 @@ extension Broker {
         let announcement = Announcement(
             seal: seal.number, epoch: seal.epoch, uid: seal.publisher.uid, gid: seal.publisher.gid, salt: seal.salt,
             keyCheck: seal.keyCheck, topic: seal.topic.name.bytes, publisher: seal.publisherName,
-            topicIncarnation: UInt64(seal.topic.number), forgetsEarlier: forgetsEarlier)
+            topicIncarnation: seal.topic.incarnation, forgetsEarlier: forgetsEarlier)
         emit(.send(session.id, .announce(announcement)))
         session.announced.insert(seal.number)
         if session.granted.insert(GrantKey(topic: seal.topic.number, epoch: seal.epoch)).inserted {
@@ -147,10 +147,11 @@ extension Broker {
     /// Delivers last values, then the marker.
     private func pumpBacklog(_ consumer: Consumer) {
         guard let backlog = consumer.backlog else { return }
-        let account = consumer.session.account
         while consumer.hasCredit, canWrite(consumer.session), let portion = backlog.popFirst() {
-            account.queued.giveBack(Int(portion.length), from: account.uid)
+            giveBack(Int(portion.length), of: backlog, consumer.session.account)
+            let before = consumer.sentEvents
             deliver(portion, to: consumer, isStored: true)
+            backlog.told += consumer.sentEvents - before
         }
         guard backlog.isOver else {
             if backlog.catchUp != nil { readOn(.ephemeral(consumer)) }
@@ -158,6 +159,15 @@ extension Broker {
         }
         consumer.backlog = nil
         emit(.send(consumer.session.id, .caughtUp(CaughtUp(subscription: consumer.number, count: backlog.told))))
+    }
+
+    /// Gives back what was charged for a backlog, or a part of it.
+    func giveBack(_ length: Int, of backlog: Backlog, _ account: Account) {
+        if backlog.catchUp == nil {
+            account.queued.giveBack(length, from: account.uid)
+        } else {
+            account.windowLength -= length
+        }
     }
 
     /// Tells what was lost in front of the next delivery.
@@ -169,7 +179,7 @@ extension Broker {
     func tell(_ missed: MissedEvents, to consumer: Consumer) {
         for (key, missed) in missed.entries {
             let gap = Gap(
-                subscription: consumer.number, reason: key.reason, count: missed.count,
+                subscription: consumer.number, reason: key.reason, count: missed.isExact ? missed.count : nil,
                 firstSequence: missed.firstSequence, lastSequence: missed.lastSequence, topic: key.topic?.bytes ?? [])
             emit(.send(consumer.session.id, .gap(gap)))
         }

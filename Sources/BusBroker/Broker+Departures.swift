@@ -112,14 +112,17 @@ extension Broker {
     private func publish(_ will: KeptWill) {
         totals.willsPublished += 1
         let topic = will.seal.topic
-        guard !topic.isDurable else {
-            append(will, retains: will.retains || topic.retainsAll)
-            return release(will)
-        }
-        let batch = accepted(will.batch, will.seal)
         will.seal.account.retainedLength -= will.length
         let retains = will.retains || topic.retainsAll
         let refusal = Result { try checkRetention(will.batch, isTombstone: will.isTombstone, topic, will.seal.account) }
+        if topic.isDurable {
+            var isKept = false
+            if retains, case .success = refusal { isKept = true }
+            append(will.batch, will.seal, retains: isKept, isTombstone: will.isTombstone)
+            will.seal.account.retainedLength += will.length
+            return release(will)
+        }
+        let batch = accepted(will.batch, will.seal)
         if retains, case .success = refusal { retain(batch, isTombstone: will.isTombstone, will.seal.account) }
         will.seal.account.retainedLength += will.length
         fanOut(Portion(batch), to: topic.route(through: filters).subscriptions)

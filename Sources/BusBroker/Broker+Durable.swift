@@ -53,6 +53,17 @@ extension Broker {
         }
     }
 
+    /// The first of the settings somebody comes with that would change what a subscription is.
+    private func settingThatDiffers(
+        _ settings: [Setting], _ known: Subscription
+    ) throws(AdministrationFault) -> SettingKey? {
+        guard let durable = known.durable else { return nil }
+        for setting in settings where try values(of: Setting.merge(durable.settings, [setting])) != durable.values {
+            return setting.key
+        }
+        return nil
+    }
+
     private func checkAgreement(_ request: Subscribe, with known: Subscription) throws(AdministrationFault) {
         let name = known.durable?.name.description ?? ""
         guard request.filter.isEmpty || request.filter == known.filter.bytes else {
@@ -64,6 +75,10 @@ extension Broker {
                 .nameTaken,
                 "subscription \(name) is \(known.modeName), and \(isFree ? "isn't" : "is") acknowledged")
         }
+        if let other = try settingThatDiffers(request.settings, known) {
+            throw AdministrationFault(
+                .nameTaken, "subscription \(name) has another \(other.name): `bus subscription alter` changes it")
+        }
         guard request.start == nil || request.start == .new else {
             throw AdministrationFault(
                 .nameTaken, "subscription \(name) stands somewhere already: `bus subscription seek` moves it")
@@ -72,7 +87,7 @@ extension Broker {
 
     func makeDurable(
         _ name: GroupName, filter bytes: [UInt8], mode: SubscribeMode, _ settings: [Setting], start: Start,
-        _ session: Session
+        _ session: Session, for wish: Wisher? = nil
     ) throws(AdministrationFault) -> Subscription {
         guard let storage else { throw AdministrationFault(.storeUnavailable, "this bus has no store") }
         guard !bytes.isEmpty else {
@@ -83,6 +98,7 @@ extension Broker {
             throw AdministrationFault(.notSupported, "a durable subscription is alone, shared or exclusive")
         }
         try checkCanMatchDurable(filter)
+        try check(start, filter)
         let account = session.account
         guard account.subscriptionCount < configuration.quotas.subscriptions else {
             throw AdministrationFault(
@@ -94,14 +110,21 @@ extension Broker {
         }
         let values = try values(of: settings)
         let stored = StoredSubscription(
-            number: storage.nextSubscription, name: name, filter: filter, mode: mode, settings: settings,
-            uid: session.peer.uid, created: now.wall, attended: now.wall,
-            cursor: StoredCursor(next: storage.committed))
+            number: storage.nextSubscription, name: name, filter: filter, mode: mode,
+            settings: Setting.merge([], settings), uid: session.peer.uid, created: now.wall, attended: ageTime,
+            cursor: StoredCursor(next: start == .new ? storage.committed : 0))
         storage.nextSubscription += 1
         let subscription = add(stored, values, repeatedBefore: 0)
         store(.subscription(stored))
-        try begin(subscription, at: start)
+        begin(subscription, at: start, for: wish)
         return subscription
+    }
+
+    /// Whether one may begin there.
+    func check(_ start: Start, _ filter: TopicFilter) throws(AdministrationFault) {
+        guard case .sequence = start, filter.hasWildcard else { return }
+        throw AdministrationFault(
+            .badFilter, "a sequence is of one topic, and '\(filter)' can be several: use --since")
     }
 
     func filter(_ bytes: [UInt8]) throws(AdministrationFault) -> TopicFilter {
@@ -142,6 +165,7 @@ extension Broker {
             durable: Durable(stored, values, repeatedBefore: repeatedBefore))
         nextSubscriptionSerial += 1
         account.subscriptionCount += 1
+        account.durableCount += 1
         storage?.subscriptions[stored.name] = subscription
         storage?.numbers[stored.number] = subscription
         filters.insert(subscription)
@@ -192,21 +216,37 @@ extension Broker {
     func rest(_ subscription: Subscription, lastOf consumer: Consumer) {
         guard let durable = subscription.durable, let storage else { return }
         let held = releaseHeld(of: consumer)
-        for portion in held {
-            note(portion.portion, .returned, subscription, consumer, reason: .sessionGone, held: portion)
+        var returned: [PendingRange] = []
+        for one in held {
+            // What ends whoever takes it up is given up on some time, though nobody else is there to see it.
+            guard one.portion.attempt < durable.values.attemptCountMax else {
+                bury(one.portion, subscription, consumer, one, .attemptsExhausted, Reason.sessionGone.name)
+                continue
+            }
+            note(one.portion, .returned, subscription, consumer, reason: .sessionGone, held: one)
+            durable.redeliveredCount += one.portion.eventCount
+            returned += one.portion.ranges(attempts: 0)
         }
         var cursor = subscription.cursor(committed: storage.committed)
-        let returned = held.flatMap { $0.portion.ranges(attempts: 0) }
         cursor.pending = PendingRange.joined(cursor.pending + returned, before: .max)
         if let queue = subscription.queue {
             for portion in queue.portions { returnCharge(portion, subscription) }
             queue.removeAll()
         }
-        durable.delayed = []
+        forgetDelayed(durable, subscription.account)
         durable.untold = []
-        durable.attended = now.wall
-        durable.catchUp.reset(cursor)
+        durable.attended = ageTime
+        // A place that is being looked for is still to be found.
+        if durable.catchUp.seek == nil { durable.catchUp.reset(cursor) }
         touch(subscription)
+        // Since when nobody attends it must be known after a restart, too.
+        store(.subscription(subscription.stored(committed: storage.committed)))
+    }
+
+    /// What waits for its time is given up here, and read again.
+    private func forgetDelayed(_ durable: Durable, _ account: Account) {
+        account.windowLength -= Int(durable.delayedLength)
+        (durable.delayed, durable.delayedLength) = ([], 0)
     }
 
     // MARK: Where it stands
@@ -239,16 +279,20 @@ extension Broker {
     }
 
     /// Has a subscription begin somewhere else. What its consumers hold is theirs no more.
-    func begin(_ subscription: Subscription, at start: Start) throws(AdministrationFault) {
-        guard let durable = subscription.durable, let storage else { return }
-        let next: UInt64
+    ///
+    /// - Parameter wish: who is to be answered when the place is found, where it must be looked for.
+    /// - Returns: whether it begins there now.
+    @discardableResult
+    func begin(_ subscription: Subscription, at start: Start, for wish: Wisher? = nil) -> Bool {
+        guard let durable = subscription.durable, let storage else { return true }
         switch start {
-        case .new: next = storage.committed
-        case .all: next = 0
+        case .new: move(subscription, durable, to: StoredCursor(next: storage.committed))
+        case .all: move(subscription, durable, to: StoredCursor(next: 0))
         case .last, .since, .sequence:
-            return try seek(.durable(subscription), to: start)
+            seek(.durable(subscription), to: start, for: wish)
+            return false
         }
-        move(subscription, durable, to: StoredCursor(next: next))
+        return true
     }
 
     func move(_ subscription: Subscription, _ durable: Durable, to cursor: StoredCursor) {
@@ -257,7 +301,8 @@ extension Broker {
             for portion in queue.portions { returnCharge(portion, subscription) }
             queue.removeAll()
         }
-        durable.delayed = []
+        forgetDelayed(durable, subscription.account)
+        durable.missed = MissedEvents()
         durable.catchUp.reset(cursor)
         durable.untold = Array(subscription.consumers)
         touch(subscription)
@@ -279,6 +324,7 @@ extension Broker {
             for portion in queue.portions { returnCharge(portion, subscription) }
             queue.removeAll()
         }
+        forgetDelayed(durable, subscription.account)
         subscription.isEnded = true
         subscription.consumers = ConsumerList()
         filters.remove(subscription)
@@ -286,6 +332,7 @@ extension Broker {
         storage.numbers[durable.number] = nil
         let owner = account(of: durable.uid)
         owner.subscriptionCount -= 1
+        owner.durableCount -= 1
         store(.removeSubscription(durable.number))
         forget(owner)
     }

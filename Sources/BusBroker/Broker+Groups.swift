@@ -27,6 +27,7 @@ extension Broker {
     }
 
     private func settle(_ group: Subscription) {
+        if let durable = group.durable { tellRemoved(durable, group) }
         if group.hasQueued { handOut(group) }
         // Somebody can take more: nothing is dropped before.
         guard group.group?.isUnsettled != true else { return }
@@ -47,15 +48,18 @@ extension Broker {
         for consumer in subscription.consumers where isReady(consumer) { enlist(consumer) }
     }
 
+    /// Tells what a durable subscription can't get any more, to whoever of its consumers takes it first.
+    private func tellRemoved(_ durable: Durable, _ subscription: Subscription) {
+        guard !durable.missed.isEmpty else { return }
+        guard let consumer = subscription.consumers.first(where: { $0.session.phase == .open }) else { return }
+        tell(durable.missed.take(), to: consumer)
+    }
+
     /// Whether a member lacks at most room on its connection. Who takes nothing because its user holds too much goes on
     /// when that user acknowledges anything.
     func isReady(_ consumer: Consumer) -> Bool {
         guard isServed(consumer) else { return false }
-        if let durable = consumer.subscription.durable,
-            durable.outstanding >= durable.values.outstandingCountMax
-        {
-            return false
-        }
+        if let durable = consumer.subscription.durable, !durable.mayHandOut { return false }
         guard mayHold(consumer.session.account) else {
             consumer.session.account.starve(consumer)
             return false

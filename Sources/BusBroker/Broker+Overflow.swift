@@ -132,7 +132,7 @@ extension Broker {
         guard account.queued.admits(length, from: publisher) else { return false }
         while account.queued.used + length > account.queued.limit {
             let victim = account.longQueue(or: subscription)
-            guard victim.hasQueued, !victim.isDurable else { return false }
+            guard victim.hasQueued else { return false }
             guard victim.policy != .disconnect else {
                 // Its own end comes when what it misses by it is counted.
                 if victim === subscription { return false }
@@ -160,14 +160,22 @@ extension Broker {
     }
 
     func charge(_ portion: Portion, _ subscription: Subscription) {
-        subscription.account.queued.charge(Int(portion.length), from: portion.batch.seal.publisher.uid)
-        subscription.account.enlist(subscription)
+        if subscription.isDurable {
+            subscription.account.windowLength += Int(portion.length)
+        } else {
+            subscription.account.queued.charge(Int(portion.length), from: portion.batch.seal.publisher.uid)
+            subscription.account.enlist(subscription)
+        }
         totals.eventsQueued += portion.eventCount
         totals.bytesQueued += portion.length
     }
 
     func returnCharge(_ portion: Portion, _ subscription: Subscription) {
-        subscription.account.queued.giveBack(Int(portion.length), from: portion.batch.seal.publisher.uid)
+        if subscription.isDurable {
+            subscription.account.windowLength -= Int(portion.length)
+        } else {
+            subscription.account.queued.giveBack(Int(portion.length), from: portion.batch.seal.publisher.uid)
+        }
         totals.eventsQueued -= portion.eventCount
         totals.bytesQueued -= portion.length
     }

@@ -106,10 +106,11 @@ extension Broker {
                 .notDurable, "topic \(topic.name) is live: declare it durable (`bus topic create`), or publish without")
         }
         if topic.settings.isDurable {
-            try checkDurable(batch, publish, topic)
+            // What is stored already needs no room.
             if let receipt = try duplicate(of: batch, publish, topic, session) {
                 return repeated(receipt, session)
             }
+            try checkDurable(batch, publish, topic)
         }
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.rates.publishing.take(count, at: now.monotonic) else {
@@ -122,6 +123,8 @@ extension Broker {
         if topic.name.isReply { acceptance.selection = try checkAnswers(batch, publish, topic, session) }
         if let requests = acceptance.requests { open(requests, route, session) }
         note(batch, session)
+        // Asked while its topic was durable, and of no meaning now that it isn't.
+        if !session.lookUps.isEmpty { endLookUp(of: publish.number, session) }
         if topic.isDurable { return append(batch, publish, seal, session, retains: retains) }
         let accepted = accepted(batch, seal, hasMore: publish.hasMore, requests: acceptance.requests)
         if retains { retain(accepted, isTombstone: publish.isTombstone, seal.account) }
@@ -165,9 +168,11 @@ extension Broker {
         seal.topic.eventCount += UInt64(count)
         seal.topic.byteCount += UInt64(batch.bytes.count)
         seal.topic.rate.note(UInt64(count), at: now.monotonic)
-        return AcceptedBatch(
+        let accepted = AcceptedBatch(
             seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time, hasMore: hasMore,
             requests: requests)
+        if batch.mayExpire { accepted.expires(by: now.wall, ageTime) }
+        return accepted
     }
 
     /// A publish that was known already gets its first receipt, in its place.
@@ -178,7 +183,7 @@ extension Broker {
 
     /// A refusal stands behind what its session published before and isn't on disk yet.
     private func refuseInOrder(_ publish: Publish, _ session: Session, _ reason: Reason, _ message: String) {
-        if session.lookUps.removeValue(forKey: publish.number) != nil { session.account.isLookingUp = false }
+        endLookUp(of: publish.number, session)
         session.uncommittedCount += 1
         inOrder(.refused(session, publish: publish.number, reason, message), session)
     }

@@ -4,25 +4,49 @@ import BusWire
 import DequeModule
 
 extension Broker {
-    /// Bytes of a page: a quarter of what a durable subscription keeps in memory. Not tuned.
-    private static let pageLength = 1 << 20
-    /// Events of a page. Not tuned.
-    private static let pageEventCount = 4096
-
-    /// Reads on for a subscription, if there is somebody to take it and room to keep it.
+    /// Reads on for a subscription, if there is somebody to take it and room to keep it. Where its user has too much in
+    /// memory it waits for its turn.
     func readOn(_ reader: CatchUp.Reader) {
-        guard let catchUp = reader.catchUp, !catchUp.isLive, !catchUp.isSeeking, catchUp.read == nil, reader.hasRoom
+        guard let catchUp = reader.catchUp, !catchUp.isLive, catchUp.read == nil, catchUp.seek == nil, reader.hasRoom
         else { return }
-        guard let number = storage?.nextRead else { return }
-        storage?.nextRead += 1
-        storage?.reads[number] = reader
+        guard let storage, let account = reader.account else { return }
+        guard mayRead(account) else { return wait(reader, catchUp, account, storage) }
+        let number = storage.nextRead
+        storage.nextRead += 1
+        storage.reads[number] = (reader, account)
+        account.windowLength += CatchUp.readLength
         catchUp.begin(number)
         emit(
             .read(
                 StoreRead(
-                    number: number, from: catchUp.position, before: storage?.committed ?? 0,
+                    number: number, from: catchUp.position, before: storage.committed,
                     topics: storedTopics(matching: reader.filter),
-                    lengthMax: Broker.pageLength, eventCountMax: Broker.pageEventCount)))
+                    lengthMax: CatchUp.pageLength, eventCountMax: CatchUp.pageEventCount)))
+    }
+
+    /// Whether another page may be read for a user; one always may.
+    private func mayRead(_ account: Account) -> Bool {
+        account.windowLength == 0
+            || account.windowLength + CatchUp.readLength <= configuration.quotas.queuedLength
+    }
+
+    private func wait(_ reader: CatchUp.Reader, _ catchUp: CatchUp, _ account: Account, _ storage: Storage) {
+        guard !catchUp.isHungry else { return }
+        catchUp.isHungry = true
+        account.hungry.append(reader)
+        if !storage.hungry.contains(where: { $0 === account }) { storage.hungry.append(account) }
+    }
+
+    /// Reads on for those who waited for their user to have less in memory, in turns.
+    func readHungry() {
+        guard let storage, !storage.hungry.isEmpty else { return }
+        for account in storage.hungry {
+            while mayRead(account), let reader = account.hungry.popFirst() {
+                reader.catchUp?.isHungry = false
+                readOn(reader)
+            }
+        }
+        storage.hungry.removeAll { $0.hungry.isEmpty }
     }
 
     /// The topics to read, by number in the store; nil for all, where naming them would be longer than looking.
@@ -38,10 +62,16 @@ extension Broker {
 
     /// A page came.
     func took(_ page: StoredPage) {
-        guard let reader = storage?.reads.removeValue(forKey: page.number), let catchUp = reader.catchUp else { return }
+        guard let (reader, account) = storage?.reads.removeValue(forKey: page.number) else { return }
+        account.windowLength -= CatchUp.readLength
+        defer { forget(account) }
+        guard let catchUp = reader.catchUp else { return }
         // Its reader began somewhere else meanwhile.
         guard catchUp.read == page.number else { return readOn(reader) }
-        let batches = accepted(page, for: reader.filter)
+        let (batches, unknown) = accepted(page, for: reader.filter)
+        var page = page
+        // Without its seal nobody can open a batch: as good as damaged, and told as that.
+        page.damaged += unknown
         let portions = catchUp.take(page, batches)
         switch reader {
         case .durable(let subscription): take(portions, page, subscription)
@@ -62,23 +92,29 @@ extension Broker {
         for damage in page.damaged { tell(damage, to: consumer) }
         for portion in portions {
             backlog.append(portion)
-            consumer.session.account.queued.charge(Int(portion.length), from: consumer.session.account.uid)
+            consumer.session.account.windowLength += Int(portion.length)
         }
         pump(consumer)
     }
 
     /// What was read, as batches of the broker's.
-    private func accepted(_ page: StoredPage, for filter: TopicFilter) -> [AcceptedBatch] {
+    private func accepted(
+        _ page: StoredPage, for filter: TopicFilter
+    ) -> (found: [AcceptedBatch], unknown: [(topic: UInt64, position: UInt64)]) {
+        var unknown: [(topic: UInt64, position: UInt64)] = []
         var seals: [UInt64: Seal] = [:]
         var found: [AcceptedBatch] = []
         found.reserveCapacity(page.batches.count)
         for batch in page.batches {
             guard let topic = storage?.topics[batch.topic], filter.matches(topic.name) else { continue }
             if seals[batch.seal] == nil { seals[batch.seal] = page.seals[batch.seal].map { seal($0, topic) } }
-            guard let seal = seals[batch.seal] else { continue }
+            guard let seal = seals[batch.seal] else {
+                unknown.append((batch.topic, batch.position))
+                continue
+            }
             found.append(AcceptedBatch(batch, seal))
         }
-        return found
+        return (found, unknown)
     }
 
     /// A seal as the store remembers it.
@@ -87,7 +123,7 @@ extension Broker {
             number: stored.number, topic: topic, salt: stored.salt, publisher: stored.publisher, name: stored.name,
             account: account(of: stored.publisher.uid), limits: .normal)
         seal.derived(keyCheck: stored.keyCheck)
-        seal.isStored = true
+        seal.storedAs = stored.topic
         return seal
     }
 
@@ -115,6 +151,14 @@ extension CatchUp.Reader {
         switch self {
         case .durable(let subscription): subscription.isEnded ? nil : subscription.durable?.catchUp
         case .ephemeral(let consumer): consumer.backlog?.catchUp
+        }
+    }
+
+    /// Who pays for what is read; nil when nobody reads any more.
+    var account: Account? {
+        switch self {
+        case .durable(let subscription): subscription.account
+        case .ephemeral(let consumer): consumer.backlog == nil ? nil : consumer.session.account
         }
     }
 
@@ -146,7 +190,7 @@ extension AcceptedBatch {
             seal: seal, bytes: stored.bytes, firstSequence: stored.firstSequence, eventCount: stored.eventCount,
             time: stored.time)
         position = stored.position
-        expiry = stored.expiry
+        if let expiry = stored.expiry { expires(last: expiry) }
     }
 
     /// The position behind its last event; of no meaning on live topics.

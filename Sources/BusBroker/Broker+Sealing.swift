@@ -133,11 +133,7 @@ extension Broker {
     /// A seal isn't open any more. Batches under it may still wait.
     func release(_ seal: Seal, _ session: Session) {
         seal.topic.sealCount -= 1
-        if seal.isStored {
-            store(.sealClosed(seal.number))
-            // What comes under it yet, a last will or a publish that waits, has it stored once more.
-            seal.isStored = false
-        }
+        closeStored(seal)
         if !seal.topic.answering.isEmpty { seal.topic.answering[seal.number] = nil }
         noteIdle(seal.topic)
     }

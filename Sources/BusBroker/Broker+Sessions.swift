@@ -115,6 +115,9 @@ extension Broker {
         dropConsumers(session)
         dropRights(of: session)
         dropRequests(of: session)
+        // What the store hears of has an order of its own, and not a table's.
+        let stored = session.seals.values.filter { $0.storedAs != 0 }
+        for seal in stored.sorted(by: { $0.number < $1.number }) { closeStored(seal) }
         for seal in session.seals.values { release(seal, session) }
         session.account.sealCount -= session.seals.count
         session.seals = [:]

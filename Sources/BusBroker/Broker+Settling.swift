@@ -52,7 +52,7 @@ extension Broker {
         case .retry:
             retry(
                 portion, held, consumer, reason: .retried, settle.message,
-                after: UInt64(settle.delayMilliseconds) * 1_000_000)
+                after: min(UInt64(settle.delayMilliseconds) * 1_000_000, Durable.delayMax))
         case .reject: bury(portion, subscription, consumer, held, .rejected, settle.message)
         case .extend: break
         }
@@ -112,6 +112,7 @@ extension Broker {
         let due = now.monotonic + max(delay, backoff)
         durable.delayed.append((due, again))
         durable.delayedLength += again.length
+        subscription.account.windowLength += Int(again.length)
         durable.redeliveredCount += again.eventCount
         lookAt(subscription, due)
         touch(subscription)
@@ -146,14 +147,17 @@ extension Broker {
         let keeps = durable.values.keepsDeadLetters && (reason != .expired || durable.values.keepsExpired)
         note(portion, keeps ? .dead : .dropped, subscription, consumer, reason: reason, held: held)
         touch(subscription)
-        guard keeps else { return }
-        durable.deadCount += portion.eventCount
-        store(
-            .deadLetter(
-                StoredDeadLetter(
-                    number: storage.nextDeadLetter, subscription: durable.number, position: portion.batch.position,
-                    selection: portion.wholeSelection, reason: reason, message: message, attempts: portion.attempt,
-                    died: now.wall, accepted: portion.batch.time)))
+        guard keeps else {
+            lose(portion, of: subscription, reason) { durable.missed.note($0, $1) }
+            return unsettle(subscription)
+        }
+        let letter = StoredDeadLetter(
+            number: storage.nextDeadLetter, subscription: durable.number, position: portion.batch.position,
+            selection: portion.selection.bits(of: Int(portion.batch.eventCount)), reason: reason,
+            message: String(message.prefix(Durable.messageLengthMax)), attempts: portion.attempt, died: ageTime,
+            accepted: portion.batch.time)
+        durable.deadCount += letter.eventCount
+        store(.deadLetter(letter))
         storage.nextDeadLetter += 1
     }
 
@@ -164,6 +168,14 @@ extension Broker {
         guard let durable = subscription.durable, deadline < durable.lookAt ?? .max else { return }
         durable.lookAt = deadline
         storage?.timers.insert(DurableTimer(deadline: deadline, subscription: durable.number))
+        forgetTimers()
+    }
+
+    /// No more are kept than a few for each subscription, however often one is to be looked at earlier than was thought.
+    private func forgetTimers() {
+        guard let storage, storage.timers.count > 2 * storage.numbers.count + 64 else { return }
+        storage.timers = Heap(
+            storage.timers.unordered.filter { storage.numbers[$0.subscription]?.durable?.lookAt == $0.deadline })
     }
 
     func lookAtDue() {
@@ -186,6 +198,7 @@ extension Broker {
         if let next = durable.delayed.map(\.due).min() { lookAt(subscription, next) }
         for one in due.sorted(by: { $0.portion.positions.lowerBound > $1.portion.positions.lowerBound }) {
             durable.delayedLength -= one.portion.length
+            subscription.account.windowLength -= Int(one.portion.length)
             subscription.needQueue().prepend(one.portion)
             charge(one.portion, subscription)
         }
@@ -205,6 +218,7 @@ extension Broker {
             }
             if let first = holding.portions.lazy.map(\.deadline).min() { next = min(next ?? .max, first) }
         }
+        unsettle(subscription)
         guard let next else { return }
         lookAt(subscription, max(next, now.monotonic + durable.values.acknowledgeWait / 16))
     }
@@ -238,6 +252,21 @@ struct DurableTimer: Comparable {
     let subscription: UInt64
 
     static func < (a: DurableTimer, b: DurableTimer) -> Bool { a.deadline < b.deadline }
+}
+
+extension Selection {
+    /// Its bits, all of them written out: how many events are meant can be told without the batch.
+    func bits(of count: Int) -> [UInt8] {
+        guard isAll else { return bytes }
+        var bits = [UInt8](repeating: 0xff, count: (count + 7) / 8)
+        if count & 7 != 0, let last = bits.indices.last { bits[last] = 1 << UInt8(count & 7) - 1 }
+        return bits
+    }
+}
+
+extension StoredDeadLetter {
+    /// How many events it is of.
+    var eventCount: UInt64 { selection.reduce(0) { $0 + UInt64($1.nonzeroBitCount) } }
 }
 
 extension LedgerLine {

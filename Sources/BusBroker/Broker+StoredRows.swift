@@ -90,6 +90,7 @@ extension Broker {
             InspectedValue("durable_topics", UInt64(storage.topics.count)),
             InspectedValue("durable_subscriptions", UInt64(durables.count)),
             InspectedValue("dead_letters", durables.reduce(0) { $0 + $1.deadCount }),
+            InspectedValue("unattended_subscriptions", UInt64(durables.count(where: \.isReported))),
             InspectedValue("commits", storage.commits),
             InspectedValue("uncommitted", UInt64(storage.completions.count)),
             InspectedValue("store_warning", storage.warning),

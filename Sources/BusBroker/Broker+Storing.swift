@@ -8,99 +8,6 @@ import BusWire
 import DequeModule
 import HeapModule
 
-/// The store as the broker knows it.
-final class Storage {
-    let incarnation: BusUUID
-    /// The next position to be given.
-    var nextPosition: UInt64
-    /// Everything before is on disk, and was fanned out.
-    var committed: UInt64
-    var nextTicket: UInt64 = 1
-    var nextTopic: UInt64 = 1
-    var nextSubscription: UInt64 = 1
-    var nextDeadLetter: UInt64 = 1
-    var nextRead: UInt64 = 1
-    /// What waits for the disk, in order.
-    var completions: Deque<(ticket: UInt64, completion: Completion)> = []
-    /// Bytes the store uses, and those on their way to it.
-    var bytesUsed: UInt64 = 0
-    var bytesUnderWay: UInt64 = 0
-    /// Bytes it may use.
-    var bytesMax: UInt64
-    /// What topics are by command.
-    var declared: [TopicDeclaration] = []
-    /// Durable topics by their number in the store.
-    var topics: [UInt64: TopicState] = [:]
-    /// Reads under way, by number.
-    var reads: [UInt64: CatchUp.Reader] = [:]
-    /// Durable subscriptions by name, and by number.
-    var subscriptions: [GroupName: Subscription] = [:]
-    var numbers: [UInt64: Subscription] = [:]
-    /// Subscriptions whose place is to be saved, and when.
-    var dirty: [Subscription] = []
-    /// When deliveries are to be looked at.
-    var timers = Heap<DurableTimer>()
-    /// Those for whom the store looks where to begin, by the number of the question.
-    var seeks: [UInt64: CatchUp.Reader] = [:]
-    var saveDeadline: Moment.Nanoseconds?
-    /// Lines for the ledger that leave with the next save.
-    var ledger: [LedgerLine] = []
-    /// When what is too old is looked for next.
-    var sweepDeadline: Moment.Nanoseconds = 0
-    /// What an administrator should know of the store; empty when all is well.
-    var warning = ""
-    /// When something was removed last, whose ids the store may remember; nil when all of them are forgotten.
-    var removedAt: Int64?
-    /// When ids are forgotten next.
-    var forgetDeadline: Moment.Nanoseconds = 0
-    /// Commits, for showing.
-    var commits: UInt64 = 0
-
-    /// Events of all durable topics.
-    var eventCount: UInt64 { topics.values.reduce(0) { $0 + $1.stored.eventCount } }
-
-    init(_ state: StoredState) {
-        incarnation = state.incarnation
-        nextPosition = state.nextPosition
-        committed = state.nextPosition
-        bytesUsed = state.bytesUsed
-        bytesMax = state.bytesMax
-        nextDeadLetter = state.lastDeadLetter + 1
-    }
-}
-
-/// What happens when something is on disk.
-enum Completion {
-    /// A batch is an event now; of no session where it was a last will.
-    case published(Session?, PendingPublish)
-    /// A last will found no room.
-    case lost
-    /// A publish was refused behind others that weren't on disk yet.
-    case refused(Session, publish: UInt64, Reason, String)
-    /// A publish was known already.
-    case duplicate(Session, Receipt)
-    /// Ids were looked up.
-    case lookedUp(Session, publish: UInt64)
-    /// An administrator's wish is done.
-    case administered(Session, request: UInt32, count: UInt64)
-}
-
-/// A batch on its way to the disk.
-struct PendingPublish {
-    let number: UInt64
-    let wantsReceipt: Bool
-    let isPatient: Bool
-    let retains: Bool
-    let isTombstone: Bool
-    let batch: AcceptedBatch
-}
-
-/// How far the look-up of a publish's ids is.
-enum LookUp {
-    case asked
-    case answered([KnownIDs])
-}
-
 extension Broker {
     /// Hands a change to the store and says when it will be done.
     @discardableResult
@@ -160,6 +67,17 @@ extension Broker {
         }
     }
 
+    /// A look-up is over, and what came of it is used: others of the user may ask.
+    func lookedUp(_ session: Session) {
+        session.account.isLookingUp = false
+        if !parked.isEmpty { mayResume = true }
+    }
+
+    /// Nothing more comes of a publish's look-up, if it had one.
+    func endLookUp(of publish: UInt64, _ session: Session) {
+        if session.lookUps.removeValue(forKey: publish) != nil { lookedUp(session) }
+    }
+
     /// What was found out about a publish's ids: nil when none of them is known.
     func duplicate(
         of batch: SealedBatch, _ publish: Publish, _ topic: TopicState, _ session: Session
@@ -167,11 +85,9 @@ extension Broker {
         guard publish.isAgain, case .answered(let all)? = session.lookUps.removeValue(forKey: publish.number) else {
             return nil
         }
-        session.account.isLookingUp = false
-        if !session.parked.isEmpty { mayResume = true }
-        // A clock that was set a day ahead makes nobody's resends new.
-        clock.advance(to: now)
-        let oldest = clock.now - topic.settings.duplicateWindow
+        lookedUp(session)
+        // By the clock that no step of the other one moves: ids are neither forgotten early nor remembered for ever.
+        let oldest = ageTime - topic.settings.duplicateWindow
         let known = all.filter { $0.topic == topic.storeNumber && $0.accepted >= oldest }
         guard let first = known.first else { return nil }
         let count = known.reduce(0) { $0 + $1.count }
@@ -188,33 +104,46 @@ extension Broker {
     func append(
         _ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, retains: Bool
     ) {
+        guard storage != nil else { return }
+        let (ticket, accepted) = append(batch, under: seal)
+        // It waited, and its publisher has closed the seal meanwhile.
+        if session.seals[seal.number] !== seal { closeStored(seal) }
         session.uncommittedCount += 1
-        append(batch, seal, session) {
-            PendingPublish(
-                number: publish.number, wantsReceipt: publish.wantsReceipt, isPatient: publish.isPatient,
-                retains: retains, isTombstone: publish.isTombstone, batch: $0)
-        }
+        let pending = PendingPublish(
+            number: publish.number, wantsReceipt: publish.wantsReceipt, isPatient: publish.isPatient,
+            retains: retains, isTombstone: publish.isTombstone, batch: accepted, storeNumber: seal.topic.storeNumber)
+        complete(ticket, .published(session, pending))
+        keepLastValue(of: pending)
     }
 
-    /// Gives a last will its place and hands it to the store.
-    func append(_ will: KeptWill, retains: Bool) {
-        append(will.batch, will.seal, nil) {
-            PendingPublish(
-                number: 0, wantsReceipt: false, isPatient: true, retains: retains, isTombstone: will.isTombstone,
-                batch: $0)
-        }
+    /// Hands a will to the store. A full store takes none, as it takes nothing else.
+    func append(_ will: SealedBatch, _ seal: Seal, retains: Bool, isTombstone: Bool) {
+        guard let storage else { return }
+        guard storage.bytesUsed + storage.bytesUnderWay + UInt64(will.bytes.count) < storage.bytesMax else { return }
+        let (ticket, accepted) = append(will, under: seal)
+        closeStored(seal)
+        let pending = PendingPublish(
+            number: 0, wantsReceipt: false, isPatient: false, retains: retains, isTombstone: isTombstone,
+            batch: accepted, storeNumber: seal.topic.storeNumber)
+        complete(ticket, .willed(pending))
+        keepLastValue(of: pending)
     }
 
-    private func append(
-        _ batch: SealedBatch, _ seal: Seal, _ session: Session?, _ pending: (AcceptedBatch) -> PendingPublish
-    ) {
-        guard let position = storage?.nextPosition else { return }
+    /// In the batch's own commit, or a crash could leave a topic with a last value before its last.
+    private func keepLastValue(of pending: PendingPublish) {
+        guard pending.retains else { return }
+        store(.retain(topic: pending.storeNumber, position: pending.isTombstone ? nil : pending.batch.position))
+    }
+
+    /// Gives a batch its place and hands it to the store.
+    private func append(_ batch: SealedBatch, under seal: Seal) -> (ticket: UInt64, AcceptedBatch) {
         let topic = seal.topic
+        let position = storage?.nextPosition ?? 0
         let accepted = accepted(batch, seal).compacted
         accepted.position = position
         storage?.nextPosition += UInt64(accepted.eventCount)
         storage?.bytesUnderWay += UInt64(batch.bytes.count)
-        if !seal.isStored { keep(seal) }
+        if seal.storedAs != topic.storeNumber { keep(seal) }
         let ticket = store(
             .append(
                 StoredBatch(
@@ -222,22 +151,24 @@ extension Broker {
                     eventCount: accepted.eventCount, time: accepted.time, expiry: accepted.expiry,
                     seal: seal.number, uid: seal.publisher.uid, firstID: batch.header.firstID,
                     ids: (try? batch.explicitIDs) ?? [], bytes: accepted.bytes)))
-        let pending = pending(accepted)
-        complete(ticket, .published(session, pending))
-        // In the same commit, or a crash could leave a topic with a last value before its last.
-        if pending.retains {
-            store(.retain(topic: topic.storeNumber, position: pending.isTombstone ? nil : position))
-        }
+        return (ticket, accepted)
     }
 
     /// A seal's announcement goes to the store before its first batch.
     private func keep(_ seal: Seal) {
-        seal.isStored = true
+        seal.storedAs = seal.topic.storeNumber
         store(
             .seal(
                 StoredSeal(
                     number: seal.number, topic: seal.topic.storeNumber, epoch: seal.epoch, publisher: seal.publisher,
                     name: seal.publisherName, salt: seal.salt, keyCheck: seal.keyCheck)))
+    }
+
+    /// A seal is closed: the store forgets it with the last batch under it.
+    func closeStored(_ seal: Seal) {
+        guard seal.storedAs != 0, storage != nil else { return }
+        seal.storedAs = 0
+        store(.sealClosed(seal.number))
     }
 
     /// Has something happen behind what is on its way to the disk for this session; at once where nothing is.
@@ -277,25 +208,36 @@ extension Broker {
         guard !refused.isEmpty, var completions = storage?.completions else { return }
         let reasons = Dictionary(refused.map { ($0.ticket, $0) }) { first, _ in first }
         for index in completions.indices.reversed() {
-            guard let refusal = reasons[completions[index].ticket],
-                case .published(let session, let pending) = completions[index].completion
-            else { continue }
-            let (topic, batch) = (pending.batch.seal.topic, pending.batch)
-            if topic.lastSequence == batch.lastSequence { topic.lastSequence = batch.firstSequence - 1 }
-            storage?.bytesUnderWay -= UInt64(batch.bytes.count)
-            if pending.retains {
-                store(.retain(topic: topic.storeNumber, position: topic.retained?.portion.batch.position))
+            guard let refusal = reasons[completions[index].ticket] else { continue }
+            switch completions[index].completion {
+            case .published(let session, let pending):
+                takeBack(pending)
+                completions[index].completion = .refused(
+                    session, publish: pending.number, refusal.reason, refusal.message)
+            case .willed(let pending):
+                takeBack(pending)
+                completions[index].completion = .lost
+            default: continue
             }
-            completions[index].completion =
-                session.map { .refused($0, publish: pending.number, refusal.reason, refusal.message) } ?? .lost
         }
         // What came behind them meanwhile stays where it is.
         for index in completions.indices { storage?.completions[index].completion = completions[index].completion }
     }
 
+    private func takeBack(_ pending: PendingPublish) {
+        let (topic, batch) = (pending.batch.seal.topic, pending.batch)
+        if topic.lastSequence == batch.lastSequence { topic.lastSequence = batch.firstSequence - 1 }
+        storage?.bytesUnderWay -= UInt64(batch.bytes.count)
+        guard pending.retains, topic.storeNumber == pending.storeNumber else { return }
+        // It has the last value it had.
+        let former = topic.retained?.portion.batch.position ?? 0
+        store(.retain(topic: pending.storeNumber, position: former == 0 ? nil : former))
+    }
+
     func complete(_ completion: Completion) {
         switch completion {
         case .published(let session, let pending): publish(pending, session)
+        case .willed(let pending): happen(pending) { _ in }
         case .lost: break
         case .refused(let session, let number, let reason, let message):
             session.uncommittedCount -= 1
@@ -314,20 +256,28 @@ extension Broker {
         }
     }
 
-    /// A batch is on disk: now it is an event.
-    private func publish(_ pending: PendingPublish, _ session: Session?) {
+    /// A batch is on disk: it is kept as the last value where it is one, its publisher is told, and then everybody gets it.
+    private func happen(_ pending: PendingPublish, _ tell: (Route) -> Void) {
         let (batch, topic) = (pending.batch, pending.batch.seal.topic)
         storage?.bytesUnderWay -= UInt64(batch.bytes.count)
         storage?.committed = batch.end
-        if topic.isDurable { topic.stored.note(batch) }
-        session?.uncommittedCount -= 1
-        if pending.retains {
+        // Deleted meanwhile it is in no store any more, and nothing for durable subscriptions.
+        let isKept = topic.storeNumber == pending.storeNumber
+        if isKept { topic.stored.note(batch) }
+        if pending.retains, isKept {
             retain(batch, isTombstone: pending.isTombstone, batch.seal.account, isStored: true)
         }
         let route = topic.route(through: filters)
-        if let session, session.phase != .closing {
+        tell(route)
+        fanOut(Portion(batch), to: isKept ? route.subscriptions : route.subscriptions.filter { !$0.isDurable })
+    }
+
+    private func publish(_ pending: PendingPublish, _ session: Session) {
+        session.uncommittedCount -= 1
+        happen(pending) { route in
+            guard session.phase != .closing else { return }
             if pending.wantsReceipt {
-                let durable = route.subscriptions.count { $0.isDurable }
+                let (batch, durable) = (pending.batch, route.subscriptions.count { $0.isDurable })
                 session.receipts.append(
                     Receipt(
                         number: pending.number, firstSequence: batch.firstSequence, eventCount: batch.eventCount,
@@ -335,10 +285,9 @@ extension Broker {
                         isDurable: true))
             }
             progress(session, isPatient: pending.isPatient)
-            tellLimits(batch.seal, route.limits, session)
+            tellLimits(pending.batch.seal, route.limits, session)
         }
-        fanOut(Portion(batch), to: route.subscriptions)
-        if let session { finishLeaving(session) }
+        finishLeaving(session)
     }
 }
 

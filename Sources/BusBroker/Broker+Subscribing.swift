@@ -145,8 +145,7 @@ extension Broker {
 
     private func beginReading(_ consumer: Consumer, at start: Start) {
         if start == .all { return readOn(.ephemeral(consumer)) }
-        // What could be refused was checked before.
-        try? seek(.ephemeral(consumer), to: start)
+        seek(.ephemeral(consumer), to: start)
     }
 
     /// A session takes part in a durable subscription.
@@ -237,7 +236,7 @@ extension Broker {
         guard !subscription.isEnded else { return }
         account.subscriptionCount -= 1
         if let backlog = consumer.backlog {
-            account.queued.giveBack(backlog.length, from: account.uid)
+            giveBack(backlog.length, of: backlog, account)
             consumer.backlog = nil
         }
         subscription.consumers.remove(consumer)

@@ -63,7 +63,7 @@ public final class Broker {
     /// The store; nil where there is none, and no topic is durable.
     var storage: Storage?
     /// What things grow old by.
-    var clock = AgeClock(at: Moment(monotonic: 0, wall: 0))
+    private var clock: AgeClock?
 
     var nextSeal: UInt64
     var nextSubscriptionSerial: UInt64 = 0
@@ -107,6 +107,7 @@ public final class Broker {
         case .storeFound(let number, let cursor): found(number, cursor)
         case .retained(let topic, let position, let time): retained(topic, before: position, firstTime: time)
         case .administered(let id, let request, let outcome): administered(id, request, outcome)
+        case .deadTrimmed(let letters): forget(letters)
         case .inspected(let id, let request, let rows, let after): inspected(id, request, rows, after)
         case .shutdown: beginDrain()
         }
@@ -125,6 +126,7 @@ public final class Broker {
             resumeParked()
             settleGroups()
         }
+        readHungry()
         tellReceipts()
         saveDue()
         finishDrain()
@@ -160,9 +162,17 @@ public final class Broker {
     func emit(_ effect: Effect) { effects.append(effect) }
 
     /// What the store held is taken up at this time.
-    func begin(at moment: Moment) {
+    func begin(at moment: Moment, age: Int64) {
         now = moment
-        clock = AgeClock(at: moment)
+        clock = AgeClock(at: Moment(monotonic: moment.monotonic, wall: age))
+    }
+
+    /// The time by which things grow old, microseconds since 1970: no step of the clock makes anything old early.
+    public var ageTime: Int64 {
+        var clock = clock ?? AgeClock(at: now)
+        clock.advance(to: now)
+        self.clock = clock
+        return clock.now
     }
 
     private func expire() {

@@ -19,6 +19,10 @@ public struct BrokerConfiguration: Sendable {
     /// How long where subscriptions stand may go unsaved, in nanoseconds: what was acknowledged in that time comes again
     /// after a crash. Not tuned.
     public var savePause: UInt64 = 100_000_000
+    /// After how long without a consumer a durable subscription is reported, in microseconds: 30 days.
+    public var unattendedTime: Int64 = 30 * 86_400_000_000
+    /// Declarations of topics by command: each topic that comes is compared with all of them. Not tuned.
+    public var declarationCountMax = 4096
     /// Whether sessions that come and go are told on `$bus.session.…`.
     public var announcesSessions = true
     /// The longest payload of one event, in bytes.

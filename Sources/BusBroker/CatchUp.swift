@@ -23,19 +23,30 @@ final class CatchUp {
     private(set) var again: [PendingRange]
     /// Whether the end was reached: what is committed goes to the queue.
     private(set) var isLive = false
-    /// Whether the store looks where to begin; until it has, nothing is read.
-    private(set) var isSeeking = false
     /// The number of the read under way.
     private(set) var read: UInt64?
     /// What was committed since the read began; nil when it was too much to keep.
     private var meanwhile: [Portion]? = []
     private var meanwhileLength: UInt64 = 0
+    /// The question of where to begin, while the store looks for the answer: nothing is read before.
+    private(set) var seek: UInt64?
+    /// Whether it waits until its user has less in memory.
+    var isHungry = false
+    /// What lies before was settled, or is among the ranges to be read once more, when it last began anew.
+    private(set) var beginning: UInt64
+    /// Bytes of a page: a quarter of what a durable subscription keeps in memory. Not tuned.
+    static let pageLength = 1 << 20
+    /// Events of a page. Not tuned.
+    static let pageEventCount = 4096
     /// Bytes kept beside a read. Not tuned.
     private static let meanwhileLengthMax: UInt64 = 1 << 20
+    /// Bytes set aside for a read: the page, and what is kept beside it.
+    static let readLength = pageLength + Int(meanwhileLengthMax)
 
     init(next: UInt64, again: [PendingRange] = []) {
         self.next = next
-        self.again = again
+        self.again = PendingRange.united(again, before: next)
+        beginning = next
     }
 
     /// Where to read on.
@@ -83,7 +94,9 @@ final class CatchUp {
         var found: [Portion] = []
         for range in again where range.first < batch.end && range.end > start {
             let selection = Selection(of: count) { range.contains(start + UInt64($0)) && start + UInt64($0) < next }
-            if let selection { found.append(Portion(batch, selection, attempt: range.attempts + 1)) }
+            if let selection {
+                found.append(Portion(batch, selection, attempt: max(range.attempts, range.attempts &+ 1)))
+            }
         }
         if batch.end > next, let rest = Selection(of: count, where: { start + UInt64($0) >= next }) {
             found.append(Portion(batch, rest))
@@ -98,32 +111,54 @@ final class CatchUp {
         meanwhile = nil
     }
 
-    /// The store is asked where to begin.
-    func beginSeeking() {
-        reset(StoredCursor(next: next))
-        isSeeking = true
-    }
-
     /// Begins somewhere else, or where it was left. A page under way is of no use any more.
     func reset(_ cursor: StoredCursor) {
-        (next, again) = (cursor.next, cursor.pending)
-        isSeeking = false
+        (next, again) = (cursor.next, PendingRange.united(cursor.pending, before: cursor.next))
+        beginning = next
         isLive = false
         read = nil
+        seek = nil
         meanwhile = nil
     }
 
-    /// Has settled positions read once more.
+    /// The store is asked where to begin. A page under way is of no use any more.
+    func await(_ number: UInt64) {
+        isLive = false
+        read = nil
+        meanwhile = nil
+        seek = number
+    }
+
+    /// Has settled positions read once more. What lies behind where it is gets read anyway.
     ///
     /// - Parameter committed: everything before is on disk.
     func readAgain(_ ranges: [PendingRange], committed: UInt64) {
         if isLive { fallBehind(at: committed) }
-        again = (again + ranges).sorted { $0.first < $1.first }
+        again = PendingRange.united(again + ranges, before: next)
+        // Tried for the first time again, and yet no sign that nothing behind them was settled.
+        beginning = next
         // A page under way began behind them.
         if read != nil { read = nil }
     }
 }
 
 extension PendingRange {
+    /// Ranges in order, each position once, none at or behind `next`: of what two of them say the greater number of attempts
+    /// holds. Whatever a file may say, none overflows.
+    static func united(_ ranges: [PendingRange], before next: UInt64) -> [PendingRange] {
+        var united: [PendingRange] = []
+        for range in ranges.sorted(by: { $0.first < $1.first }) where range.first < next && range.count > 0 {
+            var range = PendingRange(
+                first: range.first, count: min(range.count, next - range.first), attempts: range.attempts)
+            if let last = united.last, last.end > range.first {
+                if range.attempts > last.attempts { united[united.count - 1].attempts = range.attempts }
+                guard range.end > last.end else { continue }
+                range = PendingRange(first: last.end, count: range.end - last.end, attempts: range.attempts)
+            }
+            united.append(range)
+        }
+        return united
+    }
+
     func contains(_ position: UInt64) -> Bool { position >= first && position - first < count }
 }

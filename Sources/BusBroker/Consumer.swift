@@ -147,7 +147,8 @@ final class Backlog {
     var portions: Deque<Portion>
     /// Charged to the subscriber as queued.
     var length: Int
-    private(set) var told: UInt64 = 0
+    /// Events of it that were delivered.
+    var told: UInt64 = 0
     /// Where the rest of what is stored is read; nil for last values, which are all here.
     let catchUp: CatchUp?
 
@@ -168,7 +169,6 @@ final class Backlog {
     func popFirst() -> Portion? {
         guard let portion = portions.popFirst() else { return nil }
         length -= Int(portion.length)
-        told += portion.eventCount
         return portion
     }
 }

@@ -83,6 +83,8 @@ public enum Input: Sendable {
     case retained(topic: UInt64, before: UInt64, firstTime: Int64)
     /// Answers `Effect.administer`.
     case administered(SessionID, request: UInt32, AdministrationOutcome)
+    /// Answers `StoreCare.deadLetters`: these are kept no longer.
+    case deadTrimmed([FoundDeadLetter])
     /// Answers `Effect.inspect`.
     case inspected(SessionID, request: UInt32, [[InspectedValue]], after: UInt64)
     /// The daemon is to go down.
@@ -115,6 +117,8 @@ public enum Effect: Sendable {
     case administer(SessionID, Administer)
     /// Answer a question from what is stored.
     case inspect(SessionID, Inspect)
+    /// Look after what is stored.
+    case tend(StoreCare)
     /// All sessions are closed after a shutdown.
     case stopped
 }

@@ -29,6 +29,8 @@ final class Durable {
     var acknowledgedCount: UInt64 = 0
     var redeliveredCount: UInt64 = 0
     var deadCount: UInt64 = 0
+    /// Whether it was reported that nobody attends it.
+    var isReported = false
     /// Consumers that are to be told when the end is reached.
     var untold: [Consumer] = []
     /// Positions before this one may have been handed to somebody before the daemon was started.
@@ -46,8 +48,27 @@ final class Durable {
         catchUp = CatchUp(next: stored.cursor.next, again: stored.cursor.pending)
     }
 
-    /// A dead letter of so many events is none any more. Two who ask for that at once may both be told of it.
-    func released(_ count: UInt64) { deadCount -= min(deadCount, count) }
+    /// What was removed from the store before it was read, to be told before the next delivery.
+    var missed = MissedEvents()
+    /// Events that wait for their time.
+    var delayedCount: UInt64 { delayed.reduce(0) { $0 + $1.portion.eventCount } }
+
+    /// Whether its consumers may be handed more: what they hold and what waits to be tried again is bounded, or who never
+    /// acknowledges would have the whole store in memory.
+    var mayHandOut: Bool {
+        outstanding < values.outstandingCountMax && delayed.count < Durable.delayedCountMax
+            && delayedLength < Durable.delayedLengthMax
+    }
+
+    /// How much of a subscriber's words is kept with a dead letter, in characters. Not tuned.
+    static let messageLengthMax = 1024
+
+    /// The longest pause a subscriber may ask for: a day, as long as the longest backoff.
+    static let delayMax: Moment.Nanoseconds = 86_400_000_000_000
+
+    /// Portions that may wait for their next attempt, and the bytes of their batches. Not tuned.
+    static let delayedCountMax = 16_384
+    static let delayedLengthMax: UInt64 = 16 << 20
 
     /// Whether a portion may have been handed to somebody before the daemon was started.
     func mayBeRepeated(_ portion: Portion) -> Bool {
@@ -75,7 +96,7 @@ extension Subscription {
         }
         for delayed in durable.delayed { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
         for portion in queue.map({ Array($0.portions) }) ?? [] {
-            if portion.attempt > 1 {
+            if portion.attempt > 1 || portion.batch.position < catchUp.beginning {
                 pending.append(contentsOf: portion.ranges(attempts: 1))
             } else {
                 // What nobody has had yet lies behind everything else, in order.

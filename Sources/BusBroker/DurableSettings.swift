@@ -80,7 +80,8 @@ struct TopicSettings: Sendable, Equatable {
     /// Whether retention removes what somebody hasn't acknowledged.
     var retentionIsHard = false
     /// How long ids are remembered, in microseconds.
-    var duplicateWindow: Int64 = 600_000_000
+    var duplicateWindow = TopicSettings.duplicateWindowDefault
+    static let duplicateWindowDefault: Int64 = 600_000_000
     /// The longest payload; 0 for the bus's.
     var payloadLengthMax = 0
 

@@ -8,9 +8,12 @@ struct Missed {
     var count: UInt64
     var firstSequence: UInt64
     var lastSequence: UInt64
+    /// Whether the count is what was missed, and not only the most that it can be.
+    var isExact = true
 
     fileprivate mutating func add(_ other: Missed) {
         count += other.count
+        isExact = isExact && other.isExact
         // What came back from a member and was lost then may lie before what was lost already.
         firstSequence = min(firstSequence, other.firstSequence)
         lastSequence = max(lastSequence, other.lastSequence)
@@ -49,6 +52,11 @@ struct MissedEvents {
             Key(topic: portion.batch.seal.topic.name, reason: reason),
             Missed(
                 count: portion.eventCount, firstSequence: sequences.lowerBound, lastSequence: sequences.upperBound))
+    }
+
+    /// Takes note of what was removed of a topic.
+    mutating func note(_ missed: Missed, of topic: Topic, _ reason: Reason) {
+        note(Key(topic: topic, reason: reason), missed)
     }
 
     /// Takes over what another record says; it comes behind this one.

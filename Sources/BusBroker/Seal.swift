@@ -15,8 +15,8 @@ final class Seal {
     private(set) var keyCheck: [UInt8] = []
     /// The counter its next batch must have.
     var nextCounter: UInt64 = 0
-    /// Whether the store knows it.
-    var isStored = false
+    /// The topic's number in the store when the store was told of it; 0 if it wasn't.
+    var storedAs: UInt64 = 0
     /// The bounds its publisher was told.
     var toldLimits: BatchLimits
 

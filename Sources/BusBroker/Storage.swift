@@ -1,181 +1,107 @@
-// What a broker asks of a store and hears from it. The store decides nothing: positions, sequences, what is a duplicate
-// and what may be removed come from here.
-//
-// A *position* numbers the events of all durable topics in the order in which they were accepted: event k of a batch has
-// the batch's position + k. Cursors and acknowledgements are ranges of positions, one number line for the whole store.
+// The store as the broker knows it: numbers to be given, what waits for the disk, what is read, what is to be saved.
 
-public import BusWire
+import BusWire
+import DequeModule
+import HeapModule
 
-/// A change to what is stored, or a question to be answered in the order of the changes.
-public enum StoreWrite: Sendable {
-    /// Store a batch.
-    case append(StoredBatch)
-    /// Remember whose seal a number is; before its first batch.
-    case seal(StoredSeal)
-    /// The seal is used no more: it goes with the last batch that needs it.
-    case sealClosed(UInt64)
-    /// Make a topic.
-    case topic(number: UInt64, name: Topic)
-    /// Remove a topic and everything in it.
-    case removeTopic(number: UInt64)
-    /// Remove a topic's batches before a position.
-    case trim(topic: UInt64, before: UInt64)
-    /// The batch at this position has the topic's last value; nil: nothing is kept any more.
-    case retain(topic: UInt64, position: UInt64?)
-    /// Remember what an administrator says of topics.
-    case declare(TopicFilter, [Setting])
-    /// Forget it.
-    case undeclare(TopicFilter)
-    /// Remember a subscription, where it stands included.
-    case subscription(StoredSubscription)
-    /// Remember where a subscription stands.
-    case cursor(subscription: UInt64, StoredCursor)
-    /// Forget a subscription.
-    case removeSubscription(UInt64)
-    /// Remember events given up on.
-    case deadLetter(StoredDeadLetter)
-    /// Forget them.
-    case removeDeadLetter(UInt64)
-    /// A line for the ledger.
-    case ledger(LedgerLine)
-    /// Forget what the ledger says of positions before this one.
-    case trimLedger(before: UInt64)
-    /// Which of a batch's ids this user has published before.
-    case lookUp(uid: UInt32, firstID: BusUUID, count: UInt32, ids: [BusUUID])
-    /// Forget ids of removed batches accepted before this time.
-    case trimIDs(before: Int64)
-}
-
-/// Asks for batches to be read.
-public struct StoreRead: Sendable {
-    /// Echoed in the answer.
-    public var number: UInt64
-    /// Where to begin: batches with an event at this position or later.
-    public var from: UInt64
-    /// Where to end: nothing at this position or later is read, though it may be there.
-    public var before: UInt64
-    /// Of which topics, by number in the store; nil for all.
-    public var topics: [UInt64]?
-    /// Bytes after which a page ends.
-    public var lengthMax: Int
-    /// Events after which a page ends.
-    public var eventCountMax: Int
-}
-
-/// Asks where a subscription is to begin.
-public struct SeekOrder: Sendable {
-    /// Echoed in the answer.
-    public var number: UInt64
-    /// In which topics, by number in the store; nil for all.
-    public var topics: [UInt64]?
-    /// What is sought.
-    public var start: Start
-    /// Everything before is on disk; what begins later is `next`.
-    public var committed: UInt64
-}
-
-/// What was read.
-public struct StoredPage: Sendable {
-    /// The read's number.
-    public var number: UInt64
-    /// The batches, by position.
-    public var batches: [StoredBatch]
-    /// The seals of these batches.
-    public var seals: [UInt64: StoredSeal]
-    /// Everything of these topics before this position was read.
-    public var reached: UInt64
-    /// Whether nothing of them is stored between there and the read's end, which is then where it reached.
-    public var isLast: Bool
-    /// What was found damaged and is missing here, by topic and position, count unknown where 0.
-    public var damaged: [(topic: UInt64, position: UInt64)]
-
-    /// A page of these parts.
-    public init(
-        number: UInt64, batches: [StoredBatch], seals: [UInt64: StoredSeal], reached: UInt64, isLast: Bool,
-        damaged: [(topic: UInt64, position: UInt64)] = []
-    ) {
-        self.number = number
-        self.batches = batches
-        self.seals = seals
-        self.reached = reached
-        self.isLast = isLast
-        self.damaged = damaged
-    }
-}
-
-/// What one commit made durable.
-public struct StoreCommit: Sendable {
-    /// Every write up to this ticket is on disk, but for those refused.
-    public var through: UInt64
-    /// Appends that were not stored, by ticket.
-    public var refused: [(ticket: UInt64, reason: Reason, message: String)]
-    /// Answers to look-ups, by ticket: ids known and the sequence each has.
-    public var known: [(ticket: UInt64, ids: [KnownIDs])]
-    /// Topics as they are after something of them was removed.
-    public var trimmed: [StoredTopic]
-    /// Bytes in use.
-    public var bytesUsed: UInt64
-
-    /// A commit of these parts.
-    public init(
-        through: UInt64, refused: [(ticket: UInt64, reason: Reason, message: String)] = [],
-        known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [], bytesUsed: UInt64 = 0
-    ) {
-        self.through = through
-        self.refused = refused
-        self.known = known
-        self.trimmed = trimmed
-        self.bytesUsed = bytesUsed
-    }
-}
-
-/// Ids that were published before, counting up from the first.
-public struct KnownIDs: Sendable, Equatable {
-    /// The first.
-    public var first: BusUUID
-    /// How many.
-    public var count: UInt32
-    /// Their topic's number in the store.
-    public var topic: UInt64
-    /// Sequence of the first; the others follow it.
-    public var firstSequence: UInt64
-    /// When they were accepted, microseconds since 1970.
-    public var accepted: Int64
-
-    /// Known ids of these parts.
-    public init(first: BusUUID, count: UInt32, topic: UInt64, firstSequence: UInt64, accepted: Int64) {
-        self.first = first
-        self.count = count
-        self.topic = topic
-        self.firstSequence = firstSequence
-        self.accepted = accepted
-    }
-}
-
-/// What a store held when the daemon began.
-public struct StoredState: Sendable {
-    /// Which store it is.
-    public var incarnation: BusUUID
-    /// The first position not given yet.
-    public var nextPosition: UInt64
-    /// Its topics.
-    public var topics: [StoredTopic] = []
-    /// What was said of topics by command.
-    public var declarations: [(filter: TopicFilter, settings: [Setting])] = []
-    /// Its subscriptions.
-    public var subscriptions: [StoredSubscription] = []
-    /// The number of the last dead letter.
-    public var lastDeadLetter: UInt64 = 0
-    /// How many events each subscription gave up on.
-    public var deadCounts: [UInt64: UInt64] = [:]
-    /// Bytes in use.
-    public var bytesUsed: UInt64 = 0
+/// The store as the broker knows it.
+final class Storage {
+    let incarnation: BusUUID
+    /// The next position to be given.
+    var nextPosition: UInt64
+    /// Everything before is on disk, and was fanned out.
+    var committed: UInt64
+    var nextTicket: UInt64 = 1
+    var nextTopic: UInt64 = 1
+    var nextSubscription: UInt64 = 1
+    var nextDeadLetter: UInt64 = 1
+    var nextRead: UInt64 = 1
+    /// What waits for the disk, in order.
+    var completions: Deque<(ticket: UInt64, completion: Completion)> = []
+    /// Bytes the store uses, and those on their way to it.
+    var bytesUsed: UInt64 = 0
+    var bytesUnderWay: UInt64 = 0
     /// Bytes it may use.
-    public var bytesMax: UInt64 = .max
+    var bytesMax: UInt64
+    /// What topics are by command.
+    var declared: [TopicDeclaration] = []
+    /// Durable topics by their number in the store.
+    var topics: [UInt64: TopicState] = [:]
+    /// Reads under way, by number.
+    var reads: [UInt64: (reader: CatchUp.Reader, account: Account)] = [:]
+    /// Users with readers that wait.
+    var hungry: [Account] = []
+    /// Durable subscriptions by name, and by number.
+    var subscriptions: [GroupName: Subscription] = [:]
+    var numbers: [UInt64: Subscription] = [:]
+    /// Subscriptions whose place is to be saved, and when.
+    var dirty: [Subscription] = []
+    /// When deliveries are to be looked at.
+    var timers = Heap<DurableTimer>()
+    /// Those for whom the store looks where to begin, by the number of the question.
+    var seeks: [UInt64: Seek] = [:]
+    var saveDeadline: Moment.Nanoseconds?
+    /// Lines for the ledger that leave with the next save.
+    var ledger: [LedgerLine] = []
+    /// When what is too old is looked for next.
+    var sweepDeadline: Moment.Nanoseconds = 0
+    /// What an administrator should know of the store; empty when all is well.
+    var warning = ""
+    /// When dead letters, ledger and ids are looked after next.
+    var careDeadline: Moment.Nanoseconds = 0
+    /// When the daemon began.
+    var began: Moment.Nanoseconds = 0
+    /// Up to where the ledger was trimmed, and ids.
+    var ledgerTrimmed: UInt64 = 0
+    var idsTrimmed: Int64 = 0
+    /// Commits, for showing.
+    var commits: UInt64 = 0
 
-    /// An empty store.
-    public init(incarnation: BusUUID, nextPosition: UInt64) {
-        self.incarnation = incarnation
-        self.nextPosition = nextPosition
+    /// Events of all durable topics.
+    var eventCount: UInt64 { topics.values.reduce(0) { $0 + $1.stored.eventCount } }
+
+    init(_ state: StoredState) {
+        incarnation = state.incarnation
+        nextPosition = state.nextPosition
+        committed = state.nextPosition
+        bytesUsed = state.bytesUsed
+        bytesMax = state.bytesMax
+        nextDeadLetter = state.lastDeadLetter + 1
     }
+}
+
+/// What happens when something is on disk.
+enum Completion {
+    /// A batch is an event now.
+    case published(Session, PendingPublish)
+    /// A will is an event now; whose it was is gone.
+    case willed(PendingPublish)
+    /// A will wasn't taken, and nobody is left to be told.
+    case lost
+    /// A publish was refused behind others that weren't on disk yet.
+    case refused(Session, publish: UInt64, Reason, String)
+    /// A publish was known already.
+    case duplicate(Session, Receipt)
+    /// Ids were looked up.
+    case lookedUp(Session, publish: UInt64)
+    /// An administrator's wish is done.
+    case administered(Session, request: UInt32, count: UInt64)
+}
+
+/// A batch on its way to the disk.
+struct PendingPublish {
+    let number: UInt64
+    let wantsReceipt: Bool
+    let isPatient: Bool
+    let retains: Bool
+    let isTombstone: Bool
+    let batch: AcceptedBatch
+    /// The topic's number in the store when it was handed over.
+    let storeNumber: UInt64
+}
+
+/// How far the look-up of a publish's ids is.
+enum LookUp {
+    case asked
+    case answered([KnownIDs])
 }

@@ -16,6 +16,18 @@ final class StoredCounts {
     /// Whether the store was asked to remove something and hasn't answered.
     var isTrimming = false
 
+    /// What is being removed, until the store has done it.
+    var removal: Removal?
+
+    /// What is removed, and whom it is to be told.
+    struct Removal {
+        let reason: Reason
+        /// The first sequence that was kept before.
+        let firstSequence: UInt64
+        /// Subscriptions that haven't got all of it, and whether they have got none.
+        let losers: [(subscription: Subscription, hasNone: Bool)]
+    }
+
     /// Of topics that aren't durable; never written to.
     nonisolated(unsafe) static let none = StoredCounts()
 

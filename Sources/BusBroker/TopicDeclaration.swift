@@ -43,13 +43,15 @@ public struct TopicDeclaration: Sendable, Equatable {
         }
     }
 
+    /// Whether neither is the more specific where both match.
+    func ties(with other: TopicFilter) -> Bool {
+        filter.overlaps(other) && filter.covers(other) == other.covers(filter)
+    }
+
     /// Two declarations of which neither is the more specific where both match; nil if there are none.
     public static func tie(in all: [TopicDeclaration]) -> (TopicDeclaration, TopicDeclaration)? {
         for (index, first) in all.enumerated() {
-            for second in all[(index + 1)...] where first.filter.overlaps(second.filter) {
-                let isOrdered = first.filter.covers(second.filter) != second.filter.covers(first.filter)
-                if !isOrdered { return (first, second) }
-            }
+            for second in all[(index + 1)...] where first.ties(with: second.filter) { return (first, second) }
         }
         return nil
     }

@@ -4,8 +4,10 @@ import BusWire
 
 final class TopicState {
     let name: Topic
-    /// A small stand-in for the name in sets, and the topic's incarnation: never given twice.
-    private(set) var number: UInt64
+    /// A small stand-in for the name in sets: never given twice, and the same whatever is declared of it.
+    let number: UInt64
+    /// Within which its sequences count.
+    private(set) var incarnation: UInt64
     /// Who pays for its existence.
     let account: Account
     /// What was declared of it.
@@ -14,8 +16,6 @@ final class TopicState {
     private(set) var storeNumber: UInt64 = 0
     /// What is stored of it.
     private(set) var stored = StoredCounts.none
-    /// Its number while it was live.
-    private let liveNumber: UInt64
     /// The position of the last event accepted.
     var lastSequence: UInt64 = 0
     /// The time of the last batch accepted: never goes back, whatever the clock does.
@@ -42,7 +42,7 @@ final class TopicState {
     init(name: Topic, number: UInt64, account: Account, settings: TopicSettings) {
         self.name = name
         self.number = number
-        liveNumber = number
+        incarnation = number
         self.account = account
         self.settings = settings
     }
@@ -58,7 +58,7 @@ final class TopicState {
     func beginStoring(as storeNumber: UInt64, of store: BusUUID) {
         self.storeNumber = storeNumber
         stored = StoredCounts()
-        number = 1 << 63 | (store.low >> 1 & 0x7fff_ffff) << 32 | storeNumber & 0xffff_ffff
+        incarnation = 1 << 63 | (store.low >> 1 & 0x7fff_ffff) << 32 | storeNumber & 0xffff_ffff
         routeVersion = .max
     }
 
@@ -66,7 +66,7 @@ final class TopicState {
     func endStoring() {
         storeNumber = 0
         stored = .none
-        number = liveNumber
+        incarnation = number
         routeVersion = .max
     }
 

@@ -198,6 +198,7 @@ public final class BusServer {
             case .read(let order): durable.read(order)
             case .seek(let order): durable.seek(order)
             case .retain(let order): durable.retain(order)
+            case .tend(let care): durable.tend(care)
             case .administer(let id, let wish): durable.administer(id, wish)
             case .inspect(let id, let question): durable.inspect(id, question)
             }

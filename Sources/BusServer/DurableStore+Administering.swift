@@ -48,19 +48,11 @@ extension DurableStore {
     private func collectDead(
         of subscription: UInt64?, at positions: Set<UInt64>?, _ done: @escaping @Sendable ([FoundDeadLetter]?) -> Void
     ) {
-        collectDead(of: subscription, after: 0, []) { [mailbox, store] letters in
-            store.batches(at: letters.map(\.position)) { result in
-                let batches = Dictionary(((try? result.get()) ?? []).map { ($0.position, $0) }) { first, _ in first }
-                var found: [FoundDeadLetter] = []
-                for letter in letters {
-                    guard let batch = batches[letter.position] else { continue }
-                    let letter = BusBroker.StoredDeadLetter(letter)
-                    if let positions, !positions.contains(where: { letter.holds($0, of: batch.count) }) { continue }
-                    found.append(FoundDeadLetter(letter, batchEventCount: batch.count))
-                }
-                _ = mailbox
-                done(found.isEmpty && positions != nil ? nil : found)
+        collectDead(of: subscription, after: 0, []) { letters in
+            let found = letters.map { BusBroker.StoredDeadLetter($0) }.filter { letter in
+                positions?.contains { letter.holds($0) } != false
             }
+            done(found.isEmpty && positions != nil ? nil : found.map(FoundDeadLetter.init))
         }
     }
 
@@ -127,14 +119,5 @@ extension DurableStore {
             case .failure(let error): answer(.refused(.storeUnavailable, error.description))
             }
         }
-    }
-}
-
-extension BusBroker.StoredDeadLetter {
-    /// Whether it is of the event at a position; `count` is how many events its batch has.
-    func holds(_ place: UInt64, of count: UInt32) -> Bool {
-        guard place >= position, place - position < UInt64(count) else { return false }
-        let index = Int(place - position)
-        return selection.isEmpty || index >> 3 < selection.count && selection[index >> 3] & 1 << UInt8(index & 7) != 0
     }
 }

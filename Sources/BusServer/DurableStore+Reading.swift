@@ -38,6 +38,7 @@ extension DurableStore {
                 state.subscriptions.append(subscription)
             }
             try countDeadLetters(&state)
+            state.bytesUsed = store.report.bytesUsed
             state.bytesMax = bytesMax
             return state
         } catch {
@@ -147,9 +148,13 @@ extension DurableStore {
                 let counted = over == 0 ? 0 : ((try? result.get()) ?? nil) ?? order.before
                 let before = min(order.before, max(aged, counted))
                 store.batches(in: before..<UInt64.max >> 1, of: [id], countMax: 1, bytesMax: 1) { result in
+                    // A batch that reaches over the bound stays whole: an event in it may still be pending.
                     let first = (try? result.get())?.batches.first
                     mailbox.put(
-                        .input(.retained(topic: order.topic, before: before, firstTime: first?.accepted ?? .max)))
+                        .input(
+                            .retained(
+                                topic: order.topic, before: min(before, first?.position ?? before),
+                                firstTime: first?.accepted ?? .max)))
                 }
             }
         }

@@ -15,7 +15,7 @@ extension DurableStore {
             .topic(BusStore.StoredTopic(id: TopicID(rawValue: number), name: name.bytes, incarnation: number))
         case .removeTopic(let number): .topicDeleted(TopicID(rawValue: number))
         case .trim(let topic, let position):
-            .trim(TopicID(rawValue: topic), before: position, receiptsSince: broker.idsRemembered(of: topic))
+            .trim(TopicID(rawValue: topic), before: position, receiptsSince: broker.idsSince)
         case .retain(let topic, let position): .retain(TopicID(rawValue: topic), position)
         case .declare(let filter, let settings):
             .declaration(StoredDeclaration(filter: filter.bytes, options: DeclarationOptions.encode(settings)))

@@ -53,7 +53,7 @@ extension DurableStore {
     /// A row for each event of a letter.
     private func rows(of letter: BusBroker.StoredDeadLetter, _ batch: BusStore.StoredBatch) -> [[InspectedValue]] {
         let ids = batch.ids
-        return (0..<Int(batch.count)).filter { letter.holds(letter.position + UInt64($0), of: batch.count) }.map {
+        return (0..<Int(batch.count)).filter { letter.holds(letter.position + UInt64($0)) }.map {
             index in
             [
                 InspectedValue("id", ids.indices.contains(index) ? ids[index].description : ""),

@@ -59,6 +59,7 @@ final class DurableStore {
         keyringPath = state + "/keyring"
         self.rootKey = rootKey
         self.broker = broker
+        self.bounds = bounds
         self.log = log
         machineWarning = try MachineMark(state: state).warning(rootKey)
         do throws(StoreError) {
@@ -161,4 +162,8 @@ final class DurableStore {
     let rootKey: RootKey
     /// Topics' names, as far as they were told.
     var names: [UInt64: Topic] = [:]
+    /// What dead letters may take.
+    let bounds: StoreBounds
+    /// Whether dead letters are being looked at.
+    var isTending = false
 }

@@ -181,6 +181,18 @@ public struct MemoryStore {
         }
     }
 
+    /// Answers up to where a topic keeps nothing any more, and how old the first of the rest is.
+    public func kept(_ order: RetentionOrder) -> (before: UInt64, firstTime: Int64) {
+        guard let topic = stored(order.topic) else { return (0, .max) }
+        let own = disk.batches.filter { $0.topic == order.topic }
+        let aged = own.first { $0.time >= order.olderThan }?.position ?? order.before
+        let over = topic.eventsOver(order)
+        let first = topic.firstSequence + over
+        let counted = over == 0 ? 0 : own.first { $0.firstSequence >= first }?.position ?? order.before
+        let before = min(order.before, max(aged, counted))
+        return (before, own.first { $0.position >= before }?.time ?? .max)
+    }
+
     // MARK: Beginning
 
     private func stored(_ number: UInt64) -> StoredTopic? {
@@ -203,6 +215,10 @@ public struct MemoryStore {
         state.declarations = disk.declarations
         state.subscriptions = disk.subscriptions.values.sorted { $0.number < $1.number }
         state.lastDeadLetter = disk.lastDeadLetter
+        for letter in disk.deadLetters.values {
+            state.deadCounts[letter.subscription, default: 0] += UInt64(
+                letter.selection.reduce(0) { $0 + $1.nonzeroBitCount })
+        }
         state.bytesUsed = bytesUsed
         state.bytesMax = bytesMax
         return state

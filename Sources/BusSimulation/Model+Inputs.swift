@@ -31,7 +31,8 @@ extension Model {
         case .sealDerived(let number, let id, let keyCheck): sessions[id]?.seals[number]?.keyCheck = keyCheck
         case .sealFailed(let number, let id): sessions[id]?.seals[number] = nil
         case .ownSealOpened, .ownSealFailed, .advised: break
-        case .stored, .storeRead, .storeFound, .retained, .administered, .inspected: break  // no world has a store yet
+        // This world has no store.
+        case .stored, .storeRead, .storeFound, .retained, .administered, .deadTrimmed, .inspected: break
         case .shutdown:
             guard !isDraining else { return }
             isDraining = true

@@ -30,7 +30,9 @@ final class Bench {
         configuration.admittedUIDs = [0, 1000, 1001, 1002]
         configuration.announcesSessions = false
         change(&configuration)
-        broker = Broker(configuration: configuration, incarnation: BusUUID(high: 1, low: 2), firstSeal: 1)
+        broker = Broker(
+            configuration: configuration, incarnation: BusUUID(high: 1, low: 2),
+            firstSeal: (store?.disk.seals.keys.max() ?? 0) + 1)
         if let store { broker.recover(store.state, at: now) }
     }
 
@@ -103,7 +105,20 @@ final class Bench {
             guard let cursor = store?.cursor(order) else { return false }
             broker.handle(.storeFound(number: order.number, cursor), at: now)
             return true
-        case .retain, .administer, .inspect: return false
+        case .retain(let order):
+            guard let kept = store?.kept(order) else { return false }
+            broker.handle(.retained(topic: order.topic, before: kept.before, firstTime: kept.firstTime), at: now)
+            return true
+        case .administer(let id, let wish):
+            guard let store, let number = (try? GroupName(wish.key)).flatMap({ broker.durableNumber($0) }) else {
+                return false
+            }
+            let letters = store.disk.deadLetters.values.filter { $0.subscription == number }
+                .sorted { $0.number < $1.number }.map(FoundDeadLetter.init)
+            let outcome: AdministrationOutcome = wish.operation == .redriveDead ? .redriven(letters) : .dropped(letters)
+            broker.handle(.administered(id, request: wish.request, outcome), at: now)
+            return true
+        case .inspect, .tend: return false
         }
     }
 

@@ -17,7 +17,7 @@ extension [Effect] {
             case .send(let id, _), .grant(let id, _, _), .close(let id, _, _): id == peer.id
             case .openSeal(let order): order.session == peer.id
             case .administer(let id, _), .inspect(let id, _): id == peer.id
-            case .openOwnSeal, .advise, .stopped, .store, .read, .seek, .retain: false
+            case .openOwnSeal, .advise, .stopped, .store, .read, .seek, .retain, .tend: false
             }
         }
     }
@@ -58,6 +58,7 @@ extension [Effect] {
             case .read: "read"
             case .seek: "seek"
             case .retain: "retain"
+            case .tend: "tend"
             case .administer: "administer"
             case .inspect: "inspecting"
             }

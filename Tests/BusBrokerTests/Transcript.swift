@@ -52,6 +52,10 @@ struct Transcript {
             let milliseconds = try command.number(0)
             bench.now.monotonic += milliseconds * 1_000_000
             bench.now.wall += Int64(milliseconds) * 1000
+        case "commit": bench.commitInRound()
+        case "crash":
+            bench = bench.crashed(as: bench.broker.configuration)
+            peers = [:]
         case "shutdown": bench.broker.handle(.shutdown, at: bench.now)
         default:
             let id = try command.number(0)

@@ -72,6 +72,9 @@ extension TranscriptCommand {
             return .credit(Credit(subscription: try number32(1), events: try number(2), bytes: 1 << 30))
         case "ack": return .acknowledge(Acknowledge(subscription: try number32(1), delivery: try number(2)))
         case "goodbye": return .goodbye
+        case "attend", "retry", "reject", "extend", "redrive":
+            guard let frame = try durableFrame() else { throw Fault(description: "unknown command \(verb)") }
+            return frame
         case "wrong-side": return .subscribed(subscription: 1)
         default: throw Fault(description: "unknown command \(verb)")
         }
@@ -135,12 +138,17 @@ extension Bench {
         var configuration = BrokerConfiguration()
         for (key, value) in command.options { try configuration.set(key, Int(clamping: value)) }
         for (key, value) in command.texts {
-            guard key == "keeps", let filter = try? TopicFilter(value) else { throw .init(description: "\(key)?") }
-            configuration.topics.append(TopicDeclaration(filter, retains: true))
+            guard let filter = try? TopicFilter(value) else { throw .init(description: "\(key)?") }
+            switch key {
+            case "keeps": configuration.topics.append(TopicDeclaration(filter, retains: true))
+            case "durable": configuration.topics.append(Bench.declaration(value, []))
+            default: throw .init(description: "\(key)?")
+            }
         }
         let changed = configuration
         let announces = command.has("presence")
-        self.init {
+        let hasStore = changed.topics.contains(where: \.isDurable)
+        self.init(store: hasStore ? MemoryStore(incarnation: BusUUID(high: 7, low: 9)) : nil) {
             $0.publishWindow = changed.publishWindow
             $0.roundLengthMax = changed.roundLengthMax
             $0.roundCountMax = changed.roundCountMax

@@ -22,6 +22,8 @@ extension Effect {
         case .read(let order): "store read from=\(order.from) before=\(order.before)"
         case .seek(let order): "store seek \(order.start)"
         case .retain(let order): "store retain topic=\(order.topic) before=\(order.before)"
+        case .tend(.deadLetters): "store tend dead-letters"
+        case .tend(.unattended(let name, _)): "store tend unattended \(name)"
         case .administer(let id, let wish): "\(id) administer \(wish.operation.name) \(wish.key)"
         case .inspect(let id, let question): "\(id) inspect \(question.kind.rawValue) \(question.key)"
         }

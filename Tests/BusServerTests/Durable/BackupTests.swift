@@ -61,8 +61,12 @@ import Testing
         let copy = bus.directory.path + "/copy"
         try await client.administer(.backup, key: copy)
         let before = TemporaryDirectory.read(copy + "/keyring")
-        for path in [copy, "/proc/none", bus.socket, bus.state] {
-            await expectRefusal(.storeUnavailable, naming: path) { try await client.administer(.backup, key: path) }
+        let refused: [(String, Reason)] = [
+            (copy, .invalidSetting), ("/proc/none", .storeUnavailable), (bus.socket, .storeUnavailable),
+            (bus.state, .storeUnavailable),
+        ]
+        for (path, reason) in refused {
+            await expectRefusal(reason, naming: path) { try await client.administer(.backup, key: path) }
         }
         #expect(TemporaryDirectory.read(copy + "/keyring") == before)
         #expect(try await client.publish("2", to: "jobs.a").isDurable)

@@ -51,7 +51,7 @@ import Testing
             #expect(try await client.rows(.deadLetters).compactMap { $0["id"] } == [ids[0]])
             var taking = Taking(try await client.subscribe("", .durable { $0.acknowledgement = .manual }))
             let event = try await taking.event()
-            #expect(event.text == "!3" && event.attempt == 2)
+            #expect(event.text == "!3" && event.attempt == 1)
             #expect(try await client.row(.durableSubscriptions, "workers")["dead"] == "1")
             await expectRefusal(.unknownName, naming: ids[1]) {
                 try await client.administer(.dropDead, key: ids[1])

@@ -237,6 +237,11 @@ import Testing
             await eventually { ContinuousClock.now - begin > .milliseconds(5) }
             try await writer.publish(texts: ["long"], to: "jobs.a")
             var taking = Taking(try await reader.subscribe("jobs.>", .durable()))
+            guard case .missed(let missed) = try await taking.next() else {
+                Issue.record("nothing was said of what expired")
+                return
+            }
+            #expect(missed.reason == .expired && missed.count == 1)
             let texts = try await taking.texts(1)
             #expect(texts == ["long"])
             #expect(try await standing(writer)["dead"] == "0")

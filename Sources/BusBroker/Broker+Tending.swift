@@ -1,0 +1,212 @@
+// Looking after what is stored, once a second: what topics keep no longer, subscriptions that nobody attends, dead letters,
+// the ledger, ids. What is removed before a subscription had it, is told to it.
+
+public import BusWire
+import DequeModule
+
+extension Broker {
+    /// How often what is too old is looked for. Not tuned.
+    private static let sweepPause: Moment.Nanoseconds = 1_000_000_000
+    /// How often dead letters, ledger and ids are looked after. Not tuned.
+    private static let carePause: Moment.Nanoseconds = 60_000_000_000
+    /// How often it is saved that somebody attends a subscription, and how long after a start nobody is taken for gone; in
+    /// microseconds. Not tuned.
+    private static let attendedPause: Int64 = 3_600_000_000
+
+    func scheduleSweep() { storage?.sweepDeadline = now.monotonic + Broker.sweepPause }
+
+    /// Removes what retention says, and subscriptions that nobody has attended for longer than they wanted.
+    func sweep() {
+        guard let storage, storage.sweepDeadline <= now.monotonic else { return }
+        scheduleSweep()
+        let time = ageTime
+        var floors = SubscriptionFloors(committed: storage.committed)
+        // In an order of their own, and not a table's.
+        let old = storage.topics.values.filter { keepsTooMuch($0, time) }
+        for topic in old.sorted(by: { $0.storeNumber < $1.storeNumber }) { retain(topic, time, &floors) }
+        let due = storage.numbers.filter { needsCare($0.value, time) }
+        for (_, subscription) in due.sorted(by: { $0.key < $1.key }) { tend(subscription, time, storage) }
+        guard storage.careDeadline <= now.monotonic else { return }
+        storage.careDeadline = now.monotonic + Broker.carePause
+        trimRecords(storage)
+        if storage.numbers.values.contains(where: { $0.durable?.deadCount ?? 0 > 0 }) { emit(.tend(.deadLetters)) }
+    }
+
+    // MARK: Subscriptions
+
+    /// Whether there is anything to be done about a subscription: nearly never, and there may be very many.
+    private func needsCare(_ subscription: Subscription, _ time: Int64) -> Bool {
+        guard let durable = subscription.durable else { return false }
+        let (alone, most) = (time - durable.attended, durable.values.unattendedMax)
+        guard subscription.consumers.isEmpty else { return alone >= Broker.attendedPause || durable.isReported }
+        return alone >= configuration.unattendedTime && !durable.isReported || most > 0 && alone >= most
+    }
+
+    private func tend(_ subscription: Subscription, _ time: Int64, _ storage: Storage) {
+        guard let durable = subscription.durable else { return }
+        guard subscription.consumers.isEmpty else {
+            durable.isReported = false
+            guard time - durable.attended >= Broker.attendedPause else { return }
+            durable.attended = time
+            store(.subscription(subscription.stored(committed: storage.committed)))
+            return
+        }
+        let alone = time - durable.attended
+        if alone >= configuration.unattendedTime, !durable.isReported {
+            durable.isReported = true
+            emit(.tend(.unattended(durable.name, since: durable.attended)))
+        }
+        let most = durable.values.unattendedMax
+        guard most > 0, alone >= most else { return }
+        // Who was there when the daemon went has time to come back.
+        let grace = Moment.Nanoseconds(min(most, Broker.attendedPause)) * 1000
+        guard now.monotonic - storage.began >= grace else { return }
+        remove(subscription, reason: .purged)
+    }
+
+    // MARK: Topics
+
+    private func keepsTooMuch(_ topic: TopicState, _ time: Int64) -> Bool {
+        let (settings, stored) = (topic.settings, topic.stored)
+        guard stored.eventCount > 0, !stored.isTrimming else { return false }
+        return settings.retentionAge > 0 && stored.firstTime < time - settings.retentionAge
+            || settings.retentionLength > 0 && stored.byteCount > settings.retentionLength
+            || settings.retentionCount > 0 && stored.eventCount > settings.retentionCount
+    }
+
+    /// What a topic keeps no longer: its age, its bytes and its count, up to what somebody still has to get.
+    private func retain(_ topic: TopicState, _ time: Int64, _ floors: inout SubscriptionFloors) {
+        let (settings, stored) = (topic.settings, topic.stored)
+        let floor =
+            settings.retentionIsHard
+            ? floors.committed : floors.floor(of: topic.route(through: filters).subscriptions)
+        guard floor > stored.firstPosition else { return }
+        stored.isTrimming = true
+        emit(
+            .retain(
+                RetentionOrder(
+                    topic: topic.storeNumber,
+                    olderThan: settings.retentionAge == 0 ? .min : time - settings.retentionAge,
+                    lengthMax: settings.retentionLength, eventCountMax: settings.retentionCount, before: floor)))
+    }
+
+    /// The store found what a topic keeps no longer.
+    func retained(_ number: UInt64, before position: UInt64, firstTime: Int64) {
+        guard let topic = storage?.topics[number] else { return }
+        guard position > topic.stored.firstPosition else {
+            topic.stored.firstTime = firstTime
+            topic.stored.isTrimming = false
+            return
+        }
+        trim(topic, before: position, .retention)
+    }
+
+    /// Has a topic's events before a position removed, and remembers who hasn't had them.
+    func trim(_ topic: TopicState, before position: UInt64, _ reason: Reason) {
+        let stored = topic.stored
+        var losers: [(subscription: Subscription, hasNone: Bool)] = []
+        for subscription in topic.route(through: filters).subscriptions {
+            // At the end of what is stored it has everything, in memory or behind it.
+            guard let catchUp = subscription.durable?.catchUp, !catchUp.isLive, catchUp.position < position else {
+                continue
+            }
+            losers.append((subscription, catchUp.again.isEmpty && catchUp.next <= stored.firstPosition))
+        }
+        stored.removal = StoredCounts.Removal(reason: reason, firstSequence: stored.firstSequence, losers: losers)
+        store(.trim(topic: topic.storeNumber, before: position))
+    }
+
+    /// The store removed something of a topic.
+    func trimmed(_ now: StoredTopic) {
+        guard let topic = storage?.topics[now.number] else { return }
+        let stored = topic.stored
+        if let removal = stored.removal, now.firstSequence > removal.firstSequence {
+            stored.removal = nil
+            let missed = Missed(
+                count: now.firstSequence - removal.firstSequence, firstSequence: removal.firstSequence,
+                lastSequence: now.firstSequence - 1)
+            for (subscription, hasNone) in removal.losers where !subscription.isEnded {
+                var missed = missed
+                missed.isExact = hasNone
+                subscription.durable?.missed.note(missed, of: topic.name, removal.reason)
+                unsettle(subscription)
+            }
+        }
+        stored.update(now)
+    }
+
+    /// A topic as it is stored, by its number.
+    public func storedTopic(_ number: UInt64) -> StoredTopic? {
+        guard let topic = storage?.topics[number] else { return nil }
+        let stored = topic.stored
+        return StoredTopic(
+            number: number, name: topic.name, lastSequence: topic.lastSequence, lastTime: topic.lastTime,
+            firstSequence: stored.firstSequence, firstPosition: stored.firstPosition, firstTime: stored.firstTime,
+            eventCount: stored.eventCount, byteCount: stored.byteCount)
+    }
+
+    // MARK: Records
+
+    /// Since when ids must be known, by what is declared; microseconds since 1970.
+    public var idsSince: Int64 {
+        let window = declarations.reduce(TopicSettings.duplicateWindowDefault) { max($0, $1.settings.duplicateWindow) }
+        return ageTime - window
+    }
+
+    /// Forgets what the ledger says of events that are gone, and ids that may come again as new ones.
+    private func trimRecords(_ storage: Storage) {
+        let oldest = storage.topics.values.reduce(storage.committed) {
+            $1.stored.eventCount == 0 ? $0 : min($0, $1.stored.firstPosition)
+        }
+        if oldest > storage.ledgerTrimmed {
+            storage.ledgerTrimmed = oldest
+            store(.trimLedger(before: oldest))
+        }
+        let since = idsSince
+        guard since > storage.idsTrimmed else { return }
+        storage.idsTrimmed = since
+        store(.trimIDs(before: since))
+    }
+}
+
+/// Up to where subscriptions have all they have to get; looked up once for each, however many topics it has.
+private struct SubscriptionFloors {
+    let committed: UInt64
+    private var known: [UInt64: UInt64] = [:]
+
+    init(committed: UInt64) { self.committed = committed }
+
+    mutating func floor(of subscriptions: [Subscription]) -> UInt64 {
+        subscriptions.reduce(committed) { $1.isDurable ? min($0, floor(of: $1)) : $0 }
+    }
+
+    private mutating func floor(of subscription: Subscription) -> UInt64 {
+        if let known = known[subscription.serial] { return known }
+        let cursor = subscription.cursor(committed: committed)
+        let floor = min(cursor.next, cursor.pending.first?.first ?? .max)
+        known[subscription.serial] = floor
+        return floor
+    }
+}
+
+/// What the store's owner is asked to look after.
+public enum StoreCare: Sendable {
+    /// Find the dead letters that are too old, or too many, and say so by `Input.deadTrimmed`.
+    case deadLetters
+    /// Say that nobody has attended a subscription since this time, microseconds since 1970.
+    case unattended(GroupName, since: Int64)
+}
+
+/// What of a topic is to be removed.
+public struct RetentionOrder: Sendable {
+    /// The topic's number in the store.
+    public var topic: UInt64
+    /// Batches accepted before this time, microseconds since 1970.
+    public var olderThan: Int64
+    /// The oldest, while there are more bytes than this; 0 for no bound.
+    public var lengthMax: UInt64
+    /// The oldest, while there are more events than this; 0 for no bound.
+    public var eventCountMax: UInt64
+    /// Nothing that ends behind this position.
+    public var before: UInt64
+}

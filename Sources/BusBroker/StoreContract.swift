@@ -1,0 +1,181 @@
+// What a broker asks of a store and hears from it. The store decides nothing: positions, sequences, what is a duplicate
+// and what may be removed come from here.
+//
+// A *position* numbers the events of all durable topics in the order in which they were accepted: event k of a batch has
+// the batch's position + k. Cursors and acknowledgements are ranges of positions, one number line for the whole store.
+
+public import BusWire
+
+/// A change to what is stored, or a question to be answered in the order of the changes.
+public enum StoreWrite: Sendable {
+    /// Store a batch.
+    case append(StoredBatch)
+    /// Remember whose seal a number is; before its first batch.
+    case seal(StoredSeal)
+    /// Nothing more comes under a seal, unless it is told of again.
+    case sealClosed(UInt64)
+    /// Make a topic.
+    case topic(number: UInt64, name: Topic)
+    /// Remove a topic and everything in it.
+    case removeTopic(number: UInt64)
+    /// Remove a topic's batches before a position.
+    case trim(topic: UInt64, before: UInt64)
+    /// The batch at this position has the topic's last value; nil: nothing is kept any more.
+    case retain(topic: UInt64, position: UInt64?)
+    /// Remember what an administrator says of topics.
+    case declare(TopicFilter, [Setting])
+    /// Forget it.
+    case undeclare(TopicFilter)
+    /// Remember a subscription, where it stands included.
+    case subscription(StoredSubscription)
+    /// Remember where a subscription stands.
+    case cursor(subscription: UInt64, StoredCursor)
+    /// Forget a subscription.
+    case removeSubscription(UInt64)
+    /// Remember events given up on.
+    case deadLetter(StoredDeadLetter)
+    /// Forget them.
+    case removeDeadLetter(UInt64)
+    /// A line for the ledger.
+    case ledger(LedgerLine)
+    /// Forget what the ledger says of positions before this one.
+    case trimLedger(before: UInt64)
+    /// Which of a batch's ids this user has published before.
+    case lookUp(uid: UInt32, firstID: BusUUID, count: UInt32, ids: [BusUUID])
+    /// Forget ids of removed batches accepted before this time.
+    case trimIDs(before: Int64)
+}
+
+/// Asks for batches to be read.
+public struct StoreRead: Sendable {
+    /// Echoed in the answer.
+    public var number: UInt64
+    /// Where to begin: batches with an event at this position or later.
+    public var from: UInt64
+    /// Where to end: nothing at this position or later is read, though it may be there.
+    public var before: UInt64
+    /// Of which topics, by number in the store; nil for all.
+    public var topics: [UInt64]?
+    /// Bytes after which a page ends.
+    public var lengthMax: Int
+    /// Events after which a page ends.
+    public var eventCountMax: Int
+}
+
+/// Asks where a subscription is to begin.
+public struct SeekOrder: Sendable {
+    /// Echoed in the answer.
+    public var number: UInt64
+    /// In which topics, by number in the store; nil for all.
+    public var topics: [UInt64]?
+    /// What is sought.
+    public var start: Start
+    /// Everything before is on disk; what begins later is `next`.
+    public var committed: UInt64
+}
+
+/// What was read.
+public struct StoredPage: Sendable {
+    /// The read's number.
+    public var number: UInt64
+    /// The batches, by position.
+    public var batches: [StoredBatch]
+    /// The seals of these batches.
+    public var seals: [UInt64: StoredSeal]
+    /// Everything of these topics before this position was read.
+    public var reached: UInt64
+    /// Whether nothing of them is stored between there and the read's end, which is then where it reached.
+    public var isLast: Bool
+    /// What was found damaged and is missing here, by topic and position, count unknown where 0.
+    public var damaged: [(topic: UInt64, position: UInt64)]
+
+    /// A page of these parts.
+    public init(
+        number: UInt64, batches: [StoredBatch], seals: [UInt64: StoredSeal], reached: UInt64, isLast: Bool,
+        damaged: [(topic: UInt64, position: UInt64)] = []
+    ) {
+        self.number = number
+        self.batches = batches
+        self.seals = seals
+        self.reached = reached
+        self.isLast = isLast
+        self.damaged = damaged
+    }
+}
+
+/// What one commit made durable.
+public struct StoreCommit: Sendable {
+    /// Every write up to this ticket is on disk, but for those refused.
+    public var through: UInt64
+    /// Appends that were not stored, by ticket.
+    public var refused: [(ticket: UInt64, reason: Reason, message: String)]
+    /// Answers to look-ups, by ticket: ids known and the sequence each has.
+    public var known: [(ticket: UInt64, ids: [KnownIDs])]
+    /// Topics as they are after something of them was removed.
+    public var trimmed: [StoredTopic]
+    /// Bytes in use.
+    public var bytesUsed: UInt64
+
+    /// A commit of these parts.
+    public init(
+        through: UInt64, refused: [(ticket: UInt64, reason: Reason, message: String)] = [],
+        known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [], bytesUsed: UInt64 = 0
+    ) {
+        self.through = through
+        self.refused = refused
+        self.known = known
+        self.trimmed = trimmed
+        self.bytesUsed = bytesUsed
+    }
+}
+
+/// Ids that were published before, counting up from the first.
+public struct KnownIDs: Sendable, Equatable {
+    /// The first.
+    public var first: BusUUID
+    /// How many.
+    public var count: UInt32
+    /// Their topic's number in the store.
+    public var topic: UInt64
+    /// Sequence of the first; the others follow it.
+    public var firstSequence: UInt64
+    /// When they were accepted, microseconds since 1970.
+    public var accepted: Int64
+
+    /// Known ids of these parts.
+    public init(first: BusUUID, count: UInt32, topic: UInt64, firstSequence: UInt64, accepted: Int64) {
+        self.first = first
+        self.count = count
+        self.topic = topic
+        self.firstSequence = firstSequence
+        self.accepted = accepted
+    }
+}
+
+/// What a store held when the daemon began.
+public struct StoredState: Sendable {
+    /// Which store it is.
+    public var incarnation: BusUUID
+    /// The first position not given yet.
+    public var nextPosition: UInt64
+    /// Its topics.
+    public var topics: [StoredTopic] = []
+    /// What was said of topics by command.
+    public var declarations: [(filter: TopicFilter, settings: [Setting])] = []
+    /// Its subscriptions.
+    public var subscriptions: [StoredSubscription] = []
+    /// The number of the last dead letter, and how many there are.
+    public var lastDeadLetter: UInt64 = 0
+    /// Events among the dead letters, by subscription.
+    public var deadCounts: [UInt64: UInt64] = [:]
+    /// Bytes in use.
+    public var bytesUsed: UInt64 = 0
+    /// Bytes it may use.
+    public var bytesMax: UInt64 = .max
+
+    /// An empty store.
+    public init(incarnation: BusUUID, nextPosition: UInt64) {
+        self.incarnation = incarnation
+        self.nextPosition = nextPosition
+    }
+}

@@ -1,0 +1,88 @@
+import BusSimulation
+import BusWire
+import Testing
+
+@testable import BusBroker
+
+@Suite("A daemon that begins on what another one stored")
+struct BrokerRecoveringTests {
+    @Test("sequences and incarnations of durable topics go on")
+    func goesOn() {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        let seal = publisher.seal("d.a")
+        publisher.publish(seal, events: 7)
+        bench.commit()
+        publisher.publish(seal)
+        let next = bench.crashed()
+        let again = next.open(1)
+        again.publish(again.seal("d.a"))
+        #expect(next.commit().receipted.first?.firstSequence == 8)
+        #expect(next.topic("d.a")?.incarnation == bench.topic("d.a")?.incarnation)
+        #expect(next.topic("d.a")?.incarnation ?? 0 >= 1 << 63)
+    }
+
+    @Test("what was delivered and not acknowledged comes again and says that it may be repeated")
+    func repeated() {
+        let bench = Bench.durable()
+        let peer = bench.open(1)
+        peer.attend("work", "d.a")
+        let seal = peer.seal("d.a")
+        bench.commit()
+        for _ in 0..<3 { peer.publish(seal) }
+        bench.commit()
+        peer.settle(.acknowledge, 2)
+        bench.pass(milliseconds: 200)
+        bench.commit()
+        let next = bench.crashed()
+        let got = next.open(1).attend("work") + next.round()
+        #expect(got.deliveries.sequences == [1, 3])
+        #expect(got.deliveries.allSatisfy { $0.mayBeRepeated && $0.attempt == 2 })
+    }
+
+    @Test("last values are there")
+    func lastValue() {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        publisher.retain(publisher.seal("d.a"))
+        bench.commit()
+        let next = bench.crashed()
+        #expect(next.open(1).subscribe(1, "d.a", mode: .last).deliveries.sequences == [1])
+    }
+
+    @Test("declarations by command hold")
+    func declarations() {
+        let bench = Bench(store: MemoryStore(incarnation: BusUUID(high: 7, low: 9)))
+        bench.open(1).administer(.createTopic, filter: "x", settings: [Setting(.retain, 1)])
+        bench.commit()
+        let next = bench.crashed()
+        next.open(1).openSeal("x")
+        #expect(next.topic("x")?.isDurable == true)
+        #expect(next.topic("x")?.retainsAll == true)
+    }
+
+    @Test("a place ahead of all there is, and settings that aren't any, trap nothing")
+    func odd() throws {
+        let filter = try TopicFilter("d.a")
+        var state = StoredState(incarnation: BusUUID(high: 1, low: 1), nextPosition: 5)
+        state.subscriptions = [
+            StoredSubscription(
+                number: 3, name: try GroupName("work"), filter: filter, mode: SubscribeMode(rawValue: .max),
+                settings: [Setting(SettingKey(rawValue: 900), .min)], uid: 1000, created: 0, attended: .max,
+                cursor: StoredCursor(
+                    next: .max,
+                    pending: [
+                        PendingRange(first: .max, count: .max, attempts: .max),
+                        PendingRange(first: 2, count: .max, attempts: .max),
+                    ]))
+        ]
+        let broker = Broker(configuration: BrokerConfiguration(), incarnation: BusUUID(high: 1, low: 2), firstSeal: 1)
+        let now = Moment(monotonic: 1_000_000_000, wall: 1_700_000_000_000_000)
+        broker.recover(state, at: now)
+        broker.endRound(at: Moment(monotonic: 1 << 50, wall: now.wall))
+        let subscription = broker.storage?.subscriptions[try GroupName("work")]
+        #expect(subscription?.cursor(committed: 5).next == 5)
+        #expect(subscription?.cursor(committed: 5).pending.map(\.first) == [2])
+        #expect(broker.audit().isEmpty)
+    }
+}

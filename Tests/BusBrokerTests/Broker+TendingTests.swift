@@ -1,0 +1,161 @@
+import BusSimulation
+import BusWire
+import Testing
+
+@testable import BusBroker
+
+@Suite("Looking after what is stored")
+struct BrokerTendingTests {
+    private let day: UInt64 = 86_400_000
+
+    private func stored(_ count: Int, settings: [Setting]) -> (bench: Bench, publisher: Peer, seal: UInt64) {
+        let bench = Bench.durable(settings: settings)
+        let publisher = bench.open(1)
+        let seal = publisher.seal("d.a")
+        for _ in 0..<count {
+            publisher.publish(seal)
+            bench.commit()
+        }
+        return (bench, publisher, seal)
+    }
+
+    /// Time passes, and what follows from it is written.
+    private func pass(_ bench: Bench, _ milliseconds: UInt64) -> [Effect] {
+        bench.pass(milliseconds: milliseconds) + bench.commit() + bench.pass(milliseconds: 2000) + bench.commit()
+    }
+
+    @Test("what is over its number, or too old, goes")
+    func retention() {
+        let (bench, _, _) = stored(5, settings: [Setting(.retentionCount, 2)])
+        _ = pass(bench, 2000)
+        #expect(bench.store?.disk.batches.map(\.firstSequence) == [4, 5])
+        #expect(bench.topic("d.a")?.stored.eventCount == 2)
+        _ = pass(bench, 8 * day)
+        #expect(bench.store?.disk.batches.isEmpty == true)
+    }
+
+    @Test("but nothing that somebody hasn't acknowledged")
+    func floor() {
+        let (bench, publisher, seal) = stored(1, settings: [Setting(.retentionCount, 1)])
+        let worker = bench.open(2)
+        worker.attend("work", "d.a")
+        bench.commit()
+        for _ in 0..<3 { publisher.publish(seal) }
+        bench.commit()
+        worker.acknowledge(1, 1)
+        _ = pass(bench, 2000)
+        #expect(bench.store?.disk.batches.map(\.firstSequence) == [3, 4])
+        worker.acknowledge(1, 3)
+        _ = pass(bench, 2000)
+        #expect(bench.store?.disk.batches.map(\.firstSequence) == [4])
+    }
+
+    @Test("a hard limit removes it, and who comes too late is told how much")
+    func hard() {
+        let bench = Bench.durable(settings: [Setting(.retentionCount, 2), Setting(.retentionIsHard, 1)])
+        let publisher = bench.open(1)
+        publisher.administer(.createSubscription, "work", filter: "d.a")
+        let seal = publisher.seal("d.a")
+        bench.commit()
+        for _ in 0..<6 { publisher.publish(seal) }
+        bench.commit()
+        _ = pass(bench, 2000)
+        let got = bench.open(2).attend("work") + bench.round()
+        let gap = got.gaps.first
+        #expect(got.gaps.map(\.reason) == [.retention])
+        #expect(gap?.count == 4 && gap?.firstSequence == 1 && gap?.lastSequence == 4)
+        #expect(got.deliveries.sequences == [5, 6])
+    }
+
+    @Test("a purge is told as one")
+    func purge() {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        publisher.administer(.createSubscription, "work", filter: "d.a")
+        let seal = publisher.seal("d.a")
+        bench.commit()
+        for _ in 0..<3 { publisher.publish(seal) }
+        bench.commit()
+        publisher.administer(.purgeTopic, "d.a")
+        #expect(bench.commit().administered.map(\.count) == [3])
+        publisher.publish(seal)
+        bench.commit()
+        let got = bench.open(2).attend("work") + bench.round()
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.gaps.first?.count == 3)
+        #expect(got.deliveries.sequences == [4])
+    }
+
+    @Test("a clock that is set ahead makes nothing too old", arguments: [-30, 30])
+    func clock(days: Int64) {
+        let (bench, _, _) = stored(2, settings: [])
+        bench.now.wall += days * 86_400_000_000
+        _ = pass(bench, 5000)
+        #expect(bench.store?.disk.batches.count == 2)
+    }
+
+    @Test("a subscription nobody attends is reported, and removed where it says so")
+    func unattended() {
+        let bench = Bench.durable()
+        let peer = bench.open(1)
+        peer.administer(.createSubscription, "kept", filter: "d.a")
+        peer.administer(
+            .createSubscription, "short", filter: "d.a", settings: [Setting(.unattendedMax, 3_600_000_000)])
+        bench.commit()
+        _ = pass(bench, 3_590_000)
+        #expect(bench.durable("short") != nil)
+        _ = pass(bench, 20_000)
+        #expect(bench.durable("short") == nil)
+        let told = pass(bench, 30 * day)
+        #expect(told.count { if case .tend(.unattended) = $0 { true } else { false } } == 1)
+        #expect(bench.durable("kept") != nil)
+        #expect(bench.broker.storedStatus.contains(InspectedValue("unattended_subscriptions", 1)))
+    }
+
+    @Test("one that somebody attended until the daemon went isn't removed before anybody can come back")
+    func attendedUntilTheEnd() {
+        let bench = Bench.durable()
+        let worker = bench.open(1)
+        worker.attend("work", "d.a", settings: [Setting(.unattendedMax, 7_200_000_000)])
+        bench.commit()
+        for _ in 0..<5 { _ = pass(bench, 3_600_000) }
+        let next = bench.crashed()
+        _ = pass(next, 60_000)
+        #expect(next.durable("work") != nil)
+        next.open(1).leave()
+        for _ in 0..<5 { _ = pass(next, 3_600_000) }
+        #expect(next.durable("work") == nil)
+    }
+
+    @Test("a clock set back while the last consumer leaves doesn't make it long ago")
+    func leftAtAWrongTime() {
+        let bench = Bench.durable()
+        let worker = bench.open(1)
+        worker.attend("work", "d.a", settings: [Setting(.unattendedMax, 3_600_000_000)])
+        bench.commit()
+        _ = pass(bench, 4_000_000)
+        bench.now.wall -= 86_400_000_000
+        worker.leave()
+        _ = pass(bench, 60_000)
+        #expect(bench.durable("work") != nil)
+    }
+
+    @Test("ledger and ids are trimmed to what is kept, dead letters are looked after while there are any")
+    func records() {
+        let (bench, publisher, seal) = stored(5, settings: [Setting(.retentionCount, 2)])
+        publisher.attend("work", "d.a")
+        publisher.publish(seal)
+        bench.commit()
+        publisher.settle(.reject, 1)
+        bench.commit()
+        var done = pass(bench, 2000) + pass(bench, 61_000)
+        #expect(done.writes.contains { if case .trimLedger(let before) = $0 { before > 1 } else { false } })
+        #expect(done.writes.contains { if case .trimIDs = $0 { true } else { false } })
+        #expect(done.contains { if case .tend(.deadLetters) = $0 { true } else { false } })
+        let letters = bench.store?.disk.deadLetters.values.map { FoundDeadLetter($0) } ?? []
+        done = bench.round(.deadTrimmed(letters)) + bench.commit() + pass(bench, 61_000)
+        #expect(bench.store?.disk.deadLetters.isEmpty == true)
+        #expect(bench.durable("work")?.durable?.deadCount == 0)
+        #expect(!done.contains { if case .tend(.deadLetters) = $0 { true } else { false } })
+    }
+}
