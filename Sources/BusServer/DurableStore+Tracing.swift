@@ -133,10 +133,10 @@ extension DurableStore {
                 InspectedValue("causation", text(columns?.causation[index])),
             ]
         ]
-        rows += lines.map { row(id, $0, published: place.accepted) }
+        rows += lines.map { row(id, $0) }
         // What the ledger has the last word on needs no other.
         for now in broker.whereabouts(of: place.position, topic: place.topic.rawValue) where now.state != .settled {
-            rows.append(row(id, now, published: place.accepted))
+            rows.append(row(id, now))
         }
         return rows
     }
@@ -144,7 +144,7 @@ extension DurableStore {
     /// A column's id; nothing for none.
     private func text(_ id: BusUUID?) -> String { id.flatMap { $0.isZero ? nil : $0.description } ?? "" }
 
-    private func row(_ id: BusUUID, _ line: LedgerEntry, published: Int64) -> [InspectedValue] {
+    private func row(_ id: BusUUID, _ line: LedgerEntry) -> [InspectedValue] {
         let outcome = LedgerLine.Outcome(rawValue: line.outcome)
         return [
             InspectedValue("what", "delivery"), InspectedValue("id", id.description),
@@ -154,19 +154,17 @@ extension DurableStore {
             InspectedValue("name", broker.sessionName(line.session, at: line.time) ?? ""),
             InspectedValue("attempt", UInt64(line.attempt)),
             InspectedValue("time", UInt64(clamping: line.time)),
-            InspectedValue("after_us", UInt64(clamping: line.time - published)),
             InspectedValue("reason", line.reason == 0 ? "" : Reason(rawValue: line.reason).name),
         ]
     }
 
-    private func row(_ id: BusUUID, _ now: Whereabouts, published: Int64) -> [InspectedValue] {
+    private func row(_ id: BusUUID, _ now: Whereabouts) -> [InspectedValue] {
         [
             InspectedValue("what", "delivery"), InspectedValue("id", id.description),
             InspectedValue("subscription", now.name.description),
             InspectedValue("state", now.state.rawValue), InspectedValue("session", now.session),
             InspectedValue("name", now.session == 0 ? "" : broker.sessionName(now.session, at: now.sent) ?? ""),
             InspectedValue("attempt", UInt64(now.attempt)), InspectedValue("time", UInt64(clamping: now.sent)),
-            InspectedValue("after_us", now.sent == 0 ? 0 : UInt64(clamping: now.sent - published)),
             InspectedValue("reason", ""),
         ]
     }

@@ -42,7 +42,10 @@ struct DeclarationList {
         .words("DECLARED BY") { $0.text("source") },
         .name("SETTINGS") { row in
             SettingKey.ofTopics.filter { $0 != .durable }.compactMap { key in
-                row.optionalNumber(key.name).map { "\(key.name) \(key.text(Int64(bitPattern: $0)))" }
+                // 0 is off, or no limit: `bus topic show` tells of these, too.
+                row.optionalNumber(key.name).flatMap {
+                    $0 == 0 ? nil : "\(key.name) \(key.text(Int64(bitPattern: $0)))"
+                }
             }.joined(separator: ", ")
         },
     ]
