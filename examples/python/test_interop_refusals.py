@@ -250,7 +250,7 @@ class Asides(RefusalTest):
             for kind in (2, 3, 4, 5):
                 for after in (1, 1 << 40, (1 << 64) - 1):
                     self.refused("unknown-name", client.inspect_page, kind, after=after)
-            for kind in (0, 6, 0xFFFF):
+            for kind in (0, 11, 0xFFFF):
                 self.refused("not-supported", client.inspect_page, kind)
         client.inspect("sessions")
 
