@@ -80,7 +80,7 @@ extension Broker {
         // Equals take turns in being the first.
         group.nextTurn = (group.nextTurn + 1) % ready.count
         let turn = Array(ready[group.nextTurn...] + ready[..<group.nextTurn])
-        let shares = groupShares(of: queue.eventCount, among: rooms(of: turn))
+        let shares = groupShares(of: countToHandOut(subscription, queue), among: rooms(of: turn))
         // Two who share a batch both get and open the whole of it: worth it only where there are fewer than members.
         // What one takes beyond or below its share then, the next one takes less or more.
         let mayCut = queue.count < turn.count
@@ -94,6 +94,14 @@ extension Broker {
         if subscription.hasQueued, subscription.consumers.contains(where: { isReady($0) && canWrite($0.session) }) {
             unsettle(subscription)
         }
+    }
+
+    /// How many events may be handed out now. A durable subscription bounds what its consumers hold all together; the
+    /// last batch may overdraw.
+    private func countToHandOut(_ subscription: Subscription, _ queue: DeliveryQueue) -> UInt64 {
+        guard let durable = subscription.durable else { return queue.eventCount }
+        let most = durable.values.outstandingCountMax
+        return min(queue.eventCount, most - min(durable.outstanding, most))
     }
 
     /// What each member is ready for; what a user may still hold is shared by its members.

@@ -220,8 +220,7 @@ extension Broker {
             default: continue
             }
         }
-        // What came behind them meanwhile stays where it is.
-        for index in completions.indices { storage?.completions[index].completion = completions[index].completion }
+        storage?.completions = completions
     }
 
     private func takeBack(_ pending: PendingPublish) {

@@ -114,16 +114,6 @@ extension Portion {
         return batch.position + UInt64(bounds.lowerBound)...batch.position + UInt64(bounds.upperBound)
     }
 
-    /// Its events as bits, spelled out where they are all of the batch: what is read without the batch is then still
-    /// countable.
-    var wholeSelection: [UInt8] {
-        guard selection.isAll else { return selection.bytes }
-        let count = Int(batch.eventCount)
-        var bits = [UInt8](repeating: 0xff, count: (count + 7) / 8)
-        if count & 7 != 0 { bits[bits.count - 1] = 1 << UInt8(count & 7) - 1 }
-        return bits
-    }
-
     /// The positions of its events.
     ///
     /// - Parameter attempts: how many of the attempts it counts haven't been made.

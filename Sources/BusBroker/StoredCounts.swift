@@ -28,9 +28,6 @@ final class StoredCounts {
         let losers: [(subscription: Subscription, hasNone: Bool)]
     }
 
-    /// Of topics that aren't durable; never written to.
-    nonisolated(unsafe) static let none = StoredCounts()
-
     /// A batch was stored.
     func note(_ batch: AcceptedBatch) {
         if eventCount == 0 {

@@ -15,7 +15,8 @@ final class TopicState {
     /// Its number in the store; 0 while it is live.
     private(set) var storeNumber: UInt64 = 0
     /// What is stored of it.
-    private(set) var stored = StoredCounts.none
+    var stored: StoredCounts { counts ?? StoredCounts() }
+    private var counts: StoredCounts?
     /// The position of the last event accepted.
     var lastSequence: UInt64 = 0
     /// The time of the last batch accepted: never goes back, whatever the clock does.
@@ -57,7 +58,7 @@ final class TopicState {
     /// other store: the highest bit says so, and what the store's own id has in common with nobody's.
     func beginStoring(as storeNumber: UInt64, of store: BusUUID) {
         self.storeNumber = storeNumber
-        stored = StoredCounts()
+        counts = StoredCounts()
         incarnation = 1 << 63 | (store.low >> 1 & 0x7fff_ffff) << 32 | storeNumber & 0xffff_ffff
         routeVersion = .max
     }
@@ -65,7 +66,7 @@ final class TopicState {
     /// Its events are stored no more.
     func endStoring() {
         storeNumber = 0
-        stored = .none
+        counts = nil
         incarnation = number
         routeVersion = .max
     }

@@ -12,12 +12,12 @@ extension DurableStore {
     func state() throws(ServerError) -> StoredState {
         do throws(StoreError) {
             var state = StoredState(incarnation: store.incarnation, nextPosition: store.report.nextPosition)
-            for seal in try store.seals() { seals[seal.number] = BusBroker.StoredSeal(seal) }
+            let seals = Dictionary(try store.seals().map { ($0.number, $0) }) { first, _ in first }
             for stored in try store.topics() {
                 guard var topic = BusBroker.StoredTopic(stored) else { continue }
                 names[topic.number] = topic.name
                 topic.retained = try stored.retained.flatMap { (position) throws(StoreError) in
-                    try retained(at: position)
+                    try retained(at: position, seals)
                 }
                 state.topics.append(topic)
             }
@@ -47,12 +47,12 @@ extension DurableStore {
     }
 
     private func retained(
-        at position: UInt64
+        at position: UInt64, _ seals: [UInt64: BusStore.StoredSeal]
     ) throws(StoreError) -> (batch: BusBroker.StoredBatch, seal: BusBroker.StoredSeal)? {
         let found = Blocking<Result<[BusStore.StoredBatch], StoreError>>()
         store.batches(at: [position]) { found.set($0) }
         guard let batch = try found.wait().get().first, let seal = seals[batch.seal] else { return nil }
-        return (BusBroker.StoredBatch(batch), seal)
+        return (BusBroker.StoredBatch(batch), BusBroker.StoredSeal(seal))
     }
 
     private func countDeadLetters(_ state: inout StoredState) throws(StoreError) {
@@ -73,7 +73,7 @@ extension DurableStore {
 
     /// Reads a page; the answer comes as an input.
     func read(_ order: StoreRead) {
-        let (seals, mailbox) = (seals, mailbox)
+        let mailbox = mailbox
         let topics = order.topics.map { $0.map { TopicID(rawValue: $0) } }
         guard order.before > order.from, topics?.isEmpty != true else {
             let page = StoredPage(number: order.number, batches: [], seals: [:], reached: order.before, isLast: true)
@@ -83,10 +83,7 @@ extension DurableStore {
         store.batches(
             in: order.from..<order.before, of: topics, countMax: order.eventCountMax, bytesMax: order.lengthMax
         ) { result in
-            switch result {
-            case .success(let page): mailbox.put(.input(.storeRead(StoredPage(page, order, seals))))
-            case .failure(let error): mailbox.put(.failed(error))
-            }
+            mailbox.put(result) { .storeRead(StoredPage($0, order)) }
         }
     }
 
@@ -103,12 +100,11 @@ extension DurableStore {
         case .sequence(let sequence):
             guard let topic = topics.first else { return answer(StoredCursor(next: order.committed)) }
             store.position(in: TopicID(rawValue: topic), sequence: sequence) { result in
-                let found = (try? result.get()) ?? nil
-                mailbox.put(.input(.storeFound(number: order.number, StoredCursor(next: found ?? order.committed))))
+                mailbox.put(result) { .storeFound(number: order.number, StoredCursor(next: $0 ?? order.committed)) }
             }
         case .since(let time):
             gather(topics, order.committed) { [store] topic, done in
-                store.position(in: TopicID(rawValue: topic), since: time) { done((try? $0.get()) ?? nil) }
+                store.position(in: TopicID(rawValue: topic), since: time, completion: done)
             } then: { positions in
                 let first = positions.min() ?? order.committed
                 mailbox.put(.input(.storeFound(number: order.number, StoredCursor(next: first))))
@@ -116,7 +112,7 @@ extension DurableStore {
         case .last:
             gather(topics, order.committed) { [store] topic, done in
                 // Behind the last event there is none, so the last position lies before what comes then.
-                store.lastPosition(in: TopicID(rawValue: topic)) { done((try? $0.get()) ?? nil) }
+                store.lastPosition(in: TopicID(rawValue: topic), completion: done)
             } then: { positions in
                 let ranges = positions.sorted().map { BusBroker.PendingRange(first: $0, count: 1, attempts: 0) }
                 let cursor = BusBroker.StoredCursor(next: order.committed, pending: ranges)
@@ -128,12 +124,20 @@ extension DurableStore {
     /// Asks one thing of several topics and goes on when all have answered. Completions come on one thread, in order.
     private func gather(
         _ topics: [UInt64], _ committed: UInt64,
-        _ ask: (UInt64, @escaping @Sendable (UInt64?) -> Void) -> Void,
+        _ ask: (UInt64, @escaping @Sendable (Result<UInt64?, StoreError>) -> Void) -> Void,
         then finish: @escaping @Sendable ([UInt64]) -> Void
     ) {
         guard !topics.isEmpty else { return finish([]) }
-        let answers = Answers(count: topics.count, finish)
-        for topic in topics { ask(topic) { answers.add($0.flatMap { $0 < committed ? $0 : nil }) } }
+        let (answers, mailbox) = (Answers(count: topics.count, finish), mailbox)
+        for topic in topics {
+            ask(topic) { result in
+                switch result {
+                case .success(let position): answers.add(position.flatMap { $0 < committed ? $0 : nil })
+                // What can't be read is no answer: a subscription would begin behind what it was to get.
+                case .failure(let error): mailbox.put(.failed(error))
+                }
+            }
+        }
     }
 
     /// Finds up to where a topic keeps nothing any more; the answer comes as an input.
@@ -141,30 +145,45 @@ extension DurableStore {
         guard let topic = broker.storedTopic(order.topic) else { return }
         let (mailbox, store, id) = (mailbox, store, TopicID(rawValue: order.topic))
         let over = topic.eventsOver(order)
+        // Whatever can't be read removes nothing.
+        @Sendable func fail(_ error: StoreError) { mailbox.put(.failed(error)) }
         store.position(in: id, since: order.olderThan) { result in
+            let aged: UInt64
             // None is younger: all may go.
-            let aged = ((try? result.get()) ?? nil) ?? order.before
+            do throws(StoreError) { aged = try result.get() ?? order.before } catch { return fail(error) }
             store.position(in: id, sequence: topic.firstSequence + over) { result in
-                let counted = over == 0 ? 0 : ((try? result.get()) ?? nil) ?? order.before
+                let counted: UInt64
+                do throws(StoreError) {
+                    let position = try result.get()
+                    counted = over == 0 ? 0 : position ?? order.before
+                } catch { return fail(error) }
                 let before = min(order.before, max(aged, counted))
                 store.batches(in: before..<UInt64.max >> 1, of: [id], countMax: 1, bytesMax: 1) { result in
-                    // A batch that reaches over the bound stays whole: an event in it may still be pending.
-                    let first = (try? result.get())?.batches.first
-                    mailbox.put(
-                        .input(
-                            .retained(
-                                topic: order.topic, before: min(before, first?.position ?? before),
-                                firstTime: first?.accepted ?? .max)))
+                    mailbox.put(result) { page in
+                        // A batch that reaches over the bound stays whole: an event in it may still be pending.
+                        let first = page.batches.first
+                        return .retained(
+                            topic: order.topic, before: min(before, first?.position ?? before),
+                            firstTime: first?.accepted ?? .max)
+                    }
                 }
             }
         }
     }
 }
 
+extension ReactorMailbox<DurableStore.Arrival> {
+    /// Hands on what was read; what couldn't be read ends the daemon, as a write would.
+    func put<Read>(_ result: Swift.Result<Read, StoreError>, _ input: (Read) -> Input) {
+        switch result {
+        case .success(let read): put(.input(input(read)))
+        case .failure(let error): put(.failed(error))
+        }
+    }
+}
+
 extension StoredPage {
-    init(_ page: BatchPage, _ order: StoreRead, _ seals: [UInt64: BusBroker.StoredSeal]) {
-        var needed: [UInt64: BusBroker.StoredSeal] = [:]
-        for batch in page.batches where needed[batch.seal] == nil { needed[batch.seal] = seals[batch.seal] }
+    init(_ page: BatchPage, _ order: StoreRead) {
         let damaged: [(topic: UInt64, position: UInt64)] = page.damage.compactMap {
             switch $0 {
             case .batch(let position, let topic, _): (topic?.rawValue ?? 0, position)
@@ -173,7 +192,8 @@ extension StoredPage {
             }
         }
         self.init(
-            number: order.number, batches: page.batches.map(BusBroker.StoredBatch.init), seals: needed,
+            number: order.number, batches: page.batches.map(BusBroker.StoredBatch.init),
+            seals: page.seals.mapValues { BusBroker.StoredSeal($0) },
             reached: page.isComplete ? order.before : page.next, isLast: page.isComplete, damaged: damaged)
     }
 }

@@ -141,7 +141,8 @@ extension LedgerEntry {
     init(_ line: LedgerLine) {
         self.init(
             subscription: line.subscription, first: line.first, count: line.count, outcome: line.outcome.rawValue,
-            session: line.session, attempt: line.attempt, time: line.time, reason: line.reason?.rawValue ?? 0)
+            session: line.session, attempt: line.attempt, sent: line.sent, time: line.time,
+            reason: line.reason?.rawValue ?? 0)
     }
 }
 

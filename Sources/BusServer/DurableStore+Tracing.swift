@@ -101,21 +101,23 @@ extension DurableStore {
         guard let (id, place) = events.first else { return done(rows) }
         let (store, mailbox) = (store, mailbox)
         store.batches(in: place.position..<place.position + 1, of: [place.topic], countMax: 1, bytesMax: 1) { result in
-            let batch = (try? result.get())?.batches.first
+            let page = try? result.get()
+            let batch = page?.batches.first
+            let seal = batch.flatMap { page?.seals[$0.seal] }
             store.ledger(in: place.position..<place.position + 1, countMax: 4096) { result in
                 let lines = (try? result.get()) ?? []
                 mailbox.put(
                     .work { own in
-                        own.describe(events.dropFirst(), rows + own.rows(id, place, batch, lines), done)
+                        own.describe(events.dropFirst(), rows + own.rows(id, place, batch, seal, lines), done)
                     })
             }
         }
     }
 
     private func rows(
-        _ id: BusUUID, _ place: EventPlace, _ batch: BusStore.StoredBatch?, _ lines: [LedgerEntry]
+        _ id: BusUUID, _ place: EventPlace, _ batch: BusStore.StoredBatch?, _ seal: BusStore.StoredSeal?,
+        _ lines: [LedgerEntry]
     ) -> [[InspectedValue]] {
-        let seal = batch.flatMap { seals[$0.seal] }
         let columns = batch.flatMap { try? SealedBatch($0.body) }.flatMap {
             try? BatchColumns($0.columns, eventCount: Int($0.header.eventCount))
         }
@@ -126,7 +128,7 @@ extension DurableStore {
                 InspectedValue("topic", names[place.topic.rawValue]?.description ?? "(deleted)"),
                 InspectedValue("sequence", place.sequence),
                 InspectedValue("time", UInt64(clamping: place.accepted)),
-                InspectedValue("uid", UInt64(place.publisher.uid)), InspectedValue("name", seal?.name ?? ""),
+                InspectedValue("uid", UInt64(place.publisher.uid)), InspectedValue("name", seal?.publisher ?? ""),
                 InspectedValue("position", place.position),
                 InspectedValue("stored", place.isStored ? 1 : 0),
                 InspectedValue("correlation", text(columns?.correlation[index])),
@@ -146,6 +148,9 @@ extension DurableStore {
 
     private func row(_ id: BusUUID, _ line: LedgerEntry) -> [InspectedValue] {
         let outcome = LedgerLine.Outcome(rawValue: line.outcome)
+        // Of what was given up without being handed out there is no such time.
+        let after =
+            line.sent == 0 ? [] : [InspectedValue("after_us", UInt64(clamping: line.time - line.sent))]
         return [
             InspectedValue("what", "delivery"), InspectedValue("id", id.description),
             InspectedValue("subscription", broker.durableName(line.subscription)?.description ?? "(deleted)"),
@@ -155,7 +160,7 @@ extension DurableStore {
             InspectedValue("attempt", UInt64(line.attempt)),
             InspectedValue("time", UInt64(clamping: line.time)),
             InspectedValue("reason", line.reason == 0 ? "" : Reason(rawValue: line.reason).name),
-        ]
+        ] + after
     }
 
     private func row(_ id: BusUUID, _ now: Whereabouts) -> [InspectedValue] {

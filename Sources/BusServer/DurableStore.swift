@@ -30,8 +30,6 @@ final class DurableStore {
     private var watch: DescriptorWatch?
     private var pending: [BusStore.StoreWrite] = []
     private var submittedTickets: UInt64 = 0
-    /// Seals that something stored may need.
-    var seals: [UInt64: BusBroker.StoredSeal] = [:]
     /// What to do when the store can't go on.
     var onFailure: (StoreError) -> Void = { _ in }
     /// What to do with what comes.
@@ -141,12 +139,12 @@ final class DurableStore {
 
     /// Takes a write to be submitted with the others of its round.
     func put(_ ticket: UInt64, _ write: BusBroker.StoreWrite) {
-        if case .seal(let seal) = write { seals[seal.number] = seal }
         if case .topic(let number, let name) = write { names[number] = name }
         pending.append(translate(write))
         submittedTickets += 1
         // One write, one ticket, in one order on both sides.
-        assert(ticket == submittedTickets, "ticket \(ticket) where \(submittedTickets) is next")
+        precondition(
+            ticket == submittedTickets, "a ticket of another write would have something receipted that isn't on disk")
     }
 
     /// Hands everything that waits to the writer.

@@ -41,7 +41,9 @@ final class DirectoryLock: @unchecked Sendable {
 
     /// Lets another process have the directory.
     func release() {
-        if descriptor >= 0 { close(descriptor) }
+        guard descriptor >= 0 else { return }
+        _ = linux_unlock(descriptor)
+        close(descriptor)
         descriptor = -1
     }
 

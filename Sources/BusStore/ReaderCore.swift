@@ -85,6 +85,30 @@ final class ReaderCore {
         return row?.topic.id == id ? row?.topic : nil
     }
 
+    /// The seals of some batches, each read once: mostly it is one for all of them.
+    func seals(of batches: [StoredBatch]) throws(StoreError) -> [UInt64: StoredSeal] {
+        var found: [UInt64: StoredSeal] = [:]
+        for batch in batches where found[batch.seal] == nil {
+            do throws(StoreError) {
+                found[batch.seal] = try seal(batch.seal)
+            } catch {
+                // A page of the table that can't be read costs its seals and no more; their batches are told as damaged.
+                guard error.isCorruption else { throw error }
+                note(.row(table: "seals", key: batch.seal))
+            }
+        }
+        return found
+    }
+
+    private func seal(_ number: UInt64) throws(StoreError) -> StoredSeal? {
+        let select = try statements("SELECT record FROM seals WHERE number = ?")
+        select.bind(1, number)
+        guard try select.step() else { return nil }
+        defer { select.reset() }
+        let row = try? SealRow(record: select.bytes(0))
+        return row?.seal.number == number ? row?.seal : nil
+    }
+
     func meta() throws(StoreError) -> StoreMeta? {
         let select = try statements("SELECT record FROM meta WHERE id = 1")
         guard try select.step() else { return nil }

@@ -90,6 +90,7 @@ extension LedgerEntry: Recorded {
         record.put(outcome)
         record.put(session)
         record.put(attempt)
+        record.put(sent)
         record.put(time)
         record.put(reason)
     }
@@ -98,6 +99,6 @@ extension LedgerEntry: Recorded {
         self.init(
             subscription: try record.integer(), first: try record.integer(), count: try record.integer(),
             outcome: try record.integer(), session: try record.integer(), attempt: try record.integer(),
-            time: try record.integer(), reason: try record.integer())
+            sent: try record.integer(), time: try record.integer(), reason: try record.integer())
     }
 }

@@ -155,7 +155,7 @@ public final class Store: Sendable {
 
     // MARK: Reading while serving. Completions are called on the reader's thread.
 
-    /// Batches in `range` of positions, ascending, of `topics` or, where nil, of all.
+    /// Batches in `range` of positions, ascending, of `topics` or, where nil, of all, with their seals.
     ///
     /// - Parameters:
     ///   - countMax: how many batches at most.
@@ -165,7 +165,9 @@ public final class Store: Sendable {
         completion: @escaping @Sendable (Result<BatchPage, StoreError>) -> Void
     ) {
         read(completion) { (core) throws(StoreError) in
-            try core.page(range, topics: topics, limit: PageLimit(count: countMax, bytes: bytesMax))
+            var page = try core.page(range, topics: topics, limit: PageLimit(count: countMax, bytes: bytesMax))
+            page.seals = try core.seals(of: page.batches)
+            return page
         }
     }
 

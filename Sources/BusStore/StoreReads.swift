@@ -4,6 +4,8 @@
 public struct BatchPage: Sendable {
     /// The batches, ascending. The first may begin before the range, if it reaches into it.
     public var batches: [StoredBatch] = []
+    /// Their seals, by number; without one that is missing or damaged.
+    public var seals: [UInt64: StoredSeal] = [:]
     /// Where to go on.
     public var next: UInt64
     /// Whether the range has no more.

@@ -107,6 +107,8 @@ public struct LedgerEntry: Sendable, Equatable {
     public var session: UInt64
     /// At which attempt.
     public var attempt: UInt16
+    /// When they were handed to it, microseconds since 1970; 0 when they weren't.
+    public var sent: Int64
     /// When, microseconds since 1970.
     public var time: Int64
     /// Why, as a number of the caller's.
@@ -118,7 +120,7 @@ public struct LedgerEntry: Sendable, Equatable {
     /// An entry of these parts.
     public init(
         subscription: UInt64, first: UInt64, count: UInt32, outcome: UInt8, session: UInt64 = 0, attempt: UInt16,
-        time: Int64, reason: UInt16 = 0
+        sent: Int64 = 0, time: Int64, reason: UInt16 = 0
     ) {
         self.subscription = subscription
         self.first = first
@@ -126,6 +128,7 @@ public struct LedgerEntry: Sendable, Equatable {
         self.outcome = outcome
         self.session = session
         self.attempt = attempt
+        self.sent = sent
         self.time = time
         self.reason = reason
     }

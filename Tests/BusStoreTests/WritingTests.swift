@@ -18,7 +18,7 @@ import Testing
             id: 1, subscription: 4, position: 3, selection: [1], reason: 7, reasonText: "no such customer",
             attempts: 10, firstAttempt: 100, lastAttempt: 200, died: 201)
         let entry = LedgerEntry(
-            subscription: 4, first: 3, count: 2, outcome: 1, session: 77, attempt: 1, time: 150, reason: 0)
+            subscription: 4, first: 3, count: 2, outcome: 1, session: 77, attempt: 1, sent: 140, time: 150, reason: 0)
         try world.write([
             StoreWorld.newTopic(), .declaration(declaration), .subscription(subscription), .seal(seal),
             .secret(secret), .deadLetter(letter), .ledger(entry),

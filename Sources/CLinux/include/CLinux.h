@@ -210,6 +210,9 @@ static inline int linux_lock(int fd) {
     return (int)linux_result(flock(fd, LOCK_EX | LOCK_NB));
 }
 
+/// Gives the lock up for everybody who has the descriptor: a child between fork and exec would keep it else.
+static inline int linux_unlock(int descriptor) { return flock(descriptor, LOCK_UN) == 0 ? 0 : -errno; }
+
 static inline int linux_open(const char *path, int flags, mode_t mode) {
     return (int)linux_result(open(path, flags | O_CLOEXEC, mode));
 }
