@@ -56,9 +56,8 @@ extension Model {
     }
 
     private func vanish(_ session: ModelSession) {
-        if let will = session.will, session.phase == .open {
-            if isDraining { lateWills.append(will) } else { wills.append(will) }
-        }
+        // Going down or not: whom the daemon has closed itself isn't open any more.
+        if let will = session.will, session.phase == .open { wills.append(will) }
         session.will = nil
         let wasKnown = session.phase == .open || session.phase == .leaving
         session.phase = .closed

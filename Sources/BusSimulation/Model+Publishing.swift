@@ -7,8 +7,6 @@ import BusWire
 enum Acceptance {
     case publish(ModelSession)
     case will(ModelWill)
-    /// Perhaps.
-    case lateWill(ModelWill)
 }
 
 extension Model {
@@ -24,8 +22,8 @@ extension Model {
         }
         noteWillsOfClosed(in: effects)
         if isRound {
-            open = lateWills.map { .lateWill($0) } + wills.map { .will($0) } + open
-            (wills, lateWills) = ([], [])
+            open = wills.map { .will($0) } + open
+            wills = []
         }
         // A stall that ends with these effects is over when they show it, and was not when others went on.
         let held = Set(parked.filter(isHeld).map(\.id))
@@ -38,7 +36,6 @@ extension Model {
             try check(effect)
         }
         unsettledCount = 0
-        open.removeAll { if case .lateWill = $0 { true } else { false } }
         while !open.isEmpty { try settle(open.remove(at: nextIndex(open, held: held, told: told, shownBy: nil))) }
         applyPolicies()
         for stream in streams { passOverWithdrawn(stream) }
@@ -109,7 +106,7 @@ extension Model {
     private func settle(_ acceptance: Acceptance) throws(Violation) {
         applyPolicies()
         switch acceptance {
-        case .will(let will), .lateWill(let will): try execute(will)
+        case .will(let will): try execute(will)
         case .publish(let session):
             guard session.phase != .closed else { return }
             guard !session.pending.isEmpty else {

@@ -44,8 +44,6 @@ final class Model {
     let closedTopic: Topic
     /// Wills of sessions that are gone, to be accepted now.
     var wills: [ModelWill] = []
-    /// Wills of sessions that vanished while the daemon was going down, which may be published or not.
-    var lateWills: [ModelWill] = []
     /// The effects being checked.
     var effects: [Effect] = []
     var isDraining = false
