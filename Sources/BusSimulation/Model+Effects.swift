@@ -140,8 +140,10 @@ extension Model {
         let least = stream.missedCount + lost
         let most = end.reason == .unsubscribed ? least : stream.missedAtEnd ?? least + waiting
         if end.reason != .unsubscribed { stream.missedAtEnd = most }
-        // Whose queue pays for its user's may be put out before what came last was for it; what it gives back may count.
-        let bound = least + waiting + UInt64(subscription.outstanding)
+        // Whose queue pays for its user's may be put out before what came last was for it; what it gives back may count;
+        // of requests that nobody waits for any more some may have been lost before that.
+        let withdrawn = stream.queued.reduce(0) { $0 + $1.withdrawn.count }
+        let bound = least + waiting + UInt64(subscription.outstanding + withdrawn)
         let isShared = stream.group != nil && end.reason != .unsubscribed
         let isRight =
             isForeseen(stream) && !isShared
