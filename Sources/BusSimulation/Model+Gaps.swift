@@ -120,10 +120,10 @@ extension Model {
             // What was superseded may be told early: then it is accounted for once all before it is.
             let isEarly = gaps.contains { $0.reason == .superseded }
             if isEarly, count < told { continue }
-            // At its end, what was still queued is neither sent nor missed.
-            if next == nil, count > told { continue }
             // Of those that nobody waits for any more some may have been lost before that.
             let doubtful = missed.reduce(0) { $0 + $1.withdrawn.count }
+            // At its end, what was still queued is neither sent nor missed.
+            if next == nil, count + UInt64(doubtful) > told { continue }
             let lives = Set(missed.map { ObjectIdentifier($0.batch.life) })
             let isExact =
                 count == told && lives.count > 1 || count <= told && told <= count + UInt64(doubtful) && doubtful > 0
