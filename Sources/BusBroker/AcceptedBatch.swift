@@ -18,6 +18,8 @@ final class AcceptedBatch {
     var expiry: Int64?
     /// When the first of them does.
     var firstExpiry: Int64 = .max
+    /// Where its events' ordering keys lie; nil where none has one.
+    var keys: OrderingKeyColumn?
     /// Of answers: whether more of them follow.
     let hasMore: Bool
     /// Of requests: whose they are.
@@ -48,7 +50,7 @@ final class AcceptedBatch {
         let copy = AcceptedBatch(
             seal: seal, bytes: bytes.compacted(), firstSequence: firstSequence, eventCount: eventCount, time: time,
             hasMore: hasMore, requests: requests)
-        (copy.position, copy.expiry, copy.firstExpiry) = (position, expiry, firstExpiry)
+        (copy.position, copy.expiry, copy.firstExpiry, copy.keys) = (position, expiry, firstExpiry, keys)
         return copy
     }
 }
@@ -59,6 +61,11 @@ struct Portion {
     var selection = Selection.all
     /// 1 the first time, more when it comes back from somebody who had it.
     var attempt: UInt16 = 1
+    /// Whether somebody had it and it was taken back without counting as an attempt: behind an event of its key that is
+    /// to be tried again.
+    var isRepeated = false
+    /// Whether events behind it were handed out before it: where it stands says nothing of what lies behind.
+    var isPassed = false
     /// How many events are selected.
     private(set) var eventCount: UInt64
 
@@ -70,6 +77,13 @@ struct Portion {
     }
 
     var length: UInt64 { UInt64(batch.bytes.count) }
+
+    /// The same of other events of its batch.
+    func of(_ selection: Selection) -> Portion {
+        var other = Portion(batch, selection, attempt: attempt)
+        (other.isRepeated, other.isPassed) = (isRepeated, isPassed)
+        return other
+    }
 
     /// The positions of its first and last event.
     var sequences: ClosedRange<UInt64> {
@@ -92,8 +106,8 @@ struct Portion {
         guard let head = Selection(of: total, where: { $0 < cut && all.contains($0) }),
             let tail = Selection(of: total, where: { $0 >= cut && all.contains($0) })
         else { preconditionFailure("both parts have events: 0 < \(count) < \(eventCount)") }
-        let first = Portion(batch, head, attempt: attempt)
-        self = Portion(batch, tail, attempt: attempt)
+        let first = of(head)
+        self = of(tail)
         return first
     }
 }

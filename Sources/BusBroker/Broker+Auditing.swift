@@ -48,9 +48,9 @@ extension Broker {
         expect(filters.count == subscriptions.count, "\(filters.count) filters, \(subscriptions.count) subscriptions")
         expect(
             groups.count == subscriptions.count { $0.isShared && !$0.isDurable }, "\(groups.count) groups are listed")
-        let queued = subscriptions.reduce(0) { $0 + ($1.queue?.length ?? 0) }
+        let queued = subscriptions.reduce(0) { $0 + $1.waitingLength }
         expect(totals.bytesQueued == queued, "\(totals.bytesQueued) bytes counted as queued, \(queued) are")
-        let events = subscriptions.reduce(0) { $0 + ($1.queue?.eventCount ?? 0) }
+        let events = subscriptions.reduce(0) { $0 + ($1.queue?.eventCount ?? 0) + ($1.group?.keys?.waitingCount ?? 0) }
         expect(totals.eventsQueued == events, "\(totals.eventsQueued) events counted as queued, \(events) are")
         let stalled = subscriptions.count { $0.stall != .none }
         expect(stalling.count == stalled, "\(stalling.count) subscriptions are listed as stalling, \(stalled) are")
@@ -77,6 +77,8 @@ extension Broker {
         expect(subscription.policy == .stall || subscription.stall == .none, "\(name): stalls without its policy")
         if let queue = subscription.queue { audit(queue, of: subscription, name, expect) }
         for consumer in subscription.consumers { audit(consumer, name, expect) }
+        let holdings = subscription.consumers.compactMap(\.holding)
+        for fault in subscription.group?.keys?.faults(holdings) ?? [] { expect(false, "\(name): \(fault)") }
     }
 
     private func audit(_ durable: Durable, of subscription: Subscription, _ name: String, _ expect: Expect) {
@@ -87,7 +89,7 @@ extension Broker {
             durable.delayedLength == delayed,
             "\(name): \(durable.delayedLength) bytes counted as delayed, \(delayed) are")
         guard subscription.consumers.isEmpty else { return }
-        expect(!subscription.hasQueued && durable.delayed.isEmpty, "\(name): nobody is there, and something waits")
+        expect(!subscription.hasWaiting && durable.delayed.isEmpty, "\(name): nobody is there, and something waits")
         expect(!durable.catchUp.isLive, "\(name): nobody is there, and it goes on")
     }
 
@@ -120,7 +122,8 @@ extension Broker {
             let isActive = !subscription.isExclusive || subscription.consumers.first === consumer
             let isAllowed = mayHold(consumer.session.account)
             let isOpen = subscription.durable?.mayHandOut ?? true
-            let isReady = isActive && isAllowed && isOpen && consumer.hasCredit && subscription.hasQueued
+            let isReady =
+                isActive && isAllowed && isOpen && consumer.hasCredit && subscription.hasAnything(for: consumer)
             expect(!isReady || !canWrite(consumer.session), "\(name): a member could be handed what waits")
             expect(!isReady || consumer.isWaiting, "\(name): a member could go on and isn't listed")
         } else {
@@ -159,7 +162,7 @@ extension Broker {
         expect(account.subscriptionCount == subscriptionCount, "\(name): its subscriptions are counted wrong")
         auditWindow(account, name, durables, consumers, expect)
         let queues = subscriptionsInUse.filter { $0.account === account && !$0.isDurable }
-        let queued = queues.reduce(0) { $0 + Int($1.queue?.length ?? 0) }
+        let queued = queues.reduce(0) { $0 + Int($1.waitingLength) }
         let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.catchUp == nil ? $1.backlog?.length ?? 0 : 0) }
         expect(account.queued.used == queued + backlogs, "\(name): charged \(account.queued.used), has \(queued)")
         expect(account.queued.used <= account.queued.limit, "\(name): queues more than its quota")
@@ -188,7 +191,7 @@ extension Broker {
     private func auditWindow(
         _ account: Account, _ name: String, _ durables: [Subscription], _ consumers: [Consumer], _ expect: Expect
     ) {
-        let queued = durables.reduce(0) { $0 + Int($1.queue?.length ?? 0) + Int($1.durable?.delayedLength ?? 0) }
+        let queued = durables.reduce(0) { $0 + Int($1.waitingLength) + Int($1.durable?.delayedLength ?? 0) }
         let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.catchUp == nil ? 0 : $1.backlog?.length ?? 0) }
         let reads = storage?.reads.values.count { $0.account === account } ?? 0
         let window = queued + backlogs + reads * CatchUp.readLength

@@ -43,7 +43,8 @@ extension Broker {
     /// Takes a consumer that lacks nothing but room on its connection among those that go on when it drains. One
     /// without credit isn't among them: its next credit takes it up, and a drained connection never walks past it.
     func enlist(_ consumer: Consumer) {
-        guard !consumer.isWaiting, consumer.hasCredit, consumer.backlog != nil || consumer.subscription.hasQueued else {
+        guard !consumer.isWaiting, consumer.hasCredit, consumer.backlog != nil || consumer.subscription.hasWaiting
+        else {
             return
         }
         consumer.isWaiting = true

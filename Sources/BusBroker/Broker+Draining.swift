@@ -30,7 +30,9 @@ extension Broker {
 
     /// Whether something waits for a consumer that it only needs room on its connection for.
     private func isAwaited(_ consumer: Consumer) -> Bool {
-        guard consumer.backlog != nil || consumer.subscription.hasQueued, isServed(consumer) else { return false }
+        guard consumer.backlog != nil || consumer.subscription.hasAnything(for: consumer), isServed(consumer) else {
+            return false
+        }
         return !consumer.subscription.isShared || mayHold(consumer.session.account)
     }
 

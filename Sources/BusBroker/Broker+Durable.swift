@@ -196,6 +196,7 @@ extension Broker {
     }
 
     func queue(_ portion: Portion, for subscription: Subscription) {
+        noteKeys(of: portion, subscription)
         subscription.needQueue().append(portion)
         charge(portion, subscription)
     }
@@ -229,11 +230,7 @@ extension Broker {
         }
         var cursor = subscription.cursor(committed: storage.committed)
         cursor.pending = PendingRange.joined(cursor.pending + returned, before: .max)
-        if let queue = subscription.queue {
-            for portion in queue.portions { returnCharge(portion, subscription) }
-            queue.removeAll()
-        }
-        forgetDelayed(durable, subscription.account)
+        forgetWaiting(subscription, durable)
         durable.untold = []
         durable.attended = ageTime
         // A place that is being looked for is still to be found.
@@ -243,9 +240,14 @@ extension Broker {
         store(.subscription(subscription.stored(committed: storage.committed)))
     }
 
-    /// What waits for its time is given up here, and read again.
-    private func forgetDelayed(_ durable: Durable, _ account: Account) {
-        account.windowLength -= Int(durable.delayedLength)
+    /// What waits in memory is given up here, to be read again where it isn't done.
+    private func forgetWaiting(_ subscription: Subscription, _ durable: Durable) {
+        if let queue = subscription.queue {
+            for portion in queue.portions { returnCharge(portion, subscription) }
+            queue.removeAll()
+        }
+        for portion in takeAllWaiting(of: subscription) { durable.noteRepeated(portion) }
+        subscription.account.windowLength -= Int(durable.delayedLength)
         (durable.delayed, durable.delayedLength) = ([], 0)
     }
 
@@ -297,11 +299,7 @@ extension Broker {
 
     func move(_ subscription: Subscription, _ durable: Durable, to cursor: StoredCursor) {
         for consumer in subscription.consumers { _ = releaseHeld(of: consumer) }
-        if let queue = subscription.queue {
-            for portion in queue.portions { returnCharge(portion, subscription) }
-            queue.removeAll()
-        }
-        forgetDelayed(durable, subscription.account)
+        forgetWaiting(subscription, durable)
         durable.missed = MissedEvents()
         durable.catchUp.reset(cursor)
         durable.untold = Array(subscription.consumers)
@@ -320,11 +318,7 @@ extension Broker {
                 emit(.send(consumer.session.id, .unsubscribed(account(of: consumer, reason))))
             }
         }
-        if let queue = subscription.queue {
-            for portion in queue.portions { returnCharge(portion, subscription) }
-            queue.removeAll()
-        }
-        forgetDelayed(durable, subscription.account)
+        forgetWaiting(subscription, durable)
         subscription.isEnded = true
         subscription.consumers = ConsumerList()
         filters.remove(subscription)

@@ -94,7 +94,7 @@ extension Broker {
             portion.selection.contains($0) && fresh?.contains($0) != true
         }
         if let late {
-            let expired = Portion(batch, late, attempt: portion.attempt)
+            let expired = portion.of(late)
             var missed = MissedEvents()
             if let durable = subscription.durable {
                 bury(expired, subscription, nil, nil, .expired, "")
@@ -104,6 +104,6 @@ extension Broker {
             }
             tell(missed, to: consumer)
         }
-        return fresh.map { Portion(batch, $0, attempt: portion.attempt) }
+        return fresh.map(portion.of)
     }
 }

@@ -28,7 +28,7 @@ extension Broker {
 
     private func settle(_ group: Subscription) {
         if let durable = group.durable { tellRemoved(durable, group) }
-        if group.hasQueued { handOut(group) }
+        if group.hasWaiting { handOut(group) }
         // Somebody can take more: nothing is dropped before.
         guard group.group?.isUnsettled != true else { return }
         guard let queue = group.queue else { return group.isDurable ? settled(group) : () }
@@ -36,7 +36,7 @@ extension Broker {
         if group.isDurable { return settled(group) }
         if group.stall != .none, queue.isRelaxed { endStall(group) }
         boundQueue(group)
-        guard group.hasQueued else { return }
+        guard group.hasWaiting else { return }
         for consumer in group.consumers where isReady(consumer) { enlist(consumer) }
     }
 
@@ -44,7 +44,7 @@ extension Broker {
     private func settled(_ subscription: Subscription) {
         readOn(.durable(subscription))
         tellCaughtUp(subscription)
-        guard subscription.hasQueued else { return }
+        guard subscription.hasWaiting else { return }
         for consumer in subscription.consumers where isReady(consumer) { enlist(consumer) }
     }
 
@@ -75,12 +75,28 @@ extension Broker {
 
     private func handOut(_ subscription: Subscription) {
         guard let queue = subscription.queue, let group = subscription.group else { return }
-        let ready = subscription.consumers.filter { isReady($0) && canWrite($0.session) }
+        let ready = subscription.consumers.filter(mayBeHanded)
         guard !ready.isEmpty else { return }
         // Equals take turns in being the first.
         group.nextTurn = (group.nextTurn + 1) % ready.count
         let turn = Array(ready[group.nextTurn...] + ready[..<group.nextTurn])
         let shares = groupShares(of: countToHandOut(subscription, queue), among: rooms(of: turn))
+        if let keys = group.keys, !keys.isEmpty || !subscription.isExclusive {
+            handOut(queue, byKeys: keys, of: subscription, to: turn, shares)
+        } else {
+            handOut(queue, to: turn, shares)
+        }
+        // Where bytes or the connection ended before the share did, somebody else may take the rest.
+        if subscription.consumers.contains(where: { subscription.hasAnything(for: $0) && mayBeHanded($0) }) {
+            unsettle(subscription)
+        }
+    }
+
+    /// Whether a member could be handed something now.
+    func mayBeHanded(_ consumer: Consumer) -> Bool { isReady(consumer) && canWrite(consumer.session) }
+
+    /// Cuts what waits into the members' shares.
+    private func handOut(_ queue: DeliveryQueue, to turn: [Consumer], _ shares: [UInt64]) {
         // Two who share a batch both get and open the whole of it: worth it only where there are fewer than members.
         // What one takes beyond or below its share then, the next one takes less or more.
         let mayCut = queue.count < turn.count
@@ -90,18 +106,15 @@ extension Broker {
             rest += Int64(shares[index])
             rest = hand(rest, of: queue, to: consumer, cut: mayCut ? .exactly : index == last ? .upwards : .nearest)
         }
-        // Where bytes or the connection ended before the share did, somebody else may take the rest.
-        if subscription.hasQueued, subscription.consumers.contains(where: { isReady($0) && canWrite($0.session) }) {
-            unsettle(subscription)
-        }
     }
 
     /// How many events may be handed out now. A durable subscription bounds what its consumers hold all together; the
     /// last batch may overdraw.
     private func countToHandOut(_ subscription: Subscription, _ queue: DeliveryQueue) -> UInt64 {
-        guard let durable = subscription.durable else { return queue.eventCount }
+        let count = queue.eventCount + (subscription.group?.keys?.waitingCount ?? 0)
+        guard let durable = subscription.durable else { return count }
         let most = durable.values.outstandingCountMax
-        return min(queue.eventCount, most - min(durable.outstanding, most))
+        return min(count, most - min(durable.outstanding, most))
     }
 
     /// What each member is ready for; what a user may still hold is shared by its members.
@@ -140,18 +153,25 @@ extension Broker {
             let isWhole = count <= rest || cut == .upwards || (cut == .nearest && rest * 2 >= count)
             guard isWhole || cut == .exactly else { break }
             tellMissed(consumer)
-            guard let portion = queue.popFirst(events: isWhole ? first.eventCount : UInt64(rest)) else { break }
-            // A batch that is cut stays in the queue with its length until its last event has gone.
-            if isWhole {
-                returnCharge(portion, group)
-            } else {
-                totals.eventsQueued -= portion.eventCount
-            }
+            guard let portion = take(isWhole ? first.eventCount : UInt64(rest), of: queue, group) else { break }
             rest -= Int64(portion.eventCount)
             deliver(portion, to: consumer)
         }
         // What was lost behind the last one is told now: perhaps nothing follows.
         if queue.isEmpty, canWrite(consumer.session) { tellMissed(consumer) }
         return rest
+    }
+
+    /// Takes the first events of a queue's first portion out, and what is charged for them back.
+    func take(_ count: UInt64, of queue: DeliveryQueue, _ subscription: Subscription) -> Portion? {
+        let isWhole = queue.first.map { $0.eventCount <= count } ?? true
+        guard let portion = queue.popFirst(events: count) else { return nil }
+        // A batch that is cut stays in the queue with its length until its last event has gone.
+        if isWhole {
+            returnCharge(portion, subscription)
+        } else {
+            totals.eventsQueued -= portion.eventCount
+        }
+        return portion
     }
 }

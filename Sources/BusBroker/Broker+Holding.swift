@@ -36,7 +36,7 @@ extension Broker {
         if consumer.subscription.isDurable { return acknowledge(through: delivery, consumer, holding) }
         let (events, length) = holding.release(through: delivery)
         giveBack(events, length, to: consumer.session.account)
-        if consumer.subscription.hasQueued { unsettle(consumer.subscription) }
+        if consumer.subscription.hasWaiting { unsettle(consumer.subscription) }
     }
 
     func giveBack(_ events: UInt64, _ length: Int, to account: Account) {
@@ -79,8 +79,7 @@ extension Broker {
             }
             var again = portion
             again.attempt += 1
-            queue.prepend(again)
-            charge(again, group)
+            putBack(again, group)
         }
         enforceQuota(of: group)
         unsettle(group)
@@ -110,8 +109,8 @@ extension Broker {
         former.delist(group)
         group.account = owner
         guard let queue = group.queue else { return }
-        for portion in queue.portions {
-            let (length, uid) = (Int(portion.length), portion.batch.seal.publisher.uid)
+        for batch in queue.portions.map(\.batch) + (group.group?.keys?.waitingBatches ?? []) {
+            let (length, uid) = (batch.bytes.count, batch.seal.publisher.uid)
             former.queued.giveBack(length, from: uid)
             owner.queued.charge(length, from: uid)
         }

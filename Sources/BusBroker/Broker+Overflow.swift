@@ -6,6 +6,7 @@ import BusWire
 extension Broker {
     func enqueue(_ portion: Portion, to subscription: Subscription) {
         let queue = subscription.needQueue()
+        noteKeys(of: portion, subscription)
         if subscription.policy == .dropOldest, !subscription.isShared, exchange(portion, queue, subscription) { return }
         guard makeRoomInQuota(for: portion, subscription) else {
             lose(portion, of: subscription, .quotaExceeded, queue.refuse)
@@ -86,7 +87,8 @@ extension Broker {
     }
 
     private func dropFirst(of subscription: Subscription, _ reason: Reason) {
-        guard let queue = subscription.queue, let dropped = queue.popFirst() else { return }
+        guard let queue = subscription.queue else { return }
+        guard let dropped = queue.popFirst() else { return dropWaiting(of: subscription, reason) }
         returnCharge(dropped, subscription)
         lose(dropped, of: subscription, reason, queue.missInFront)
         if queue.isEmpty { subscription.account.delist(subscription) }
@@ -112,6 +114,7 @@ extension Broker {
             queue.removeAll()
             subscription.account.delist(subscription)
         }
+        for portion in takeAllWaiting(of: subscription) { lose(portion, of: subscription, reason) { _, _ in } }
         for consumer in subscription.consumers {
             let session = consumer.session
             session.consumers[consumer.number] = nil
@@ -132,7 +135,7 @@ extension Broker {
         guard account.queued.admits(length, from: publisher) else { return false }
         while account.queued.used + length > account.queued.limit {
             let victim = account.longQueue(or: subscription)
-            guard victim.hasQueued else { return false }
+            guard victim.hasWaiting else { return false }
             guard victim.policy != .disconnect else {
                 // Its own end comes when what it misses by it is counted.
                 if victim === subscription { return false }
@@ -150,7 +153,7 @@ extension Broker {
         guard !group.isDurable else { return }
         while group.account.queued.used > group.account.queued.limit {
             let victim = group.account.longQueue(or: group)
-            guard victim.hasQueued else { return }
+            guard victim.hasWaiting else { return }
             if victim.policy == .disconnect {
                 disconnect(victim, .quotaExceeded)
             } else {

@@ -172,6 +172,7 @@ extension Broker {
             seal: seal, bytes: batch.bytes, firstSequence: first, eventCount: count, time: time, hasMore: hasMore,
             requests: requests)
         if batch.mayExpire { accepted.expires(by: now.wall, ageTime) }
+        accepted.keys = OrderingKeyColumn(batch)
         return accepted
     }
 

@@ -191,6 +191,7 @@ extension AcceptedBatch {
             time: stored.time)
         position = stored.position
         if let expiry = stored.expiry { expires(last: expiry) }
+        keys = (try? SealedBatch(stored.bytes)).flatMap(OrderingKeyColumn.init)
     }
 
     /// The position behind its last event; of no meaning on live topics.

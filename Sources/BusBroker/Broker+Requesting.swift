@@ -94,7 +94,7 @@ extension Broker {
         let open = Selection(of: Int(portion.batch.eventCount)) {
             portion.selection.contains($0) && openRequest($0, in: batch, of: requester) != nil
         }
-        return open.map { Portion(portion.batch, $0, attempt: portion.attempt) }
+        return open.map(portion.of)
     }
 
     /// The request that is an event of a batch, while somebody waits for its answer.
@@ -115,7 +115,7 @@ extension Broker {
             request.waitingCount += 1
             return true
         }
-        return undone.map { Portion(portion.batch, $0, attempt: portion.attempt) }
+        return undone.map(portion.of)
     }
 
     /// A subscription that answers won't be handed these any more: their requesters hear why.

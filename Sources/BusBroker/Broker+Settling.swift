@@ -76,7 +76,7 @@ extension Broker {
     }
 
     /// A consumer no longer holds a portion: its user's share, and the subscription's, is given back.
-    private func giveBack(_ portion: Portion, of consumer: Consumer, isWhole: Bool) {
+    func giveBack(_ portion: Portion, of consumer: Consumer, isWhole: Bool) {
         consumer.subscription.durable?.outstanding -= portion.eventCount
         giveBack(portion.eventCount, isWhole ? Int(portion.length) : 0, to: consumer.session.account)
     }
@@ -110,12 +110,13 @@ extension Broker {
         again.attempt += 1
         let backoff = durable.values.backoff(before: again.attempt, spread: portion.batch.position &+ durable.number)
         let due = now.monotonic + max(delay, backoff)
-        durable.delayed.append((due, again))
-        durable.delayedLength += again.length
-        subscription.account.windowLength += Int(again.length)
         durable.redeliveredCount += again.eventCount
         lookAt(subscription, due)
         touch(subscription)
+        guard let unordered = waitForKeys(again, until: due, held, consumer, reason) else { return }
+        durable.delayed.append((due, unordered))
+        durable.delayedLength += unordered.length
+        subscription.account.windowLength += Int(unordered.length)
     }
 
     /// A consumer left and others go on: what it held is theirs at once.
@@ -131,8 +132,7 @@ extension Broker {
             var again = one.portion
             again.attempt += 1
             durable.redeliveredCount += again.eventCount
-            subscription.needQueue().prepend(again)
-            charge(again, subscription)
+            putBack(again, subscription)
         }
         touch(subscription)
         unsettle(subscription)
@@ -187,6 +187,7 @@ extension Broker {
             else { continue }
             durable.lookAt = nil
             requeueDue(subscription, durable)
+            ripen(subscription)
             takeBackLate(subscription, durable)
         }
     }

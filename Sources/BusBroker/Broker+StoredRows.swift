@@ -46,7 +46,7 @@ extension Broker {
             InspectedValue("consumers", UInt64(subscription.consumers.count)),
             InspectedValue("pending", pending(of: subscription, storage)),
             InspectedValue("outstanding", durable.outstanding),
-            InspectedValue("delayed", durable.delayed.reduce(0) { $0 + $1.portion.eventCount }),
+            InspectedValue("delayed", durable.delayedCount + (subscription.group?.keys?.delayedCount ?? 0)),
             InspectedValue("acknowledged", durable.acknowledgedCount),
             InspectedValue("redelivered", durable.redeliveredCount),
             InspectedValue("dead", durable.deadCount),
@@ -145,6 +145,9 @@ extension Broker {
         }
         if let one = durable.delayed.first(where: { $0.portion.holds(position) }) {
             return (.delayed, 0, one.portion.attempt, 0)
+        }
+        if let one = subscription.group?.keys?.event(at: position) {
+            return (one.due == 0 ? .queued : .delayed, 0, one.attempt, 0)
         }
         if let portion = subscription.queue?.portions.first(where: { $0.holds(position) }) {
             return (.queued, 0, portion.attempt, 0)

@@ -264,6 +264,7 @@ extension Broker {
             queue.removeAll()
             subscription.account.delist(subscription)
         }
+        for portion in takeAllWaiting(of: subscription) { giveUp(portion, of: subscription, .responderGone) }
         endStall(subscription)
     }
 

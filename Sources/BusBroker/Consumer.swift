@@ -32,7 +32,7 @@ final class Consumer {
         self.subscription = subscription
         creditEvents = request.creditEvents
         creditBytes = request.creditBytes
-        if subscription.isShared { extra = .holding(Holding()) }
+        if let group = subscription.group { extra = .holding(Holding(of: group)) }
     }
 
     /// What it was handed and hasn't acknowledged; of a group's members only.
@@ -58,12 +58,23 @@ final class Holding {
     private(set) var length = 0
     /// Its place in its user's list of those that get nothing until something is acknowledged.
     var starvedPlace: Int?
+    /// Ordering keys of which it has events and others wait that only it can be handed.
+    var ripeKeyCount = 0
+    private let group: Group
+
+    init(of group: Group) { self.group = group }
 
     func append(_ held: Held) {
         portions.append(held)
         let portion = held.portion
         eventCount += portion.eventCount
         length += Int(portion.length)
+        if portion.batch.keys != nil { group.keys?.hold(portion, by: self) }
+    }
+
+    /// Takes note that it has a portion no more.
+    private func letGo(_ portion: Portion) {
+        if portion.batch.keys != nil { group.keys?.release(portion) }
     }
 
     /// Lets go of everything up to a delivery and says how much that was.
@@ -72,6 +83,7 @@ final class Holding {
         while let first = portions.first, first.delivery <= delivery {
             eventCount -= first.portion.eventCount
             length -= Int(first.portion.length)
+            letGo(first.portion)
             portions.removeFirst()
         }
         return (before.0 - eventCount, before.1 - length)
@@ -80,6 +92,7 @@ final class Holding {
     /// Lets go of everything.
     func releaseAll() -> Deque<Held> {
         defer { (portions, eventCount, length) = ([], 0, 0) }
+        for held in portions { letGo(held.portion) }
         return portions
     }
 }
@@ -88,14 +101,19 @@ extension Holding {
     /// What a delivery brought and isn't settled yet.
     func find(_ delivery: UInt64) -> Held? { place(of: delivery).map { portions[$0] } }
 
-    /// They lie in the order of their numbers.
     private func place(of delivery: UInt64) -> Int? {
+        let index = index(of: delivery)
+        return index < portions.endIndex && portions[index].delivery == delivery ? index : nil
+    }
+
+    /// Where a delivery is, or would be. They lie in the order of their numbers.
+    private func index(of delivery: UInt64) -> Int {
         var (low, high) = (portions.startIndex, portions.endIndex)
         while low < high {
             let middle = (low + high) / 2
             if portions[middle].delivery < delivery { low = middle + 1 } else { high = middle }
         }
-        return low < portions.endIndex && portions[low].delivery == delivery ? low : nil
+        return low
     }
 
     /// Takes events of a delivery out; nil where none of them is held.
@@ -104,14 +122,15 @@ extension Holding {
         let (held, count) = (portions[place].portion, Int(portions[place].portion.batch.eventCount))
         let taken = Selection(of: count) { held.selection.contains($0) && selection.contains($0) }
         guard let taken else { return nil }
-        let removed = Portion(held.batch, taken, attempt: held.attempt)
+        let removed = held.of(taken)
         eventCount -= removed.eventCount
         if let rest = Selection(of: count, where: { held.selection.contains($0) && !taken.contains($0) }) {
-            portions[place].portion = Portion(held.batch, rest, attempt: held.attempt)
+            portions[place].portion = held.of(rest)
         } else {
             length -= Int(held.length)
             portions.remove(at: place)
         }
+        letGo(removed)
         return removed
     }
 
@@ -120,6 +139,7 @@ extension Holding {
         guard let first = portions.popFirst() else { return nil }
         eventCount -= first.portion.eventCount
         length -= Int(first.portion.length)
+        letGo(first.portion)
         return first
     }
 
@@ -127,6 +147,9 @@ extension Holding {
     func extend(_ delivery: UInt64, to deadline: Moment.Nanoseconds) {
         if let place = place(of: delivery) { portions[place].deadline = deadline }
     }
+
+    /// What is held from a delivery on.
+    func held(from delivery: UInt64) -> [Held] { Array(portions[index(of: delivery)...]) }
 
     /// What wasn't acknowledged in time.
     func late(at now: Moment.Nanoseconds) -> [Held] { portions.filter { $0.deadline <= now } }

@@ -33,8 +33,8 @@ final class Durable {
     var isReported = false
     /// Consumers that are to be told when the end is reached.
     var untold: [Consumer] = []
-    /// Positions before this one may have been handed to somebody before the daemon was started.
-    let repeatedBefore: UInt64
+    /// Positions before this one may have been handed to somebody, in another daemon's time or before all consumers left.
+    private(set) var repeatedBefore: UInt64
 
     init(_ stored: StoredSubscription, _ values: DurableSettings, repeatedBefore: UInt64) {
         number = stored.number
@@ -56,7 +56,7 @@ final class Durable {
     /// Whether its consumers may be handed more: what they hold and what waits to be tried again is bounded, or who never
     /// acknowledges would have the whole store in memory.
     var mayHandOut: Bool {
-        outstanding < values.outstandingCountMax && delayed.count < Durable.delayedCountMax
+        outstanding < values.outstandingCountMax && UInt64(delayed.count) < Durable.delayedCountMax
             && delayedLength < Durable.delayedLengthMax
     }
 
@@ -67,12 +67,17 @@ final class Durable {
     static let delayMax: Moment.Nanoseconds = 86_400_000_000_000
 
     /// Portions that may wait for their next attempt, and the bytes of their batches. Not tuned.
-    static let delayedCountMax = 16_384
+    static let delayedCountMax: UInt64 = 16_384
     static let delayedLengthMax: UInt64 = 16 << 20
 
     /// Whether a portion may have been handed to somebody before the daemon was started.
     func mayBeRepeated(_ portion: Portion) -> Bool {
-        portion.attempt > 1 || portion.batch.position < repeatedBefore
+        portion.attempt > 1 || portion.isRepeated || portion.batch.position < repeatedBefore
+    }
+
+    /// What was taken back is forgotten here and read again: it may have been handed to somebody, and so may all before.
+    func noteRepeated(_ portion: Portion) {
+        if portion.isRepeated { repeatedBefore = max(repeatedBefore, portion.positions.upperBound + 1) }
     }
 
     /// Events kept in memory for its consumers: what they work through while the next page is read. Not tuned.
@@ -95,8 +100,9 @@ extension Subscription {
             }
         }
         for delayed in durable.delayed { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
+        for portion in group?.keys?.portions ?? [] { pending.append(contentsOf: portion.ranges(attempts: 1)) }
         for portion in queue.map({ Array($0.portions) }) ?? [] {
-            if portion.attempt > 1 || portion.batch.position < catchUp.beginning {
+            if portion.attempt > 1 || portion.isPassed || portion.batch.position < catchUp.beginning {
                 pending.append(contentsOf: portion.ranges(attempts: 1))
             } else {
                 // What nobody has had yet lies behind everything else, in order.

@@ -53,6 +53,21 @@ final class Subscription {
     /// Whether it answers requests.
     var responds: Bool { mode.contains(.responds) }
     var hasQueued: Bool { queue.map { !$0.isEmpty } ?? false }
+    /// Whether anything is still to be handed out, in the queue or beside it.
+    var hasWaiting: Bool { hasQueued || group?.keys?.isEmpty == false }
+    /// Bytes of all that waits, in the queue and beside it.
+    var waitingLength: UInt64 { (queue?.length ?? 0) + (group?.keys?.length ?? 0) }
+    /// Whether it is known who has events of a key: not where the oldest has all there is and nothing is tried again, nor
+    /// where what was handed out is nobody's any more.
+    var tracksKeys: Bool { isDurable ? !mode.contains(.unacknowledged) : isShared && !isExclusive }
+
+    /// Whether anything waits that one of its consumers could be handed, if that one were ready.
+    func hasAnything(for consumer: Consumer) -> Bool {
+        guard let keys = group?.keys, let holding = consumer.holding else { return hasQueued }
+        if keys.freeCount > 0 || holding.ripeKeyCount > 0 { return true }
+        guard let first = queue?.first, !keys.isOverfull else { return false }
+        return keys.looksAhead || keys.allows(first, for: holding)
+    }
 
     /// The queue, made now if it must be.
     func needQueue() -> DeliveryQueue {
@@ -87,6 +102,8 @@ final class Group {
     var isUnsettled = false
     /// Where the next handing out begins, so that equals take turns.
     var nextTurn = 0
+    /// Ordering keys, from the first event on that has one.
+    var keys: KeyTable?
 
     init(_ name: GroupName) { self.name = name }
 }

@@ -42,7 +42,9 @@ import Testing
 
 @Suite struct HoldingTests {
     private let portions = Portions()
-    private let holding = Holding()
+    private let holding: Holding
+
+    init() throws { holding = Holding(of: Group(try GroupName("g"))) }
 
     private func fill() throws {
         holding.append(Held(delivery: 1, portion: try portions.make("a", at: 1, events: 3)))
