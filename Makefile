@@ -69,10 +69,10 @@ prove: build deps-test  ## prove durability at length: KILLS=1000 FAULTS=1000 FL
 	    Tests/scripts/run durable-kill durable-faults durable-full durable-flips durable-clock
 
 # A program of its own, so that broker and simulation are all that is built.
-simulate: deps  ## run the simulation, release: SEEDS=1000 of them, or one SEED=N again; STEPS=1500
+simulate: deps  ## run the simulation, release: SEEDS=1000 of each KIND, or one SEED=N again; STEPS=1500
 	$(say) build 'the simulation (release)'
 	@swift build $(RELEASE) $(QUIET) --product BusSimulator
-	@$(BIN)/BusSimulator SEEDS=$(SEEDS) SEED=$(SEED) STEPS=$(STEPS)
+	@$(BIN)/BusSimulator KIND=$(KIND) SEEDS=$(SEEDS) SEED=$(SEED) STEPS=$(STEPS)
 
 bench: build  ## measure; rows of redis and nats too where they are installed
 	@BIN=$(CURDIR)/$(BIN) Benchmarks/run

@@ -26,6 +26,8 @@ public struct MemoryStore {
         public var deadLetters: [UInt64: StoredDeadLetter] = [:]
         /// Lines of the ledger.
         public var ledger: [LedgerLine] = []
+        /// Batches that are removed and whose ids are still known.
+        var receipts: [StoredBatch] = []
         /// The first position not given yet.
         public var nextPosition: UInt64 = 1
         var lastDeadLetter: UInt64 = 0
@@ -75,6 +77,7 @@ public struct MemoryStore {
             disk.topics[number] = nil
             disk.batches.removeAll { $0.topic == number }
         case .trim(let topic, let position):
+            disk.receipts += disk.batches.filter { $0.topic == topic && $0.position < position }
             disk.batches = disk.batches.filter { $0.topic != topic || $0.position >= position || isNeeded($0) }
             if let now = stored(topic) { commit.trimmed.append(now) }
         case .retain(let topic, let position): disk.retained[topic] = position
@@ -93,7 +96,7 @@ public struct MemoryStore {
         case .trimLedger(let position): disk.ledger.removeAll { $0.first < position }
         case .lookUp(let uid, let first, let count, let ids):
             commit.known.append((ticket, known(uid, first, count, ids)))
-        case .trimIDs: break
+        case .trimIDs(let time): disk.receipts.removeAll { $0.time < time }
         }
     }
 
@@ -120,7 +123,7 @@ public struct MemoryStore {
     private func known(_ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID]) -> [KnownIDs] {
         let sought = explicit.isEmpty ? (0..<count).compactMap { first.advanced(by: UInt64($0)) } : explicit
         return sought.compactMap { id in
-            for batch in disk.batches where batch.uid == uid {
+            for batch in disk.receipts + disk.batches where batch.uid == uid {
                 guard let place = ids(of: batch).firstIndex(of: id) else { continue }
                 return KnownIDs(
                     first: id, count: 1, topic: batch.topic, firstSequence: batch.firstSequence + UInt64(place),
@@ -189,7 +192,9 @@ public struct MemoryStore {
         let over = topic.eventsOver(order)
         let first = topic.firstSequence + over
         let counted = over == 0 ? 0 : own.first { $0.firstSequence >= first }?.position ?? order.before
-        let before = min(order.before, max(aged, counted))
+        let most = min(order.before, max(aged, counted))
+        // A batch that reaches over the bound stays whole: an event in it may still be pending.
+        let before = own.first { $0.position + UInt64($0.eventCount) > most }.map { min(most, $0.position) } ?? most
         return (before, own.first { $0.position >= before }?.time ?? .max)
     }
 

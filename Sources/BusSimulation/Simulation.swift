@@ -8,15 +8,44 @@
 import BusBroker
 import BusWire
 
+/// Which world.
+public enum SimulationKind: String, Sendable, CaseIterable {
+    /// Topics that are live, and everything around them.
+    case live
+    /// Topics that are durable: with a store, and a daemon that may die at any moment.
+    case durable
+}
+
+/// A world that follows from a seed.
+protocol SeededWorld: AnyObject {
+    var stepNumber: Int { get }
+    var tally: SimulationTally { get }
+    /// What was done, and what came of it, where somebody wants to see it.
+    var trace: [String] { get }
+    var isTracing: Bool { get set }
+    func step() throws(Violation)
+    /// Everybody goes, and nothing may be left.
+    func end() throws(Violation)
+}
+
 /// One run of a seeded world.
 public struct Simulation: Sendable {
+    private let kind: SimulationKind
     private let seed: UInt64
     private let steps: Int
 
     /// A run from `seed` of `steps` steps; a step is one action and often one round.
-    public init(seed: UInt64, steps: Int = 1500) {
+    public init(_ kind: SimulationKind = .live, seed: UInt64, steps: Int = 1500) {
+        self.kind = kind
         self.seed = seed
         self.steps = steps
+    }
+
+    private func makeWorld() -> any SeededWorld {
+        switch kind {
+        case .live: World(seed: seed, steps: steps)
+        case .durable: DurableWorld(seed: seed, steps: steps)
+        }
     }
 
     /// Runs the world and says how often what happened in it.
@@ -31,17 +60,16 @@ public struct Simulation: Sendable {
     }
 
     private func run(isTracing: Bool) throws(SimulationFailure) -> SimulationTally {
-        let world = World(seed: seed, steps: steps)
+        let world = makeWorld()
         world.isTracing = isTracing
         do throws(Violation) {
             for _ in 0..<steps { try world.step() }
             try world.end()
         } catch {
             throw SimulationFailure(
-                seed: seed, step: world.stepNumber, message: error.message,
-                trace: world.trace + world.model.lines)
+                kind: kind, seed: seed, step: world.stepNumber, message: error.message, trace: world.trace)
         }
-        return world.model.tally
+        return world.tally
     }
 
     /// The failure with the fewest steps that this seed leads to, given one; the end of a run can bring to light
@@ -51,7 +79,7 @@ public struct Simulation: Sendable {
         while passing + 1 < failing {
             let middle = (passing + failing) / 2
             do throws(SimulationFailure) {
-                try Simulation(seed: seed, steps: middle).run()
+                try Simulation(kind, seed: seed, steps: middle).run()
                 passing = middle
             } catch {
                 shortest = error

@@ -2,6 +2,8 @@
 
 /// A run that found the broker breaking a promise.
 public struct SimulationFailure: Error, CustomStringConvertible, Sendable {
+    /// The world it happened in.
+    public let kind: SimulationKind
     /// The seed that leads there.
     public let seed: UInt64
     /// The step it happened in.
@@ -14,7 +16,7 @@ public struct SimulationFailure: Error, CustomStringConvertible, Sendable {
     /// The failure, the way there and the command that repeats it.
     public var description: String {
         let way = trace.map { "    " + $0 }.joined(separator: "\n")
-        return "seed \(seed), step \(step): \(message)\n\(way)\n  again: make simulate SEED=\(seed)"
+        return "\(kind) seed \(seed), step \(step): \(message)\n\(way)\n  again: make simulate KIND=\(kind) SEED=\(seed)"
     }
 }
 

@@ -16,6 +16,13 @@ public enum Occurrence: String, Sendable, CaseIterable {
     case closed, vanished, forgotten, advised
     /// Of quotas, pages and topics.
     case quotaRefused, paged, topicForgotten
+    /// Of durable topics.
+    case committed, receipted, duplicate, storeFull, settled, retried, rejected, dead, redriven, trimmed, gapTold
+    /// Of places to begin, and of ends of the daemon.
+    case sought, crashed, stopped
+
+    /// What happens in worlds that store nothing.
+    public static var live: [Occurrence] { Array(allCases.prefix { $0 != .committed }) }
 }
 
 /// How often what happened in a run, or in many.

@@ -4,7 +4,7 @@ import BusBroker
 import BusWire
 
 /// Broker, model, clocks and chance.
-final class World {
+final class World: SeededWorld {
     let broker: Broker
     let model: Model
     let knobs: SimulationKnobs
@@ -19,7 +19,10 @@ final class World {
     var orders: [SealOrder] = []
     /// Whether the broker asked for a round after an input since the last one.
     var askedForRound = false
-    var trace: [String] = []
+    /// What was noted, and in the end what the model takes for open.
+    var trace: [String] { notes + model.lines }
+    var tally: SimulationTally { model.tally }
+    private var notes: [String] = []
     var isTracing = false
 
     init(seed: UInt64, steps: Int) {
@@ -95,7 +98,7 @@ final class World {
         guard isTracing else { return }
         var plain = text()
         for room in ["BusWire.", "BusBroker.", "Frame."] { plain = plain.replacing(room, with: "") }
-        trace.append(String(plain.prefix(400)))
-        if trace.count > 30000 { trace.removeFirst(20) }
+        notes.append(String(plain.prefix(400)))
+        if notes.count > 30000 { notes.removeFirst(20) }
     }
 }

@@ -1,0 +1,69 @@
+// What may be different after the daemon died: nothing that it had told anybody. What was acknowledged since it saved last
+// comes again, flagged; what was handed out may have been handled.
+
+import BusBroker
+import BusWire
+
+extension DurableModel {
+    /// The daemon is gone, and another one finds this on disk.
+    ///
+    /// - Parameter isClean: whether it had time to save where everybody stands.
+    func die(leaving disk: MemoryStore.Disk, isClean: Bool) throws(Violation) {
+        heard = disk.nextPosition
+        topicNames = disk.topics
+        let known = Set(batches.map(\.stored.topic))
+        removedTopics = known.filter { disk.topics[$0] == nil }
+        // What wasn't removed on disk is there again.
+        floors = [:]
+        for topic in known {
+            floors[topic] = disk.batches.first { $0.topic == topic }?.position ?? .max
+        }
+        for number in records.keys.sorted() {
+            guard let record = records[number] else { continue }
+            guard let stored = disk.subscriptions[number] else {
+                try expect(!record.isTold, "\(record.name) was made, somebody was told so, and it is gone")
+                records[number] = nil
+                continue
+            }
+            try resume(record, at: stored.cursor, isClean: isClean)
+        }
+        for (number, stored) in disk.subscriptions where records[number] == nil {
+            // Its end wasn't saved.
+            let record = DurableRecord(stored)
+            records[number] = record
+            record.isUnsaved = true
+            record.delivered = Set(batches.flatMap(\.positions))
+            try resume(record, at: stored.cursor, isClean: false)
+        }
+        letters = disk.deadLetters
+        (readers, seeks, starts, ending) = ([], [:], [:], [])
+        tally[isClean ? .stopped : .crashed] += 1
+    }
+
+    private func resume(_ record: DurableRecord, at cursor: StoredCursor, isClean: Bool) throws(Violation) {
+        let isMoved = record.isMoving || record.isUnsaved
+        for (position, standing) in record.events where !isMoved {
+            if standing.isOwed {
+                try expect(!cursor.settles(position), "\(record.name): \(position) was owed, and is lost by the end")
+            } else if isClean, standing.isSettled, !isRemoved(standing.batch) {
+                try expect(cursor.settles(position), "\(record.name): \(position) was settled before a clean end")
+            }
+        }
+        let before = record.events
+        record.events = [:]
+        for batch in batches where record.filter.matches(batch.topic) && !isRemoved(batch) {
+            for position in batch.positions {
+                var standing = before[position] ?? Standing(batch)
+                standing.isSettled = cursor.settles(position)
+                (standing.hold, standing.isRemoved, standing.isRejected) = (nil, false, false)
+                standing.isVague = standing.isVague || isMoved || record.delivered.contains(position)
+                // Where it stood before it was moved isn't known any more.
+                if isMoved { standing.attempts = .max - 1 }
+                record.events[position] = standing
+            }
+        }
+        record.consumers = []
+        record.newest = [:]
+        (record.isMoving, record.isUnsaved) = (false, false)
+    }
+}

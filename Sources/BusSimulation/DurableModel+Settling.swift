@@ -1,0 +1,64 @@
+// What subscribers say of what they hold, and what becomes of it when they are gone.
+
+import BusBroker
+import BusWire
+
+extension DurableModel {
+    /// A consumer says something of events it holds, in time.
+    func say(_ settlement: Settlement, of positions: [UInt64], _ hold: Hold, _ record: DurableRecord) {
+        switch settlement {
+        case .acknowledge:
+            for position in positions {
+                settle(position, record)
+                tally[.settled] += 1
+            }
+        case .retry:
+            takeBack(behind: positions, hold.consumer, record)
+            for position in positions { release(position, record) }
+            tally[.retried] += 1
+        case .reject:
+            for position in positions { record.events[position]?.isRejected = true }
+            tally[.rejected] += 1
+        case .extend: hold.deadline = now.monotonic + record.wait
+        }
+    }
+
+    /// What a consumer has of some events' keys behind them comes again, too.
+    func takeBack(behind positions: [UInt64], _ consumer: DurableConsumer, _ record: DurableRecord) {
+        for position in positions {
+            guard let standing = record.events[position], standing.key(at: position) != 0 else { continue }
+            for hold in consumer.holds {
+                for later in hold.positions.keys where later > position {
+                    guard let other = record.events[later], other.batch.stored.topic == standing.batch.stored.topic,
+                        other.key(at: later) == standing.key(at: position)
+                    else { continue }
+                    release(later, record)
+                    record.events[later]?.attempts -= 1
+                    record.events[later]?.isVague = true
+                }
+            }
+        }
+    }
+
+    /// A session is gone; what it held is for others.
+    func leave(_ session: SessionID) {
+        for record in records.values {
+            for consumer in record.consumers where consumer.session == session { leave(record, consumer) }
+        }
+        readers.removeAll { $0.session == session }
+    }
+
+    /// A subscription is over.
+    func leave(_ session: SessionID, _ number: UInt32) {
+        if let (record, consumer) = consumer(session, number) { leave(record, consumer) }
+        readers.removeAll { $0.session == session && $0.number == number }
+    }
+
+    private func leave(_ record: DurableRecord, _ consumer: DurableConsumer) {
+        record.consumers.removeAll { $0 === consumer }
+        for hold in consumer.holds {
+            for position in hold.positions.keys { record.events[position]?.hold = nil }
+        }
+        consumer.holds = []
+    }
+}
