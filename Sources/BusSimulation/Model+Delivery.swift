@@ -58,6 +58,7 @@ extension Model {
                 && entry.attempt == deliver.attempt && entry.lost == nil
         }
         let selection = try selection(deliver, name)
+        if stream.group != nil { unite(stream, isIt) }
         let index = stream.owed.firstIndex { isIt($0) && selection.isSubset(of: $0.live) }
         guard let index else {
             let first = stream.owed.first.map { "\($0.topic) \($0.firstSequence), places \($0.places)" } ?? "nothing"
@@ -70,14 +71,15 @@ extension Model {
             // A group's share ends within a batch; elsewhere what is before the selection was superseded.
             let first = selection.min() ?? 0
             let rest = entry.split { !selection.contains($0) && !entry.withdrawn.contains($0) }
+            let isByKeys = stream.group != nil && !entry.batch.keys.isEmpty
             let isBehind = rest.places.allSatisfy { $0 > first }
             let isBefore = rest.places.allSatisfy { $0 < first }
-            let isAllowed = stream.group != nil && isBehind || stream.policy == .latest && isBefore
+            let isAllowed = isByKeys || stream.group != nil && isBehind || stream.policy == .latest && isBefore
             try expect(isAllowed, "\(name): places \(selection.sorted()), not \(rest.places)")
             stream.owed.insert(rest, at: isBehind ? index + 1 : index)
         }
         try settleGaps(before: entry, subscription)
-        try expect(isNext(entry, stream), "\(name): \(entry.topic) \(entry.firstSequence) isn't next")
+        try expect(isNext(entry, stream, subscription), "\(name): \(entry.topic) \(entry.firstSequence) isn't next")
         stream.told = []
         stream.lastIndex = max(stream.lastIndex, entry.batch.index)
         if stream.owed.count == 1, stream.gaps.isEmpty { stream.isDoubtful = false }
@@ -90,10 +92,12 @@ extension Model {
     }
 
     /// Whether nothing must come before an entry.
-    func isNext(_ entry: OwedEntry, _ stream: ModelStream) -> Bool {
+    func isNext(_ entry: OwedEntry, _ stream: ModelStream, _ subscription: ModelSubscription) -> Bool {
+        // What waited for its key comes when that is free, whatever went past it.
+        if isKeyed(entry, stream) { return true }
         if entry.attempt == 1, entry.batch.index < stream.lastIndex { return false }
         return stream.owed.prefix { $0 !== entry }.allSatisfy { earlier in
-            if earlier.live.isEmpty { return true }
+            if earlier.live.isEmpty || isHeldUp(earlier, entry, subscription) { return true }
             // What members gave back comes before what was lost behind it.
             if entry.attempt > 1, earlier.attempt > 1 || earlier.lost != nil { return true }
             // What lost its place to a newer event is told at the latest with the topic's next event.

@@ -35,10 +35,11 @@ extension Model {
                 $0.topic.bytes == gap.topic && $0.firstSequence <= gap.lastSequence + 1 && last <= $0.lastSequence
             }
         case .deliver(let deliver):
-            guard let stream = session.subscriptions[deliver.subscription]?.stream else { return false }
+            guard let subscription = session.subscriptions[deliver.subscription] else { return false }
+            let stream = subscription.stream
             let entry = stream.owed.first { $0.batch.bytes == deliver.batch && $0.lost == nil }
             guard let entry else { return true }
-            return isForeseen(stream) && !isNext(entry, stream)
+            return isForeseen(stream) && !isNext(entry, stream, subscription)
         case .unanswered(let word):
             return !session.requests.contains { $0.correlation == word.correlation }
         case .sealLimits(let limits):

@@ -9,11 +9,13 @@ extension Model {
     func noteShare(_ entry: OwedEntry, of subscription: ModelSubscription) throws(Violation) {
         let stream = subscription.stream
         try expect(subscription.isOnDuty, "\(subscription.name): stands by, and is delivered to")
-        let first = (batch: entry.batch.index, place: entry.live[0])
-        if entry.attempt == 1 {
+        try checkKeys(entry, of: subscription)
+        let unordered = entry.live.filter { entry.batch.key(at: $0) == 0 }
+        if entry.attempt == 1, let first = unordered.first, let last = unordered.last {
             try expect(
-                subscription.newest < first, "\(subscription.name): \(entry.topic) \(entry.firstSequence) comes late")
-            subscription.newest = (entry.batch.index, entry.places[entry.places.count - 1])
+                subscription.newest < (entry.batch.index, first),
+                "\(subscription.name): \(entry.topic) \(entry.firstSequence) comes late")
+            subscription.newest = (entry.batch.index, last)
         }
         subscription.unacknowledged.append((subscription.lastDelivery, entry))
         if stream.members.count > 1 { tally[.shared] += 1 }

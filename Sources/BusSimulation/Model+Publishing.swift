@@ -144,6 +144,8 @@ extension Model {
         }
         let batch = accept(publish.batch, count: Int(sample.eventCount), seal)
         batch.hasMore = publish.hasMore && seal.topic.isReply
+        let hasKeys = (0..<Int(sample.eventCount)).contains { sample.columns.orderingKey[$0] ?? 0 != 0 }
+        if hasKeys { batch.keys = batch.places.map { sample.columns.orderingKey[$0] ?? 0 } }
         try noteRate(Int(sample.eventCount), session.uid)
         notePatience(publish, session)
         if publish.isRequest { ask(sample, batch, session, responders) }

@@ -47,6 +47,8 @@ final class ModelBatch {
     let life: ModelTopic
     /// Of answers: whether more follow.
     var hasMore = false
+    /// The ordering key of each event, 0 for none; empty where none has one.
+    var keys: [UInt64] = []
     /// What each of its events asks; empty where they aren't requests.
     var requests: [ModelRequest] = []
 
@@ -67,6 +69,7 @@ final class ModelBatch {
     var lastSequence: UInt64 { firstSequence + UInt64(eventCount) - 1 }
     func sequence(at place: Int) -> UInt64 { firstSequence + UInt64(place) }
     var places: [Int] { Array(0..<eventCount) }
+    func key(at place: Int) -> UInt64 { keys.isEmpty ? 0 : keys[place] }
 }
 
 /// Events of one batch that wait together: accepted, neither delivered nor told as missed.

@@ -30,6 +30,9 @@ struct SimulationKnobs {
     var groupPercent = 0
     var exclusivePercent = 0
     var respondPercent = 0
+    /// How many batches have ordering keys, and how many keys there are, none among them.
+    var keyPercent = 0
+    var keyCount = 1
     var lastPercent = 0
     /// Overflow policies other than `stall`, each as often as it is here.
     var policies: [OverflowPolicy] = []
@@ -82,6 +85,10 @@ struct SimulationKnobs {
         if stallPercent > 0, !isTight, chance.chance(30) { haveSeveralWait() }
         setLimits(&chance)
         if themes.contains(.quotas) { setQuotas(&chance) }
+        if themes.contains(.groups), !isTight, stallPercent == 0 {
+            keyPercent = chance.pick([0, 30, 100])
+            keyCount = chance.pick([2, 4, 12])
+        }
     }
 
     /// One topic, a receipt for each event on it at once, and everybody reads: so the order in which those who waited go

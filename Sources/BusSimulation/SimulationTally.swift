@@ -5,7 +5,7 @@ public enum Occurrence: String, Sendable, CaseIterable {
     /// Of publishes.
     case accepted, refused, parked
     /// Of deliveries.
-    case delivered, shared, redelivered, stored, caughtUp
+    case delivered, shared, redelivered, keyed, keptBack, stored, caughtUp
     /// Of losses, by reason.
     case queueFull, superseded, stallTimedOut, quotaExceeded, overflowed
     /// Of requests.

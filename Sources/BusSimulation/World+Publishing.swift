@@ -31,6 +31,10 @@ extension World {
 
     private func publish(_ action: Action, seal: ModelSeal, _ session: ModelSession) throws(Violation) {
         var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
+        if chance.chance(knobs.keyPercent) {
+            let keys = (0..<Int(batch.eventCount)).map { _ in UInt64(chance.below(knobs.keyCount)) }
+            batch.columns.orderingKey = .shortest(keys, absent: 0)
+        }
         switch action {
         case .badSeal: batch.seal = UInt64(chance.below(500))
         case .badCounter: batch.counter += 1

@@ -20,8 +20,18 @@ extension World {
             request.mode.insert(.last)
         }
         if chance.chance(knobs.respondPercent) { request.mode.insert(.responds) }
+        if knobs.keyPercent > 0, !request.group.isEmpty { widen(&request, action) }
         if action == .subscribeOddly { makeOdd(&request) }
         try receive(.subscribe(request), session)
+    }
+
+    /// Nothing is lost where keys are looked at: what waits beside a queue isn't in its bounds, and which of its events that
+    /// are would have to be guessed.
+    private func widen(_ request: inout Subscribe, _ action: Action) {
+        if action == .subscribeOddly { (request.group, request.mode) = ([], []) }
+        (request.overflow, request.queueEventCount, request.queueLength) = (
+            OverflowPolicy.dropOldest.rawValue, 1 << 20, 1 << 30
+        )
     }
 
     func makeSubscribe(_ filter: String) -> Subscribe {
