@@ -128,8 +128,9 @@ extension Broker {
         for member in Set(parting.members).sorted() where member >= 0 {
             let isIts = { (index: Int) in parting.members[index] == member }
             guard let selection = Selection(of: parting.members.count, where: isIts) else { continue }
-            // Another of its session, or of its user's, may have had what there was room for.
-            if mayBeHanded(members[member]) {
+            // Another of its session, or of its user's, may have had what there was room for. Then all that follow wait with
+            // it, so that nobody is handed what lies behind before what lies in front.
+            if refused.isEmpty, mayBeHanded(members[member]) {
                 deliver(portion.of(selection), to: members[member])
             } else {
                 refused.insert(member)
