@@ -31,7 +31,7 @@ extension World {
 
     private func publish(_ action: Action, seal: ModelSeal, _ session: ModelSession) throws(Violation) {
         var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
-        if chance.chance(knobs.keyPercent) {
+        if knobs.keyPercent > 0, chance.chance(knobs.keyPercent) {
             let keys = (0..<Int(batch.eventCount)).map { _ in UInt64(chance.below(knobs.keyCount)) }
             batch.columns.orderingKey = .shortest(keys, absent: 0)
         }

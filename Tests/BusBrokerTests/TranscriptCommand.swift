@@ -82,15 +82,18 @@ extension TranscriptCommand {
 
     private func request(_ number: UInt64) -> BusUUID { number == 0 ? .zero : id(number) }
 
-    /// `publish`; `ask` and `answer` with the requests' numbers behind the seal's.
+    /// `publish`, with a key for each event where `keys=` says so; `ask` and `answer` with the requests' numbers behind the
+    /// seal's.
     private func publish(from peer: Peer) throws(Fault) -> Frame {
         let correlations = words.dropFirst(2).compactMap { UInt64($0) }.map(request)
         guard verb == "publish" || !correlations.isEmpty else { throw Fault(description: "which request?") }
         var columns = BatchColumns()
         if !correlations.isEmpty { columns.correlation = .each(correlations) }
+        let keys = options["keys"].map { [$0] } ?? (texts["keys"] ?? "").split(separator: ",").compactMap { UInt64($0) }
+        columns.orderingKey = .shortest(keys, absent: 0)
         if verb == "ask" { columns.replyTo = .all(texts["reply-to"].map { Array($0.utf8) } ?? peer.replyTopic.bytes) }
         let frame = peer.batch(
-            try number(1), events: UInt32(max(correlations.count, Int(options["events"] ?? 1))),
+            try number(1), events: UInt32(max(correlations.count, keys.count, Int(options["events"] ?? 1))),
             payload: Int(options["payload"] ?? 0), receipt: !has("no-receipt"), columns: columns
         ) {
             $0.hasBadColumns = has("bad-columns")
