@@ -41,16 +41,19 @@ final class Account {
     /// Requests that wait for an answer.
     var requestCount = 0
     let rates: UserRates
+    /// What its publishers published on live topics lately.
+    let recentIDs: RecentIDs
     var publishRate = RateMeter()
     /// Members of groups that get nothing until something is acknowledged, in no order.
     private(set) var starved: [Consumer] = []
     /// Where the search for one that goes on goes on.
     private var starvedHand = 0
 
-    init(uid: UInt32, _ quotas: Quotas, rates: UserRates? = nil) {
+    init(uid: UInt32, _ quotas: Quotas, rates: UserRates? = nil, recentIDs: RecentIDs = RecentIDs()) {
         self.uid = uid
         queued = SharedQuota(limit: quotas.queuedLength, owner: uid)
         self.rates = rates ?? UserRates(quotas)
+        self.recentIDs = recentIDs
     }
 
     /// Whether nothing is held any more. Topics, last values and durable subscriptions outlive those who left them and

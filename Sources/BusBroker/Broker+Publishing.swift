@@ -105,13 +105,11 @@ extension Broker {
             throw PublishRefusal(
                 .notDurable, "topic \(topic.name) is live: declare it durable (`bus topic create`), or publish without")
         }
-        if topic.settings.isDurable {
-            // What is stored already needs no room.
-            if let receipt = try duplicate(of: batch, publish, topic, session) {
-                return repeated(receipt, session)
-            }
-            try checkDurable(batch, publish, topic)
+        // What is known already needs no room and counts for no rate.
+        if let receipt = try duplicate(of: batch, publish, topic, session) {
+            return repeated(publish.wantsReceipt ? receipt : nil, session)
         }
+        if topic.settings.isDurable { try checkDurable(batch, publish, topic) }
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.rates.publishing.take(count, at: now.monotonic) else {
             let limit = configuration.quotas.publishRate
@@ -127,6 +125,7 @@ extension Broker {
         if !session.lookUps.isEmpty { endLookUp(of: publish.number, session) }
         if topic.isDurable { return append(batch, publish, seal, session, retains: retains) }
         let accepted = accepted(batch, seal, hasMore: publish.hasMore, requests: acceptance.requests)
+        remember(batch, publish, accepted)
         if retains { retain(accepted, isTombstone: publish.isTombstone, seal.account) }
         if publish.wantsReceipt {
             session.receipts.append(
@@ -177,7 +176,7 @@ extension Broker {
     }
 
     /// A publish that was known already gets its first receipt, in its place.
-    private func repeated(_ receipt: Receipt, _ session: Session) {
+    private func repeated(_ receipt: Receipt?, _ session: Session) {
         session.uncommittedCount += 1
         inOrder(.duplicate(session, receipt), session)
     }

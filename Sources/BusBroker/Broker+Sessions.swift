@@ -182,7 +182,8 @@ extension Broker {
     func account(of uid: UInt32) -> Account {
         if let account = accounts[uid] { return account }
         let rates = rates.rates(of: uid, configuration.quotas, at: now.monotonic)
-        let account = Account(uid: uid, configuration.quotas, rates: rates)
+        recentIDs.forget(at: ageTime) { accounts[$0] != nil }
+        let account = Account(uid: uid, configuration.quotas, rates: rates, recentIDs: recentIDs.of(uid))
         accounts[uid] = account
         return account
     }

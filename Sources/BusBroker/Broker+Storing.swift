@@ -78,28 +78,6 @@ extension Broker {
         if session.lookUps.removeValue(forKey: publish) != nil { lookedUp(session) }
     }
 
-    /// What was found out about a publish's ids: nil when none of them is known.
-    func duplicate(
-        of batch: SealedBatch, _ publish: Publish, _ topic: TopicState, _ session: Session
-    ) throws(PublishRefusal) -> Receipt? {
-        guard publish.isAgain, case .answered(let all)? = session.lookUps.removeValue(forKey: publish.number) else {
-            return nil
-        }
-        lookedUp(session)
-        // By the clock that no step of the other one moves: ids are neither forgotten early nor remembered for ever.
-        let oldest = ageTime - topic.settings.duplicateWindow
-        let known = all.filter { $0.topic == topic.storeNumber && $0.accepted >= oldest }
-        guard let first = known.first else { return nil }
-        let count = known.reduce(0) { $0 + $1.count }
-        guard count >= batch.header.eventCount else {
-            let shown = known.prefix(8).map { "\($0.first)+\($0.count)" }.joined(separator: " ")
-            throw PublishRefusal(.partlyKnown, "\(count) of \(batch.header.eventCount) events are known: \(shown)")
-        }
-        return Receipt(
-            number: publish.number, firstSequence: first.firstSequence, eventCount: batch.header.eventCount,
-            liveMatches: 0, isDurable: true, isDuplicate: true)
-    }
-
     /// Gives a publish its place and hands it to the store.
     func append(
         _ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, retains: Bool
@@ -244,7 +222,7 @@ extension Broker {
             finishLeaving(session)
         case .duplicate(let session, let receipt):
             session.uncommittedCount -= 1
-            session.receipts.append(receipt)
+            if let receipt { session.receipts.append(receipt) }
             progress(session, isPatient: false)
             finishLeaving(session)
         case .lookedUp(let session, let publish):
@@ -294,7 +272,10 @@ extension SealedBatch {
     /// The events' ids where they don't count up from the first.
     var explicitIDs: [BusUUID] {
         get throws(WireError) {
-            guard header.columnsLength > 4 else { return [] }
+            // The columns are read only where the first, which is the ids', has a value for each event.
+            guard header.columnsLength > 4,
+                columns.withUnsafeBytes({ $0.loadUnaligned(as: UInt8.self) }) & 0b11 == 0b11
+            else { return [] }
             guard case .each(let ids) = try BatchColumns(columns, eventCount: Int(header.eventCount)).id else {
                 return []
             }

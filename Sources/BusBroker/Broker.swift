@@ -24,6 +24,7 @@ public final class Broker {
     var sessions: [SessionID: Session] = [:]
     var accounts: [UInt32: Account] = [:]
     var rates = RatesOfUsers()
+    var recentIDs = RecentIDsOfUsers()
     var topics: [Topic: TopicState] = [:]
     let filters = FilterTrie()
     var groups: [GroupKey: Subscription] = [:]

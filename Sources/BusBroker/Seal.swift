@@ -17,6 +17,8 @@ final class Seal {
     var nextCounter: UInt64 = 0
     /// The topic's number in the store when the store was told of it; 0 if it wasn't.
     var storedAs: UInt64 = 0
+    /// Where its ids were noted last among its user's recent ones; 0 for nowhere.
+    var recentIDs: UInt64 = 0
     /// The bounds its publisher was told.
     var toldLimits: BatchLimits
 

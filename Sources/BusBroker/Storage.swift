@@ -81,7 +81,7 @@ enum Completion {
     /// A publish was refused behind others that weren't on disk yet.
     case refused(Session, publish: UInt64, Reason, String)
     /// A publish was known already.
-    case duplicate(Session, Receipt)
+    case duplicate(Session, Receipt?)
     /// Ids were looked up.
     case lookedUp(Session, publish: UInt64)
     /// An administrator's wish is done.

@@ -12,7 +12,7 @@ final class OutgoingBatch {
     private(set) var eventCount = 0
     private(set) var firstID = BusUUID.zero
     /// Ids given to nobody else, for the events that bring none of their own.
-    private let reserved: BusUUID
+    let reserved: BusUUID
     private var ids: [BusUUID] = []
     private var idsCountUp = true
     private var correlations: [BusUUID] = []

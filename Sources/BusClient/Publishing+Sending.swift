@@ -15,6 +15,7 @@ extension Publishing {
             for topic in topics {
                 guard let batch = topic.open else { continue }
                 topic.open = nil
+                giveBackIDs(of: batch)
                 outgoing.append(batch)
             }
         }

@@ -145,6 +145,11 @@ final class Publishing {
         return OutgoingBatch(topic: topic, traits: traits, reserved: first, body: spareBodies.popLast() ?? [])
     }
 
+    /// A closed batch gets no more events: the next one's ids follow its own, if no other batch has taken any meanwhile.
+    func giveBackIDs(of batch: OutgoingBatch) {
+        ids.giveBack(batch.reserved, count: UInt64(Limits.batchEventCountMax), used: UInt64(batch.eventCount))
+    }
+
     /// An id given to nobody else.
     func makeID() -> BusUUID { ids.make(milliseconds: UInt64(max(0, core.wallClock / 1000))) }
 
@@ -154,6 +159,7 @@ final class Publishing {
         guard let batch = topic.open else { return }
         topic.open = nil
         gathering.removeAll { $0 === topic }
+        giveBackIDs(of: batch)
         outgoing.append(batch)
         closedLength += batch.sealedLength
     }

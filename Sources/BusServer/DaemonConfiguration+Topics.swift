@@ -44,8 +44,8 @@ extension DaemonConfiguration {
         /// Whether it says something of what is stored.
         var isOfStored: Bool {
             switch self {
-            case .kind, .retain, .maxPayload: false
-            case .maxAge, .maxBytes, .maxEvents, .limit, .dedup: true
+            case .kind, .retain, .dedup, .maxPayload: false
+            case .maxAge, .maxBytes, .maxEvents, .limit: true
             }
         }
     }

@@ -51,7 +51,9 @@ extension Model {
         for case .send(let id, let frame) in effects where !parked.isEmpty {
             switch frame {
             case .receipts(let receipts):
-                for receipt in receipts.receipts { told[id, default: [:]][receipt.number] = receipt.firstSequence }
+                for receipt in receipts.receipts where !receipt.isDuplicate {
+                    told[id, default: [:]][receipt.number] = receipt.firstSequence
+                }
             case .deliver(let deliver):
                 for session in parked {
                     for publish in session.pending where publish.publish.batch == deliver.batch {
@@ -130,6 +132,7 @@ extension Model {
         }
         let route = matches(seal.topic)
         var faults = self.faults(of: publish, sample, seal, session)
+        if !faults.contains(.malformedBatch), settleKnown(pending, seal, session) { return }
         let responders = publish.isRequest ? route.filter(\.responds) : []
         if publish.isRequest, responders.isEmpty { faults.insert(.noResponders) }
         if mayExceed(publish, sample, seal), isRefused(pending, session, .quotaExceeded) {
@@ -146,6 +149,7 @@ extension Model {
         batch.hasMore = publish.hasMore && seal.topic.isReply
         let hasKeys = (0..<Int(sample.eventCount)).contains { sample.columns.orderingKey[$0] ?? 0 != 0 }
         if hasKeys { batch.keys = batch.places.map { sample.columns.orderingKey[$0] ?? 0 } }
+        if !publish.isRequest, !seal.topic.isReply { notePublished(sample, batch) }
         try noteRate(Int(sample.eventCount), session.uid)
         notePatience(publish, session)
         if publish.isRequest { ask(sample, batch, session, responders) }
@@ -157,6 +161,36 @@ extension Model {
             Receipt(
                 number: publish.number, firstSequence: batch.firstSequence, eventCount: sample.eventCount,
                 liveMatches: UInt32(route.count), responders: UInt16(responders.count)))
+    }
+
+    private func notePublished(_ sample: SampleBatch, _ batch: ModelBatch) {
+        for place in batch.places {
+            batch.life.published[PublishedID(uid: batch.seal.uid, id: sample.id(at: place))] = batch.sequence(at: place)
+        }
+    }
+
+    /// What was published before has its first receipt again, or is refused where only some of it was; false where none was.
+    private func settleKnown(_ pending: ModelPublish, _ seal: ModelSeal, _ session: ModelSession) -> Bool {
+        let (publish, sample) = (pending.publish, pending.batch)
+        guard publish.isAgain, !publish.isRequest, !seal.topic.isReply else { return false }
+        let published = topics[seal.topic]?.published ?? [:]
+        let known = (0..<Int(sample.eventCount)).compactMap {
+            published[PublishedID(uid: seal.uid, id: sample.id(at: $0))]
+        }
+        guard let first = known.first else { return false }
+        guard known.count == Int(sample.eventCount) else {
+            tally[.partlyKnown] += 1
+            refuse(pending, session, [.partlyKnown])
+            return true
+        }
+        tally[.duplicate] += 1
+        session.mustBeTold = true
+        guard publish.wantsReceipt else { return true }
+        session.owedReceipts.append(
+            Receipt(
+                number: publish.number, firstSequence: first, eventCount: sample.eventCount, liveMatches: 0,
+                isDuplicate: true))
+        return true
     }
 
     /// Whether a batch is the next of its seal, whose counter it then uses up, whatever becomes of it.

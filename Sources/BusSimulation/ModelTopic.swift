@@ -3,6 +3,12 @@
 import BusBroker
 import BusWire
 
+/// An id and whose it is.
+struct PublishedID: Hashable {
+    let uid: UInt32
+    let id: BusUUID
+}
+
 /// One life of a topic.
 final class ModelTopic {
     let name: Topic
@@ -10,6 +16,8 @@ final class ModelTopic {
     let uid: UInt32?
     var lastSequence: UInt64 = 0
     var lastTime: Int64 = .min
+    /// The sequence of every event a user published, by its id: no run is as long as ids are remembered.
+    var published: [PublishedID: UInt64] = [:]
     /// The event kept for whoever asks later.
     var lastValue: (batch: ModelBatch, place: Int)?
     /// Which life it is, once that was told.

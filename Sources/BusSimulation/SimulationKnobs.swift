@@ -46,6 +46,8 @@ struct SimulationKnobs {
     var severalWait = false
     /// Whether requests are asked again: not where one may be closed by losses that can't be foreseen.
     var asksAgain = false
+    /// How many publishes carry ids of an earlier one, and say so.
+    var againPercent = 0
     /// The step in which the daemon begins to go down, if it does.
     var shutdownStep: Int?
 
@@ -89,6 +91,8 @@ struct SimulationKnobs {
             keyPercent = chance.pick([0, 30, 100])
             keyCount = chance.pick([2, 4, 12])
         }
+        // Not where publishes wait: what has no effect but its receipt says too little of when it went on.
+        if !themes.contains(.stalls) { againPercent = chance.pick([0, 0, 5, 30]) }
     }
 
     /// One topic, a receipt for each event on it at once, and everybody reads: so the order in which those who waited go

@@ -3,7 +3,7 @@
 /// Something worth counting.
 public enum Occurrence: String, Sendable, CaseIterable {
     /// Of publishes.
-    case accepted, refused, parked
+    case accepted, refused, parked, duplicate, partlyKnown
     /// Of deliveries.
     case delivered, shared, redelivered, keyed, keptBack, stored, caughtUp
     /// Of losses, by reason.

@@ -3,6 +3,14 @@
 import BusBroker
 import BusWire
 
+/// Ids that count up, published on a topic by a user.
+struct SentIDs {
+    let uid: UInt32
+    let topic: Topic
+    let first: BusUUID
+    let count: UInt32
+}
+
 extension World {
     func pickSeal(_ session: ModelSession) -> ModelSeal? {
         let usable = session.seals.values.filter { $0.keyCheck != nil && !$0.topic.isReply }
@@ -42,10 +50,30 @@ extension World {
         case .badHeader: batch.hasBadHeader = true
         default: break
         }
+        let isAgain = action == .publish && repeatIDs(&batch, on: seal, of: session)
         var publish = makePublish(batch, session, skipping: action == .badNumber ? 1 : 0)
+        publish.isAgain = isAgain
         publish.retains = action == .retain
         publish.isTombstone = chance.chance(action == .retain ? 20 : 5)
         try self.publish(publish, batch, seal, session)
+    }
+
+    /// Gives a batch ids of one that was published before, all of them or some and some others; whether it has.
+    private func repeatIDs(_ batch: inout SampleBatch, on seal: ModelSeal, of session: ModelSession) -> Bool {
+        guard chance.chance(knobs.againPercent) else {
+            if knobs.againPercent > 0 {
+                sent.append(SentIDs(uid: session.uid, topic: seal.topic, first: batch.firstID, count: batch.eventCount))
+            }
+            return false
+        }
+        // Mostly those of its own user on its own topic, which alone are to be known.
+        let isAnybodys = chance.chance(10)
+        let candidates = sent.filter { isAnybodys || $0.uid == session.uid && $0.topic == seal.topic }
+        guard let old = chance.pickAny(candidates) else { return true }
+        batch.eventCount = old.count
+        batch.firstID = old.first
+        if chance.chance(20), let next = old.first.advanced(by: 1) { batch.firstID = next }
+        return true
     }
 
     func publish(seal: UInt64, counter: UInt64, _ session: ModelSession) throws(Violation) {

@@ -15,6 +15,8 @@ final class World: SeededWorld {
     var nextBatch: UInt64 = 1
     /// What each session asked, to ask it again.
     var asked: [SessionID: [BusUUID]] = [:]
+    /// Ids that were published, to be published again.
+    var sent: [SentIDs] = []
     /// Seals whose key the runner derives when the round is over.
     var orders: [SealOrder] = []
     /// Whether the broker asked for a round after an input since the last one.
@@ -56,6 +58,7 @@ final class World: SeededWorld {
         let flags =
             (publish.retains ? " retaining" : "") + (publish.isTombstone ? " tombstone" : "")
             + (publish.isRequest ? " request" : "") + (publish.hasMore ? " more" : "")
+            + (publish.isAgain ? " again, ids from \(batch.firstID)" : "")
         note("\(session.id) publishes \(publish.number)\(flags): \(batch)")
         model.send(publish, batch, from: session)
         try hand(.received(session.id, .publish(publish)))

@@ -50,11 +50,14 @@ public struct BusUUID: Hashable, Sendable {
 
 /// Gives out event ids that count up: the time of the first, then a counter seeded by libuuid, one seed a source.
 ///
-/// Unique across sources by the 74 seeded bits, within one by counting; the time is refreshed at most once a
-/// millisecond and never goes back, so that ids of one source sort in the order they were given out.
+/// Unique across sources by the 74 seeded bits, within one by counting; the time never goes back, so that ids of one
+/// source sort in the order they were given out.
 public struct EventIDSource: Sendable {
     private var next: BusUUID
     private var milliseconds: UInt64 = 0
+    /// How far the time in ids may be behind: as long as it stands, the ids of one batch follow those of the last, and a
+    /// daemon remembers all of them as one range.
+    static let lagMax: UInt64 = 100
 
     /// A source with a seed of its own from libuuid.
     public init() { self.init(seed: .random()) }
@@ -74,7 +77,7 @@ public struct EventIDSource: Sendable {
     ///   - count: at most 2^61.
     ///   - milliseconds: since 1970.
     public mutating func reserve(_ count: UInt64, milliseconds now: UInt64) -> BusUUID {
-        milliseconds = max(milliseconds, now)
+        if now > milliseconds, now - milliseconds > EventIDSource.lagMax { milliseconds = now }
         let id = BusUUID(milliseconds: milliseconds, counterHigh: next.high, counterLow: next.low)
         if let following = id.advanced(by: count) {
             next = following
@@ -84,6 +87,19 @@ public struct EventIDSource: Sendable {
         milliseconds += 1
         next = .zero
         return id.advanced(by: count - 1) == nil ? reserve(count, milliseconds: milliseconds) : id
+    }
+}
+
+extension EventIDSource {
+    /// Gives back what is left of ids that were reserved, where nobody was given any since.
+    ///
+    /// - Parameters:
+    ///   - first: the first of those reserved.
+    ///   - count: how many were.
+    ///   - used: how many of them, from the first, may be in use.
+    public mutating func giveBack(_ first: BusUUID, count: UInt64, used: UInt64) {
+        guard used < count, first.advanced(by: count) == next, let unused = first.advanced(by: used) else { return }
+        next = unused
     }
 }
 

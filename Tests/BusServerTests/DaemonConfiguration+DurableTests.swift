@@ -80,7 +80,7 @@ import Testing
         #expect(text.contains(message), "\(text)")
     }
 
-    @Test(arguments: ["max-age: 1d", "max-bytes: 1KiB", "max-events: 1", "limit: hard", "dedup: 1m"])
+    @Test(arguments: ["max-age: 1d", "max-bytes: 1KiB", "max-events: 1", "limit: hard"])
     func `what is said of stored events doesn't go with live topics, in either order`(line: String) {
         let name = line.prefix { $0 != ":" }
         for entry in ["{kind: live, \(line)}", "{\(line), kind: live}"] {

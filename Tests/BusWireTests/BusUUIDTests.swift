@@ -101,6 +101,38 @@ struct EventIDSourceTests {
         #expect(source.make(milliseconds: 1000) == BusUUID(milliseconds: 1001, counterHigh: 0, counterLow: 1))
     }
 
+    @Test("keeps its time for a tenth of a second, so that the ids of one batch follow those of the last")
+    func lag() {
+        var source = EventIDSource(seed: BusUUID(high: 0x7, low: 0x9))
+        let first = source.reserve(10, milliseconds: 1000)
+        #expect(source.reserve(10, milliseconds: 1100) == first.advanced(by: 10))
+        let later = source.reserve(10, milliseconds: 1101)
+        #expect(later == BusUUID(milliseconds: 1101, counterHigh: 7, counterLow: 29))
+    }
+
+    @Test("takes back what wasn't used, unless somebody was given ids since")
+    func givingBack() {
+        var source = EventIDSource(seed: BusUUID(high: 0x7, low: 0x9))
+        let first = source.reserve(10, milliseconds: 1000)
+        source.giveBack(first, count: 10, used: 3)
+        let second = source.reserve(10, milliseconds: 1000)
+        #expect(second == first.advanced(by: 3))
+        let third = source.make(milliseconds: 1000)
+        source.giveBack(second, count: 10, used: 1)
+        #expect(source.make(milliseconds: 1000) == third.advanced(by: 1))
+        let all = source.reserve(4, milliseconds: 1000)
+        source.giveBack(all, count: 4, used: 4)
+        #expect(source.make(milliseconds: 1000) == all.advanced(by: 4))
+    }
+
+    @Test("gives nothing twice where its counter began anew meanwhile")
+    func givingBackTheLast() {
+        var source = EventIDSource(seed: BusUUID(high: 0xfff, low: .max))
+        let last = source.reserve(1, milliseconds: 1000)
+        source.giveBack(last, count: 1, used: 0)
+        #expect(source.make(milliseconds: 1000) != last)
+    }
+
     @Test("has a seed of its own")
     func seeds() {
         var (a, b) = (EventIDSource(), EventIDSource())

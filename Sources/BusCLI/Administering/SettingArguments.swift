@@ -57,7 +57,7 @@ struct TopicSettingArguments: ParsableArguments {
         guard kind == .live else { return }
         let stored = [
             ("--max-age", maxAge != nil), ("--max-bytes", maxBytes != nil), ("--max-events", maxEvents != nil),
-            ("--limit", limit != nil), ("--dedup", dedup != nil),
+            ("--limit", limit != nil),
         ]
         if let (name, _) = stored.first(where: { $0.1 }) {
             throw ValidationError("\(name) is for what is stored: not with --kind live")
