@@ -23,6 +23,9 @@ final class Account {
     var parkedLength = 0
     /// Bytes of last values and wills it left here.
     var retainedLength = 0
+    /// Bytes its batches hold in the store, and of those on their way there.
+    var storedLength: UInt64 = 0
+    var storingLength: UInt64 = 0
     /// Bytes the kernel may hold for its connections.
     var kernelLength = 0
     /// Events its members of groups hold.
@@ -56,8 +59,8 @@ final class Account {
         self.recentIDs = recentIDs
     }
 
-    /// Whether nothing is held any more. Topics, last values and durable subscriptions outlive those who left them and
-    /// don't count.
+    /// Whether nothing is held any more. Topics, last values, durable subscriptions and what is stored outlive those who
+    /// left them and don't count.
     var isIdle: Bool {
         connectionCount == 0 && subscriptionCount == durableCount && sealCount == 0 && windowLength == 0
             && queued.used == 0 && parkedLength == 0
@@ -67,7 +70,10 @@ final class Account {
     }
 
     /// Whether it may be forgotten.
-    var isForgettable: Bool { isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && !isLookingUp }
+    var isForgettable: Bool {
+        isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && !isLookingUp
+            && storedLength == 0 && storingLength == 0
+    }
 
     // MARK: Members that wait
 

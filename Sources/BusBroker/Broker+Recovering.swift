@@ -33,6 +33,7 @@ extension Broker {
             let subscription = add(stored, values, repeatedBefore: state.nextPosition)
             subscription.durable?.deadCount = state.deadCounts[stored.number] ?? 0
         }
+        for usage in state.usage { holds(usage.uid, usage.bytes) }
         storage.began = now.monotonic
         scheduleSweep()
     }

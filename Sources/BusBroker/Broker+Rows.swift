@@ -139,6 +139,7 @@ extension Broker {
             + pair("kernel_bytes", account.kernelLength, quotas.kernelLength)
             + pair("retained_bytes", account.retainedLength, quotas.retainedLength)
             + pair("parked_bytes", account.parkedLength, quotas.parkedLength)
+            + pair("stored_bytes", Int(clamping: account.storedLength + account.storingLength), quotas.storedLength)
             + pair("outstanding_events", Int(account.outstandingEvents), quotas.outstandingEvents)
             + pair("outstanding_bytes", account.outstandingLength, quotas.outstandingLength)
             + pair("requests", account.requestCount, quotas.requests)

@@ -45,7 +45,9 @@ extension Broker {
     }
 
     /// What can be known of a publish on a durable topic before it is stored.
-    func checkDurable(_ batch: SealedBatch, _ publish: Publish, _ topic: TopicState) throws(PublishRefusal) {
+    func checkDurable(
+        _ batch: SealedBatch, _ publish: Publish, _ topic: TopicState, _ account: Account
+    ) throws(PublishRefusal) {
         guard !publish.isRequest else {
             throw PublishRefusal(.notSupported, "topic \(topic.name) is durable: requests are made on live ones")
         }
@@ -59,12 +61,20 @@ extension Broker {
                 "the store is full: \(storage.bytesUsed) of \(storage.bytesMax) bytes; purge a topic, or raise max-bytes"
             )
         }
+        if let fault = storedFault(account, length) { throw PublishRefusal(fault) }
         let payloadMax = topic.settings.payloadLengthMax
         guard
             payloadMax == 0 || batch.bytes.count <= payloadMax + Limits.batchOverheadMax || batch.header.eventCount > 1
         else {
             throw PublishRefusal(.payloadTooLarge, "topic \(topic.name) takes payloads of at most \(payloadMax) bytes")
         }
+    }
+
+    /// What is wrong with a user's storing so many bytes more.
+    private func storedFault(_ account: Account, _ length: UInt64) -> QuotaFault? {
+        let (used, limit) = (account.storedLength + account.storingLength, configuration.quotas.storedLength)
+        guard limit > 0, used + length > UInt64(limit) else { return nil }
+        return QuotaFault(quota: "stored_bytes", used: Int(clamping: used), limit: limit, uid: account.uid)
     }
 
     /// A look-up is over, and what came of it is used: others of the user may ask.
@@ -94,10 +104,13 @@ extension Broker {
         keepLastValue(of: pending)
     }
 
-    /// Hands a will to the store. A full store takes none, as it takes nothing else.
+    /// Hands a will to the store. A full store takes none, as it takes nothing else, and nobody's beyond its quota.
     func append(_ will: SealedBatch, _ seal: Seal, retains: Bool, isTombstone: Bool) {
         guard let storage else { return }
-        guard storage.bytesUsed + storage.bytesUnderWay + UInt64(will.bytes.count) < storage.bytesMax else { return }
+        let length = UInt64(will.bytes.count)
+        guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax,
+            storedFault(seal.account, length) == nil
+        else { return }
         let (ticket, accepted) = append(will, under: seal)
         closeStored(seal)
         let pending = PendingPublish(
@@ -121,6 +134,7 @@ extension Broker {
         accepted.position = position
         storage?.nextPosition += UInt64(accepted.eventCount)
         storage?.bytesUnderWay += UInt64(batch.bytes.count)
+        seal.account.storingLength += UInt64(batch.bytes.count)
         if seal.storedAs != topic.storeNumber { keep(seal) }
         let ticket = store(
             .append(
@@ -164,6 +178,7 @@ extension Broker {
         guard storage != nil else { return }
         storage?.bytesUsed = commit.bytesUsed
         storage?.commits += 1
+        for usage in commit.usage { holds(usage.uid, usage.bytes) }
         for answer in commit.known { noteKnown(answer.ids, ticket: answer.ticket) }
         takeBack(commit.refused)
         while let first = storage?.completions.first, first.ticket <= commit.through {
@@ -172,6 +187,13 @@ extension Broker {
         }
         for topic in commit.trimmed { trimmed(topic) }
         if !parked.isEmpty { mayResume = true }
+    }
+
+    /// A user's batches hold so much in the store now.
+    func holds(_ uid: UInt32, _ bytes: UInt64) {
+        let account = account(of: uid)
+        account.storedLength = bytes
+        forget(account)
     }
 
     private func noteKnown(_ ids: [KnownIDs], ticket: UInt64) {
@@ -201,10 +223,17 @@ extension Broker {
         storage?.completions = completions
     }
 
+    /// A batch is on its way no more.
+    private func stored(_ batch: AcceptedBatch) {
+        storage?.bytesUnderWay -= UInt64(batch.bytes.count)
+        batch.seal.account.storingLength -= UInt64(batch.bytes.count)
+        forget(batch.seal.account)
+    }
+
     private func takeBack(_ pending: PendingPublish) {
         let (topic, batch) = (pending.batch.seal.topic, pending.batch)
         if topic.lastSequence == batch.lastSequence { topic.lastSequence = batch.firstSequence - 1 }
-        storage?.bytesUnderWay -= UInt64(batch.bytes.count)
+        stored(batch)
         guard pending.retains, topic.storeNumber == pending.storeNumber else { return }
         // It has the last value it had.
         let former = topic.retained?.portion.batch.position ?? 0
@@ -236,7 +265,7 @@ extension Broker {
     /// A batch is on disk: it is kept as the last value where it is one, its publisher is told, and then everybody gets it.
     private func happen(_ pending: PendingPublish, _ tell: (Route) -> Void) {
         let (batch, topic) = (pending.batch, pending.batch.seal.topic)
-        storage?.bytesUnderWay -= UInt64(batch.bytes.count)
+        stored(batch)
         storage?.committed = batch.end
         // Deleted meanwhile it is in no store any more, and nothing for durable subscriptions.
         let isKept = topic.storeNumber == pending.storeNumber

@@ -18,6 +18,9 @@ public struct Quotas: Sendable, Equatable {
     public var kernelLength = 1088 << 20
     /// Bytes of last values and last wills it has left here. Not tuned.
     public var retainedLength = 64 << 20
+    /// Bytes its batches may hold in the store; 0 for no limit but the store's own. None by default: on most hosts, and on
+    /// every user's bus, one user is all there is, and half a store would be a full one for no reason.
+    public var storedLength = 0
     /// Events handed to its members of groups and not acknowledged. Not tuned.
     public var outstandingEvents = 1 << 20
     /// Bytes of the batches they are in: the daemon keeps them, to be handed to somebody else. Not tuned.

@@ -113,18 +113,22 @@ public struct StoreCommit: Sendable {
     public var known: [(ticket: UInt64, ids: [KnownIDs])]
     /// Topics as they are after something of them was removed.
     public var trimmed: [StoredTopic]
+    /// Users whose batches came or went, and the bytes they hold now.
+    public var usage: [(uid: UInt32, bytes: UInt64)]
     /// Bytes in use.
     public var bytesUsed: UInt64
 
     /// A commit of these parts.
     public init(
         through: UInt64, refused: [(ticket: UInt64, reason: Reason, message: String)] = [],
-        known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [], bytesUsed: UInt64 = 0
+        known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [],
+        usage: [(uid: UInt32, bytes: UInt64)] = [], bytesUsed: UInt64 = 0
     ) {
         self.through = through
         self.refused = refused
         self.known = known
         self.trimmed = trimmed
+        self.usage = usage
         self.bytesUsed = bytesUsed
     }
 }
@@ -168,6 +172,8 @@ public struct StoredState: Sendable {
     public var lastDeadLetter: UInt64 = 0
     /// Events among the dead letters, by subscription.
     public var deadCounts: [UInt64: UInt64] = [:]
+    /// Bytes that users' batches hold.
+    public var usage: [(uid: UInt32, bytes: UInt64)] = []
     /// Bytes in use.
     public var bytesUsed: UInt64 = 0
     /// Bytes it may use.

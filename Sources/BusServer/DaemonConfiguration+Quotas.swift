@@ -12,6 +12,7 @@ extension DaemonConfiguration {
         case kernelBytes = "kernel_bytes"
         case retainedBytes = "retained_bytes"
         case parkedBytes = "parked_bytes"
+        case storedBytes = "stored_bytes"
         case outstandingEvents = "outstanding_events"
         case outstandingBytes = "outstanding_bytes"
         case requests
@@ -35,6 +36,7 @@ extension DaemonConfiguration {
             case .kernelBytes: quotas.kernelLength = try bytes(value)
             case .retainedBytes: quotas.retainedLength = try bytes(value)
             case .parkedBytes: quotas.parkedLength = try bytes(value)
+            case .storedBytes: quotas.storedLength = try value.byteCount(0...Self.byteCountMax, example: "1GiB")
             case .outstandingEvents: quotas.outstandingEvents = try count(value)
             case .outstandingBytes: quotas.outstandingLength = try bytes(value)
             case .requests: quotas.requests = try count(value)

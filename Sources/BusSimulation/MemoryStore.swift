@@ -39,6 +39,7 @@ public struct MemoryStore {
     public let incarnation: BusUUID
     /// Bytes of batches it takes.
     public var bytesMax: UInt64 = .max
+    private var users: Set<UInt32> = []
     private var waiting: [(ticket: UInt64, write: StoreWrite)] = []
 
     /// An empty store.
@@ -61,8 +62,20 @@ public struct MemoryStore {
             commit.through = ticket
         }
         waiting.removeFirst(min(count, waiting.count))
+        commit.usage = usage()
         commit.bytesUsed = bytesUsed
         return commit
+    }
+
+    /// What users hold now; also of those who held something before.
+    private mutating func usage() -> [(uid: UInt32, bytes: UInt64)] {
+        let held = self.held
+        users.formUnion(held.keys)
+        return users.sorted().map { ($0, held[$0] ?? 0) }
+    }
+
+    private var held: [UInt32: UInt64] {
+        disk.batches.reduce(into: [:]) { $0[$1.uid, default: 0] += UInt64($1.bytes.count) }
     }
 
     private var bytesUsed: UInt64 { disk.batches.reduce(0) { $0 + UInt64($1.bytes.count) } }
@@ -224,6 +237,7 @@ public struct MemoryStore {
             state.deadCounts[letter.subscription, default: 0] += UInt64(
                 letter.selection.reduce(0) { $0 + $1.nonzeroBitCount })
         }
+        state.usage = held.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         state.bytesUsed = bytesUsed
         state.bytesMax = bytesMax
         return state

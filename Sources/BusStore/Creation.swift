@@ -18,9 +18,7 @@ struct Creation {
             try connection.execute("PRAGMA page_size = \(Space.pageSize)")
             try connection.execute("BEGIN IMMEDIATE")
             try connection.execute("PRAGMA application_id = \(Schema.applicationID)")
-            for step in schema.steps {
-                for statement in step { try connection.execute(statement) }
-            }
+            for step in schema.steps { try step.run(connection) }
             try connection.execute("PRAGMA user_version = \(schema.version)")
             let insert = try SQLStatement(connection.handle, "INSERT INTO meta (id, record) VALUES (1, ?)")
             insert.bind(1, meta.record)

@@ -19,7 +19,7 @@ struct Migration {
             try connection.use { () throws(StoreError) in
                 try connection.execute("BEGIN IMMEDIATE")
                 do throws(StoreError) {
-                    for statement in schema.steps[version] { try connection.execute(statement) }
+                    try schema.steps[version].run(connection)
                     try connection.execute("PRAGMA user_version = \(version + 1)")
                     try connection.execute("COMMIT")
                 } catch {

@@ -43,6 +43,7 @@ enum RecordTable: UInt8, CaseIterable {
     case head
     case explicitIDs
     case receipts
+    case usage = 14
 
     /// The table's name in SQL.
     var name: String {

@@ -1,18 +1,37 @@
 // The tables, and how one version becomes the next. Version 1 is the first; a step is never changed once it was
 // released. Before each the database is copied to `store.before-vN`, so that an older program can be gone back to.
 
+/// The way from one version to the next.
+struct SchemaStep: Sendable, ExpressibleByArrayLiteral {
+    let statements: [String]
+    /// What SQL alone can't say, behind the statements.
+    let fill: (@Sendable (Connection) throws(StoreError) -> Void)?
+
+    init(_ statements: [String], fill: (@Sendable (Connection) throws(StoreError) -> Void)? = nil) {
+        self.statements = statements
+        self.fill = fill
+    }
+
+    init(arrayLiteral statements: String...) { self.init(statements) }
+
+    func run(_ connection: Connection) throws(StoreError) {
+        for statement in statements { try connection.execute(statement) }
+        try fill?(connection)
+    }
+}
+
 /// Versions of the schema that this program knows.
 struct Schema: Sendable {
     /// In the header of every database of ours, so that another program's is never touched: "LBUS".
     static let applicationID: Int32 = 0x4c42_5553
 
-    /// Statement lists, the first makes version 1 of nothing, each other one the next version of the one before.
-    var steps: [[String]]
+    /// The first makes version 1 of nothing, each other one the next version of the one before.
+    var steps: [SchemaStep]
 
     /// The version this program writes.
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [version1])
+    static let current = Schema(steps: [version1, usage])
 
     /// The columns of a batch, in the order in which they are always named.
     static let batchColumns = """
@@ -31,7 +50,11 @@ struct Schema: Sendable {
         """
     }
 
-    private static let version1 = [
+    /// What each user holds, which before was only known by counting.
+    private static let usage = SchemaStep(
+        ["CREATE TABLE usage (id INTEGER PRIMARY KEY, record BLOB NOT NULL)"], fill: UsageRow.fill)
+
+    private static let version1: SchemaStep = [
         "CREATE TABLE meta (id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
         "CREATE TABLE topics (id INTEGER PRIMARY KEY, record BLOB NOT NULL)",
         // A batch's publisher in one small number; the batch's checksum covers what the number stands for.

@@ -144,6 +144,15 @@ public final class Store: Sendable {
         }
     }
 
+    /// What users hold, but for those who hold nothing.
+    public func usage() throws(StoreError) -> [StoredUsage] {
+        try all { (core) throws(StoreError) in
+            var usage: [StoredUsage] = []
+            try core.records(UsageRow.self) { usage.append(StoredUsage(uid: $0.uid, byteCount: $0.byteCount)) }
+            return usage
+        }
+    }
+
     /// All wrapped secrets.
     public func secrets() throws(StoreError) -> [StoredSecret] {
         try all { (core) throws(StoreError) in

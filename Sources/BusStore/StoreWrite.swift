@@ -103,6 +103,8 @@ public struct Committed: Sendable {
     public var known: [(ticket: UInt64, ids: [KnownIDs])] = []
     /// Topics whose batches were removed, as they are now; a deleted one comes last when nothing of it is left.
     public var removedFrom: [StoredTopic] = []
+    /// Users whose batches came or went, and what they hold now.
+    public var usage: [StoredUsage] = []
     /// Bytes of the database in use.
     public var bytesUsed: UInt64 = 0
 }

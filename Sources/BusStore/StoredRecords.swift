@@ -156,6 +156,14 @@ public struct StoredSeal: Sendable, Equatable {
     }
 }
 
+/// What one user's batches hold in the store.
+public struct StoredUsage: Sendable, Equatable {
+    /// The user.
+    public var uid: UInt32
+    /// Bytes of its batches, as they were sealed.
+    public var byteCount: UInt64
+}
+
 /// A topic declaration: a filter, and what the caller says about it in bytes of its own.
 public struct StoredDeclaration: Sendable, Equatable {
     /// Which topics.

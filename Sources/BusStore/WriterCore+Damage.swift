@@ -37,11 +37,16 @@ extension WriterCore {
 
     /// Takes a damaged batch out of its topic's counts, as far as its row can be believed.
     private func countOut(_ position: UInt64) throws(StoreError) {
-        let select = try statements("SELECT topic, count, length(body) FROM batches WHERE position = ?")
+        let select = try statements(
+            "SELECT topic, count, length(body), publisher FROM batches WHERE position = ?")
         select.bind(1, position)
-        defer { select.reset() }
-        guard try select.step(), let id = select.topicID(0), let entry = try topic(id) else { return }
-        entry.row.topic.lost(events: select.uint64(1), bytes: select.uint64(2))
+        guard try select.step() else { return }
+        let (topicID, count, length) = (select.topicID(0), select.uint64(1), select.uint64(2))
+        let publisher = select.int64(3)
+        select.reset()
+        try giveBack(publisher: publisher, length)
+        guard let id = topicID, let entry = try topic(id) else { return }
+        entry.row.topic.lost(events: count, bytes: length)
         markDirty(entry)
     }
 
@@ -61,7 +66,7 @@ extension WriterCore {
 
     private func numericKey(_ table: RecordTable) -> String? {
         switch table {
-        case .topics, .subscriptions, .cursors, .deadLetters: "id"
+        case .topics, .subscriptions, .cursors, .deadLetters, .usage: "id"
         case .seals, .ledger: "number"
         default: nil
         }

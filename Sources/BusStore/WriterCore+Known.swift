@@ -73,7 +73,7 @@ extension WriterCore {
         return try BatchRow(select) { (number) throws(StoreError) in try self.publisher(number) } != nil
     }
 
-    private func publisher(_ number: Int64) throws(StoreError) -> StoredPublisher? {
+    func publisher(_ number: Int64) throws(StoreError) -> StoredPublisher? {
         let select = try statements("SELECT uid, unit FROM publishers WHERE id = ?")
         select.bind(1, number)
         defer { select.reset() }

@@ -99,7 +99,11 @@ extension WriterCore {
     private func remove(_ batch: BatchOutline, from entry: TopicEntry) throws(StoreError) {
         let isRetained = entry.row.topic.retained == batch.position
         let isNeeded = if isRetained { true } else { try hasDeadLetter(batch.position) }
-        if isNeeded { try move(batch.position, to: "kept") }
+        if isNeeded {
+            try move(batch.position, to: "kept")
+        } else {
+            try giveBack(publisher: batch.publisher, batch.bodyLength)
+        }
         if batch.accepted >= entry.row.receiptsSince {
             try insertReceipt(batch, topic: entry.row.topic.id)
         } else if batch.hasIDs {
@@ -141,16 +145,18 @@ extension WriterCore {
     /// Drops a kept batch that no dead letter names and no topic retains.
     func dropIfUnneeded(_ position: UInt64) throws(StoreError) {
         guard try !hasDeadLetter(position) else { return }
-        let select = try statements("SELECT topic, seal FROM kept WHERE position = ?")
+        let select = try statements("SELECT topic, seal, publisher, length(body) FROM kept WHERE position = ?")
         select.bind(1, position)
         guard try select.step() else { return }
         let (id, seal) = (select.topicID(0), select.uint64(1))
+        let (publisher, length) = (select.int64(2), select.uint64(3))
         select.reset()
         let entry: TopicEntry? = if let id { try topic(id) } else { nil }
         guard entry?.row.topic.retained != position else { return }
         let delete = try statements("DELETE FROM kept WHERE position = ?")
         delete.bind(1, position)
         try delete.run()
+        try giveBack(publisher: publisher, length)
         let find = try statements("SELECT record FROM seals WHERE number = ?")
         find.bind(1, seal)
         guard try find.step() else { return }

@@ -21,6 +21,10 @@ final class WriterCore {
     var topics: [TopicID: TopicEntry] = [:]
     var dirtyTopics: [TopicEntry] = []
     var publishers: [StoredPublisher: Int64] = [:]
+    /// What users hold, of those touched lately, and of those changed in this transaction; and whose a publisher is.
+    var usages: [UInt32: UsageEntry] = [:]
+    var dirtyUsages: [UsageEntry] = []
+    var uids: [Int64: UInt32] = [:]
     /// Topics with batches below their floor, in the order in which they are worked off.
     var removals: [TopicID]
     /// Last batch of every seal that is open, so that writing it down can wait until the seal is closed.
@@ -129,6 +133,9 @@ final class WriterCore {
             topics.removeAll()
             dirtyTopics.removeAll()
             publishers.removeAll()
+            usages.removeAll()
+            dirtyUsages.removeAll()
+            uids.removeAll()
             throw error
         }
         try head.write(Head(incarnation: meta.incarnation, commit: meta.commit, nextPosition: meta.nextPosition))
@@ -142,6 +149,7 @@ final class WriterCore {
     private func finish() throws(StoreError) {
         for entry in dirtyTopics { try write(entry) }
         dirtyTopics.removeAll(keepingCapacity: true)
+        try writeUsages()
         if topics.count > WriterCore.cacheMax { topics.removeAll(keepingCapacity: true) }
         if publishers.count > WriterCore.cacheMax { publishers.removeAll(keepingCapacity: true) }
         meta.commit += 1
@@ -171,6 +179,7 @@ final class WriterCore {
             row.bind(to: insertBatch, publisher: publisher, body: body)
             try insertBatch.run()
         }
+        try charge(batch.publisher.uid, UInt64(batch.body.count))
         if !ids.isEmpty { try insertIDs(ids, of: batch, publisher: publisher) }
         entry.row.topic.took(batch)
         markDirty(entry)

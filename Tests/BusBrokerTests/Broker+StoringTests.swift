@@ -67,6 +67,56 @@ struct BrokerStoringTests {
         #expect(bench.store?.disk.batches.count == 1)
     }
 
+    @Test("a user's stored bytes are counted from when they are handed over, and refused beyond its quota")
+    func storedQuota() {
+        let bench = Bench.durable { $0.quotas.storedLength = 1000 }
+        let (publisher, other) = (bench.open(1), bench.open(2, uid: 1001))
+        let seal = publisher.seal("d.a")
+        publisher.publish(seal, payload: 300)
+        #expect(bench.account()?.storedLength == 0 && (bench.account()?.storingLength ?? 0) > 300)
+        publisher.publish(seal, payload: 300)
+        // The third is one too many, though nothing is on disk yet; it is told behind the two.
+        publisher.publish(seal, payload: 300)
+        let done = bench.commit()
+        #expect(done.receipted.count == 2)
+        #expect(done.errors.map(\.reason) == [.quotaExceeded])
+        #expect(done.errors.first?.message.hasPrefix("quota stored_bytes of uid 1000 is used up: ") == true)
+        #expect(bench.account()?.storingLength == 0 && (bench.account()?.storedLength ?? 0) > 600)
+        other.publish(other.seal("d.a"), payload: 300)
+        #expect(bench.commit().receipted.count == 1)
+    }
+
+    @Test("what is stored is known after a restart, and a purge gives it back")
+    func storedQuotaAfterRestart() {
+        let bench = Bench.durable { $0.quotas.storedLength = 500 }
+        let publisher = bench.open(1)
+        publisher.publish(publisher.seal("d.a"), payload: 300)
+        bench.commit()
+        let next = bench.crashed()
+        let again = next.open(1)
+        let seal = again.seal("d.a")
+        #expect(again.publish(seal, payload: 300).errors.map(\.reason) == [.quotaExceeded])
+        again.administer(.purgeTopic, "d.a")
+        next.commit()
+        #expect(next.account()?.storedLength == 0)
+        again.publish(seal, payload: 300)
+        #expect(next.commit().receipted.count == 1)
+    }
+
+    @Test("a will beyond its user's quota isn't stored")
+    func willBeyondQuota() {
+        let bench = Bench.durable { $0.quotas.storedLength = 500 }
+        let publisher = bench.open(1)
+        let seal = publisher.seal("d.a")
+        publisher.publish(seal, payload: 300)
+        publisher.setWill(seal, payload: 300)
+        bench.commit()
+        publisher.leave()
+        bench.commit()
+        #expect(bench.store?.disk.batches.count == 1)
+        #expect(bench.account()?.storingLength == 0)
+    }
+
     @Test("a clock that is set ahead makes no duplicate a new event")
     func clockAhead() {
         let bench = Bench.durable()

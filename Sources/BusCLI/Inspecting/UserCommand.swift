@@ -26,6 +26,7 @@ struct UserCommand: AsyncParsableCommand {
         /// Units and words that the name is too long with.
         private static let headings = [
             "queued_bytes": "QUEUED", "kernel_bytes": "KERNEL", "retained_bytes": "RETAINED", "parked_bytes": "PARKED",
+            "stored_bytes": "STORED",
             "outstanding_events": "UNACKED", "publish_rate": "PUB/S",
         ]
 
