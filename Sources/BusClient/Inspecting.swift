@@ -3,17 +3,16 @@
 // One at a time, because the daemon keeps one snapshot for a session: the pages of two questions that take turns would
 // be of each other's.
 
-import BusTransport
 import BusWire
 import DequeModule
 
-/// The inspections of a connection. Confined to its reactor; `Sendable` so that cancellation can be brought there.
-final class Inspecting: @unchecked Sendable {
+/// The inspections of a connection. Confined to its reactor.
+final class Inspecting {
     typealias Rows = [[InspectedValue]]
 
     private unowned let core: ClientCore
+    private let answers: AwaitedAnswers<Rows>
     private var questions: Deque<Question> = []
-    private var nextRequest: UInt32 = 1
 
     private struct Question {
         let request: UInt32
@@ -21,10 +20,13 @@ final class Inspecting: @unchecked Sendable {
         let key: String
         var rows: Rows = []
         var after: UInt64 = 0
-        let continuation: CheckedContinuation<Result<Rows, BusError>, Never>
     }
 
-    init(_ core: ClientCore) { self.core = core }
+    init(_ core: ClientCore) {
+        self.core = core
+        answers = AwaitedAnswers(core)
+        answers.onGivingUp = { [unowned self] in drop($0) }
+    }
 
     /// All pages of an answer.
     func ask(
@@ -33,25 +35,10 @@ final class Inspecting: @unchecked Sendable {
         guard key.utf8.count <= Limits.nameLengthMax else {
             throw .invalid("a key of \(key.utf8.count) bytes, at most \(Limits.nameLengthMax) are allowed")
         }
-        let request = nextRequest
-        nextRequest &+= 1
-        let reactor = core.reactor
-        return try await withTaskCancellationHandler {
-            // Captured, so that the closure is isolated like its caller.
-            _ = isolation
-            return await withCheckedContinuation {
-                (continuation: CheckedContinuation<Result<Rows, BusError>, Never>) in
-                guard core.isOpen else {
-                    let cause = core.failure ?? .disconnected("there is no connection at the moment")
-                    return continuation.resume(returning: Result<Rows, BusError>.failure(cause))
-                }
-                questions.append(Question(request: request, kind: kind, key: key, continuation: continuation))
-                if questions.count == 1 { askNext() }
-                if Task.isCancelled { giveUp(request) }
-            }
-        } onCancel: {
-            Task(executorPreference: reactor) { self.giveUp(request) }
-        }.get()
+        return try await answers.ask { request in
+            questions.append(Question(request: request, kind: kind, key: key))
+            if questions.count == 1 { askNext() }
+        }
     }
 
     private func askNext() {
@@ -60,13 +47,13 @@ final class Inspecting: @unchecked Sendable {
     }
 
     func take(_ inspected: Inspected) throws(BusError) {
-        guard inspected.request < nextRequest else {
+        guard answers.wasMade(inspected.request) else {
             throw .protocolViolation("an answer to inspection \(inspected.request), which wasn't asked")
         }
         // Another's: of a question that was given up.
         guard let first = questions.first, first.request == inspected.request else { return }
         questions[0].rows += inspected.rows
-        guard inspected.after != 0 else { return finish(.success(questions[0].rows)) }
+        guard inspected.after != 0 else { return finish(first.request, .success(questions[0].rows)) }
         guard inspected.after > first.after else {
             throw .protocolViolation("a page of an inspection that isn't behind the one before")
         }
@@ -76,23 +63,23 @@ final class Inspecting: @unchecked Sendable {
 
     func take(_ error: ErrorFrame) {
         guard let first = questions.first, UInt64(first.request) == error.request else { return }
-        finish(.failure(.refused(error.reason, error.message)))
+        finish(first.request, .failure(.refused(error.reason, error.message)))
     }
 
-    private func finish(_ result: Result<Rows, BusError>) {
-        questions.popFirst()?.continuation.resume(returning: result)
-        askNext()
+    private func finish(_ request: UInt32, _ outcome: Result<Rows, BusError>) {
+        answers.finish(request, outcome)
+        drop(request)
     }
 
-    private func giveUp(_ request: UInt32) {
+    /// A question is over; the next is asked where it was this one's turn.
+    private func drop(_ request: UInt32) {
         guard let index = questions.firstIndex(where: { $0.request == request }) else { return }
-        if index == 0 { return finish(.failure(.cancelled)) }
-        questions.remove(at: index).continuation.resume(returning: .failure(.cancelled))
+        questions.remove(at: index)
+        if index == 0 { askNext() }
     }
 
     func fail(_ error: BusError) {
-        let waiting = questions
         questions = []
-        for question in waiting { question.continuation.resume(returning: .failure(error)) }
+        answers.fail(error)
     }
 }
