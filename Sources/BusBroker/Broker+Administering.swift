@@ -299,14 +299,14 @@ extension Broker {
         return wanted.reduce(0) { $0 + UInt64($1.eventCount) }
     }
 
-    /// Dead letters are kept no longer.
+    /// Dead letters are kept no longer, or some events of them.
     func forget(_ letters: [FoundDeadLetter]) {
         for letter in letters {
             if let durable = storage?.numbers[letter.letter.subscription]?.durable {
                 // Somebody else may have dropped the same ones while the store looked for them.
                 durable.deadCount -= min(durable.deadCount, UInt64(letter.eventCount))
             }
-            store(.removeDeadLetter(letter.letter.number))
+            store(.removeDeadLetter(letter.letter.number, events: letter.letter.selection))
         }
     }
 }
@@ -359,6 +359,15 @@ extension StoredDeadLetter {
         guard place >= position, place - position < UInt64(selection.count * 8) else { return false }
         let index = Int(place - position)
         return selection[index >> 3] & 1 << UInt8(index & 7) != 0
+    }
+
+    /// The same of these events alone; nil where it is of none of them.
+    public func only(_ places: Set<UInt64>) -> StoredDeadLetter? {
+        var letter = self
+        for index in 0..<UInt64(selection.count * 8) where !places.contains(position + index) {
+            letter.selection[Int(index >> 3)] &= ~(1 << UInt8(index & 7))
+        }
+        return letter.selection.contains { $0 != 0 } ? letter : nil
     }
 }
 

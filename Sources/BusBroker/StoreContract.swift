@@ -35,7 +35,7 @@ public enum StoreWrite: Sendable {
     /// Remember events given up on.
     case deadLetter(StoredDeadLetter)
     /// Forget them.
-    case removeDeadLetter(UInt64)
+    case removeDeadLetter(UInt64, events: [UInt8])
     /// A line for the ledger.
     case ledger(LedgerLine)
     /// Forget what the ledger says of positions before this one.

@@ -49,8 +49,9 @@ extension DurableStore {
         of subscription: UInt64?, at positions: Set<UInt64>?, _ done: @escaping @Sendable ([FoundDeadLetter]?) -> Void
     ) {
         collectDead(of: subscription, after: 0, []) { letters in
-            let found = letters.map { BusBroker.StoredDeadLetter($0) }.filter { letter in
-                positions?.contains { letter.holds($0) } != false
+            // Of a letter of several events only those that are meant.
+            let found = letters.map { BusBroker.StoredDeadLetter($0) }.compactMap { letter in
+                positions.map(letter.only) ?? letter
             }
             done(found.isEmpty && positions != nil ? nil : found.map(FoundDeadLetter.init))
         }

@@ -24,7 +24,7 @@ extension DurableStore {
         case .cursor(let number, let cursor): .cursor(subscription: number, BusStore.StoredCursor(cursor))
         case .removeSubscription(let number): .subscriptionRemoved(number)
         case .deadLetter(let letter): .deadLetter(BusStore.StoredDeadLetter(letter))
-        case .removeDeadLetter(let number): .deadLetterRemoved(number)
+        case .removeDeadLetter(let number, let events): .deadLetterRemoved(number, events: events)
         case .ledger(let line): .ledger(LedgerEntry(line))
         case .trimLedger(let position): .ledgerTrim(before: position)
         case .lookUp(let uid, let first, let count, let ids):

@@ -104,7 +104,12 @@ public struct MemoryStore {
         case .deadLetter(let letter):
             disk.deadLetters[letter.number] = letter
             disk.lastDeadLetter = max(disk.lastDeadLetter, letter.number)
-        case .removeDeadLetter(let number): disk.deadLetters[number] = nil
+        case .removeDeadLetter(let number, let events):
+            guard var letter = disk.deadLetters[number] else { return }
+            for (place, byte) in events.enumerated() where place < letter.selection.count {
+                letter.selection[place] &= ~byte
+            }
+            disk.deadLetters[number] = letter.selection.contains { $0 != 0 } ? letter : nil
         case .ledger(let line): disk.ledger.append(line)
         case .trimLedger(let position): disk.ledger.removeAll { $0.first < position }
         case .lookUp(let uid, let first, let count, let ids):

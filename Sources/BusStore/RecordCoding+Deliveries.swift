@@ -80,6 +80,16 @@ extension StoredDeadLetter: Recorded {
     }
 }
 
+extension StoredDeadLetter {
+    /// What is left of it without these events; nil for nothing, and where it isn't said which events it is of.
+    func without(_ events: [UInt8]) -> StoredDeadLetter? {
+        guard !events.isEmpty else { return nil }
+        var rest = self
+        for (place, byte) in events.enumerated() where place < rest.selection.count { rest.selection[place] &= ~byte }
+        return rest.selection.contains { $0 != 0 } ? rest : nil
+    }
+}
+
 extension LedgerEntry: Recorded {
     static var table: RecordTable { .ledger }
 

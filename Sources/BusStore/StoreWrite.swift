@@ -35,11 +35,13 @@ public enum StoreWrite: Sendable {
     case subscriptionRemoved(UInt64)
     /// A dead letter, new or in place of the one with the same number.
     case deadLetter(StoredDeadLetter)
-    /// Removes a dead letter, and its batch where nothing else needs it.
-    case deadLetterRemoved(UInt64)
+    /// Takes events out of a dead letter, as `Selection.bytes`; none named: all. With its last it goes, and its batch where
+    /// nothing else needs it.
+    case deadLetterRemoved(UInt64, events: [UInt8] = [])
     /// A line for the ledger.
     case ledger(LedgerEntry)
-    /// Removes the ledger's entries that begin before a position.
+    /// Removes the ledger's entries that begin before a position, but for those of batches that are kept. Those of a batch
+    /// that is removed go with it.
     case ledgerTrim(before: UInt64)
     /// Which of these ids are known of this publisher, and with which first receipt. Sees what was submitted before.
     case known(StoredPublisher, [EventIDs])

@@ -39,12 +39,9 @@ extension WriterCore {
             try remove(.subscriptions) { $0.bind(1, id) }
             try remove(.cursors) { $0.bind(1, id) }
         case .deadLetter(let letter): try put(letter)
-        case .deadLetterRemoved(let id): try removeDeadLetter(id)
+        case .deadLetterRemoved(let id, let events): try removeDeadLetter(id, events)
         case .ledger(let entry): try put(entry)
-        case .ledgerTrim(let position):
-            let delete = try statements("DELETE FROM ledger WHERE first < ?")
-            delete.bind(1, position)
-            try delete.run()
+        case .ledgerTrim(let position): try trimLedger(before: position)
         case .secret(let secret):
             try shred { () throws(StoreError) in
                 try self.put(secret) { statement, place in
@@ -118,7 +115,7 @@ extension WriterCore {
         shredsSecrets = true
     }
 
-    // MARK: Dead letters and the ledger
+    // MARK: Dead letters
 
     private func put(_ letter: StoredDeadLetter) throws(StoreError) {
         let insert = try statements(
@@ -130,21 +127,17 @@ extension WriterCore {
         try insert.run()
     }
 
-    private func removeDeadLetter(_ id: UInt64) throws(StoreError) {
-        let select = try statements("SELECT position FROM dead_letters WHERE id = ?")
+    private func removeDeadLetter(_ id: UInt64, _ events: [UInt8]) throws(StoreError) {
+        let select = try statements("SELECT position, record FROM dead_letters WHERE id = ?")
         select.bind(1, id)
         guard try select.step() else { return }
-        let position = select.uint64(0)
+        let (position, record) = (select.uint64(0), select.bytes(1))
         select.reset()
+        if let letter = try? StoredDeadLetter(record: record), let rest = letter.without(events) {
+            return try put(rest)
+        }
         try remove(.deadLetters) { $0.bind(1, id) }
         try dropIfUnneeded(position)
-    }
-
-    private func put(_ entry: LedgerEntry) throws(StoreError) {
-        let insert = try statements("INSERT INTO ledger (first, record) VALUES (?, ?)")
-        insert.bind(1, entry.first)
-        insert.bind(2, entry.record)
-        try insert.run()
     }
 
     // MARK: Seals

@@ -103,6 +103,7 @@ extension WriterCore {
             try move(batch.position, to: "kept")
         } else {
             try giveBack(publisher: batch.publisher, batch.bodyLength)
+            try forgetLedger(of: batch.position..<batch.position + batch.count)
         }
         if batch.accepted >= entry.row.receiptsSince {
             try insertReceipt(batch, topic: entry.row.topic.id)
@@ -145,11 +146,12 @@ extension WriterCore {
     /// Drops a kept batch that no dead letter names and no topic retains.
     func dropIfUnneeded(_ position: UInt64) throws(StoreError) {
         guard try !hasDeadLetter(position) else { return }
-        let select = try statements("SELECT topic, seal, publisher, length(body) FROM kept WHERE position = ?")
+        let select = try statements(
+            "SELECT topic, seal, publisher, length(body), count FROM kept WHERE position = ?")
         select.bind(1, position)
         guard try select.step() else { return }
         let (id, seal) = (select.topicID(0), select.uint64(1))
-        let (publisher, length) = (select.int64(2), select.uint64(3))
+        let (publisher, length, count) = (select.int64(2), select.uint64(3), select.uint64(4))
         select.reset()
         let entry: TopicEntry? = if let id { try topic(id) } else { nil }
         guard entry?.row.topic.retained != position else { return }
@@ -157,6 +159,7 @@ extension WriterCore {
         delete.bind(1, position)
         try delete.run()
         try giveBack(publisher: publisher, length)
+        try forgetLedger(of: position..<position + count)
         let find = try statements("SELECT record FROM seals WHERE number = ?")
         find.bind(1, seal)
         guard try find.step() else { return }

@@ -49,7 +49,7 @@ extension StoreWrite {
                 + cursor.pending.map { " \($0.first)+\($0.count)x\($0.attempts)" }.joined()
         case .removeSubscription(let number): "remove-subscription \(number)"
         case .deadLetter(let letter): "dead-letter \(letter.number) position=\(letter.position) \(letter.reason)"
-        case .removeDeadLetter(let number): "remove-dead-letter \(number)"
+        case .removeDeadLetter(let number, _): "remove-dead-letter \(number)"
         case .ledger(let line): "ledger \(line.first)+\(line.count) \(line.outcome) session=\(line.session)"
         case .trimLedger(let position): "trim-ledger before=\(position)"
         case .lookUp(let uid, let first, let count, _): "look-up uid=\(uid) \(first)+\(count)"
