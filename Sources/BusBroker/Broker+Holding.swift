@@ -15,7 +15,7 @@ extension Broker {
     func hold(_ portion: Portion, _ consumer: Consumer, _ holding: Holding) {
         if let durable = consumer.subscription.durable {
             let held = Held(
-                delivery: consumer.lastDelivery, portion: portion,
+                delivery: consumer.lastDelivery, portion: portion, brought: portion.selection,
                 deadline: now.monotonic + durable.values.acknowledgeWait, sent: now.wall)
             guard !consumer.subscription.mode.contains(.unacknowledged) else {
                 return acknowledged(portion, held, consumer)

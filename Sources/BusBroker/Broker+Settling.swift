@@ -27,7 +27,13 @@ extension Broker {
         // Settled before, or taken away: word that comes late changes nothing.
         guard let held = holding.find(settle.delivery) else { return }
         do throws(WireError) {
-            let selection = try Selection(settle.selection, of: Int(held.portion.batch.eventCount))
+            let count = Int(held.portion.batch.eventCount)
+            let selection = try Selection(settle.selection, of: count)
+            // None named are all that it brought.
+            if !settle.selection.isEmpty, let stranger = held.brought.firstMissing(of: selection, in: count) {
+                return refuse(
+                    .acknowledgedUnsent, "delivery \(settle.delivery) didn't bring event \(stranger) of its batch")
+            }
             settled(selection, settlement, settle, held, consumer, holding)
         } catch {
             refuse(
@@ -256,6 +262,11 @@ struct DurableTimer: Comparable {
 }
 
 extension Selection {
+    /// The first event of another selection that isn't in this one; nil if there is none.
+    func firstMissing(of other: Selection, in count: Int) -> Int? {
+        isAll ? nil : (0..<count).first { other.contains($0) && !contains($0) }
+    }
+
     /// Its bits, all of them written out: how many events are meant can be told without the batch.
     func bits(of count: Int) -> [UInt8] {
         guard isAll else { return bytes }

@@ -158,7 +158,10 @@ extension Holding {
 /// A portion somebody was handed.
 struct Held {
     let delivery: UInt64
+    /// What of it isn't settled yet.
     var portion: Portion
+    /// What the delivery brought.
+    var brought = Selection.all
     /// Until when it is to be settled; of durable subscriptions only.
     var deadline: Moment.Nanoseconds = .max
     /// When it was handed over, microseconds since 1970.

@@ -31,6 +31,49 @@ struct BrokerSettlingTests {
         #expect(worker.session?.account.outstandingLength == 0)
     }
 
+    @Test("events that a delivery didn't bring are settled by nobody: all of that frame is refused")
+    func stranger() {
+        let (bench, publisher, worker) = delivered()
+        worker.settle(.retry, 1, events: [1, 2])
+        let again = bench.pass(milliseconds: 130).deliveries
+        #expect(again.map { $0.delivery } == [2])
+        for events in [[1, 3], [0], [0, 1, 2, 3]] {
+            let refused = worker.settle(.acknowledge, 2, events: events).errors
+            #expect(refused.map(\.reason) == [.acknowledgedUnsent])
+        }
+        #expect(worker.session?.account.outstandingEvents == 4)
+        // What it brought and was settled before is passed over.
+        #expect(worker.settle(.acknowledge, 2, events: [1]).errors.isEmpty)
+        #expect(worker.settle(.reject, 2, events: [1, 2]).errors.isEmpty)
+        #expect(worker.session?.account.outstandingEvents == 2)
+        // None named are those it brought; and one that is over says nothing.
+        #expect(worker.settle(.acknowledge, 2).errors.isEmpty)
+        #expect(worker.settle(.acknowledge, 2, events: [0]).errors.isEmpty)
+        #expect(worker.settle(.acknowledge, 3).errors.map(\.reason) == [.acknowledgedUnsent])
+        _ = publisher
+    }
+
+    @Test("of a dead letter of several events one is dropped, one redriven, and the others stay")
+    func letterInParts() {
+        let (bench, _, worker) = delivered()
+        worker.settle(.reject, 1)
+        bench.commit()
+        func cut(_ place: UInt64) -> [FoundDeadLetter] {
+            (bench.store?.disk.deadLetters.values).map(Array.init)?.compactMap { letter in
+                letter.only([letter.position + place]).map { FoundDeadLetter($0) }
+            } ?? []
+        }
+        #expect(bench.durable("work")?.durable?.deadCount == 4)
+        bench.round(.administered(worker.id, request: 1, .dropped(cut(1))))
+        bench.commit()
+        #expect(bench.durable("work")?.durable?.deadCount == 3)
+        let done = bench.round(.administered(worker.id, request: 2, .redriven(cut(2)))) + bench.commit()
+        #expect(done.deliveries.sequences == [3])
+        #expect(bench.store?.disk.deadLetters.values.map(\.selection) == [[0b1001]])
+        #expect(bench.durable("work")?.durable?.deadCount == 2)
+        #expect(cut(1).isEmpty && cut(3).count == 1)
+    }
+
     @Test("what is retried comes again after its pause, with its attempt, and alone")
     func retried() {
         let (bench, _, worker) = delivered()
