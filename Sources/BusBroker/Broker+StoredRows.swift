@@ -92,6 +92,8 @@ extension Broker {
             InspectedValue("dead_letters", durables.reduce(0) { $0 + $1.deadCount }),
             InspectedValue("unattended_subscriptions", UInt64(durables.count(where: \.isReported))),
             InspectedValue("commits", storage.commits),
+            InspectedValue("commit_p50_us", storage.commitTimes.quantile(0.5)),
+            InspectedValue("commit_p99_us", storage.commitTimes.quantile(0.99)),
             InspectedValue("uncommitted", UInt64(storage.completions.count)),
             InspectedValue("store_warning", storage.warning),
         ]

@@ -178,6 +178,7 @@ extension Broker {
         guard storage != nil else { return }
         storage?.bytesUsed = commit.bytesUsed
         storage?.commits += 1
+        if commit.duration > 0 { storage?.commitTimes.note(commit.duration) }
         for usage in commit.usage { holds(usage.uid, usage.bytes) }
         for answer in commit.known { noteKnown(answer.ids, ticket: answer.ticket) }
         takeBack(commit.refused)

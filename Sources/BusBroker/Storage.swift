@@ -56,6 +56,8 @@ final class Storage {
     var idsTrimmed: Int64 = 0
     /// Commits, for showing.
     var commits: UInt64 = 0
+    /// How long they took, in microseconds.
+    var commitTimes = DurationHistogram()
 
     /// Events of all durable topics.
     var eventCount: UInt64 { topics.values.reduce(0) { $0 + $1.stored.eventCount } }

@@ -115,6 +115,8 @@ public struct StoreCommit: Sendable {
     public var trimmed: [StoredTopic]
     /// Users whose batches came or went, and the bytes they hold now.
     public var usage: [(uid: UInt32, bytes: UInt64)]
+    /// How long it took, in microseconds; 0 where that isn't known.
+    public var duration: UInt64
     /// Bytes in use.
     public var bytesUsed: UInt64
 
@@ -122,13 +124,14 @@ public struct StoreCommit: Sendable {
     public init(
         through: UInt64, refused: [(ticket: UInt64, reason: Reason, message: String)] = [],
         known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [],
-        usage: [(uid: UInt32, bytes: UInt64)] = [], bytesUsed: UInt64 = 0
+        usage: [(uid: UInt32, bytes: UInt64)] = [], duration: UInt64 = 0, bytesUsed: UInt64 = 0
     ) {
         self.through = through
         self.refused = refused
         self.known = known
         self.trimmed = trimmed
         self.usage = usage
+        self.duration = duration
         self.bytesUsed = bytesUsed
     }
 }

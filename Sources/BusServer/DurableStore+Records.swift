@@ -153,7 +153,7 @@ extension StoreCommit {
             refused: commit.refused.map { ($0.ticket, $0.reason.reason, $0.reason.message) },
             known: commit.known.map { ($0.ticket, $0.ids.map(BusBroker.KnownIDs.init)) },
             trimmed: commit.removedFrom.compactMap { BusBroker.StoredTopic($0) },
-            usage: commit.usage.map { ($0.uid, $0.byteCount) }, bytesUsed: commit.bytesUsed)
+            usage: commit.usage.map { ($0.uid, $0.byteCount) }, duration: commit.duration, bytesUsed: commit.bytesUsed)
     }
 }
 

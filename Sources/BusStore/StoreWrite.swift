@@ -107,6 +107,8 @@ public struct Committed: Sendable {
     public var removedFrom: [StoredTopic] = []
     /// Users whose batches came or went, and what they hold now.
     public var usage: [StoredUsage] = []
+    /// How long it took, from the first write to the head file, in microseconds.
+    public var duration: UInt64 = 0
     /// Bytes of the database in use.
     public var bytesUsed: UInt64 = 0
 }

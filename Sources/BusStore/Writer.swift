@@ -78,9 +78,11 @@ final class Writer: @unchecked Sendable {
         var ticket: UInt64 = 1
         while mailbox.take(into: &waiting, waiting: !core.hasWork) {
             if !waiting.isEmpty || core.hasRemovals {
-                let committed = try core.connection.use { () throws(StoreError) in
+                let began = ContinuousClock.now
+                var committed = try core.connection.use { () throws(StoreError) in
                     try core.transact(waiting, from: ticket)
                 }
+                committed.duration = UInt64(clamping: (ContinuousClock.now - began).microseconds)
                 ticket = committed.through + 1
                 callbacks.onCommit(committed)
             }
@@ -100,4 +102,8 @@ struct StoreCallbacks: Sendable {
     var onCommit: @Sendable (Committed) -> Void
     var onDamage: @Sendable (StoreDamage) -> Void
     var onFailure: @Sendable (StoreError) -> Void
+}
+
+extension Duration {
+    fileprivate var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
 }
