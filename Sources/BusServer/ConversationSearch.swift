@@ -56,7 +56,7 @@ struct ConversationSearch: Sendable {
     }
 
     private mutating func look(into batch: StoredBatch) {
-        guard let sealed = try? SealedBatch(batch.body),
+        guard let sealed = try? SealedBatch(batch.body), sealed.header.eventCount == batch.count,
             let columns = try? BatchColumns(sealed.columns, eventCount: Int(sealed.header.eventCount))
         else { return }
         // Its first event has none, and is known by its id.
