@@ -24,7 +24,10 @@ struct Trust {
             throw .untrusted(path: path, "its directory belongs to uid \(status.st_uid), who could replace the socket")
         }
         guard status.st_mode & 0o022 == 0 else {
-            throw .untrusted(path: path, "others can write to \(directory) and could replace the socket: chmod go-w it")
+            throw .untrusted(
+                path: path,
+                "others can write to \(directory) and could replace the socket: chmod go-w \(directory), or give the "
+                    + "socket a directory of its own")
         }
     }
 

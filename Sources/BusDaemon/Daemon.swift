@@ -61,7 +61,9 @@ final class Daemon {
         }
         var status = stat()
         guard stat(directory, &status) == 0, status.st_mode & 0o022 == 0 else {
-            throw .socket("others can write to \(directory): no client would trust a socket there; chmod go-w it")
+            throw .socket(
+                "others can write to \(directory), and no client would trust a socket there: chmod go-w \(directory), "
+                    + "or give the socket a directory of its own with --socket")
         }
     }
 

@@ -19,10 +19,23 @@ struct ConfigurationNode {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            throw .configuration("\(file): \(error)")
+            throw .configuration(unreadable(error, file))
         }
         guard let root, root.null == nil else { return nil }
         return ConfigurationNode(node: root, file: file, name: "", line: root.mark?.line ?? 1)
+    }
+
+    /// What the parser found wrong, and where, on one line.
+    private static func unreadable(_ error: any Error, _ file: String) -> String {
+        switch error as? YamlError {
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            "\(file):\(mark.line): \(context.map { "\($0.text), " } ?? "")\(problem)"
+        case .duplicatedKeysInMapping(let keys, let context):
+            "\(file):\(context.mark.line): \(keys.map { "`\($0)`" }.joined(separator: ", ")) stands there more than once"
+        case .reader(let problem, _, _, _): "\(file): is no YAML: \(problem)"
+        default: "\(file): is no YAML: \(error)"
+        }
     }
 
     /// Where it stands: `busd.yaml:7`.
@@ -78,8 +91,10 @@ struct ConfigurationNode {
     func byteCount(_ range: ClosedRange<Int>, example: String) throws(ServerError) -> Int {
         let text = try scalar()
         guard let length = Quantity.bytes(text).map({ Int($0) }), range.contains(length) else {
-            let most = Quantity.text(bytes: Int64(range.upperBound))
-            throw refused("\(name) `\(text)` is not a size from \(range.lowerBound) to \(most), such as \(example)")
+            let (least, most) = (range.lowerBound, range.upperBound)
+            throw refused(
+                "\(name) `\(text)` is not a size from \(Quantity.text(bytes: Int64(least))) to "
+                    + "\(Quantity.text(bytes: Int64(most))), such as \(example)")
         }
         return length
     }

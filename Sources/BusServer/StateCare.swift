@@ -103,6 +103,7 @@ public enum StateCare {
         let isOurs = try KeyringFile(StateFile(path: state + "/keyring")) != nil
         let names = try StateDirectory.entries(of: state)
         guard isOurs || names.isEmpty else {
+            lock.undo()
             throw .state(
                 "\(state) has no keyring (but \(names.prefix(3).joined(separator: ", "))): it is not a state directory "
                     + "of ours, and nothing was removed")

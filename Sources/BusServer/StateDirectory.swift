@@ -50,6 +50,7 @@ struct StateDirectory {
         } else {
             let others = try StateDirectory.entries(of: path)
             guard others.isEmpty else {
+                lock.undo()
                 throw .state(
                     "\(path) has no root.key and isn't empty (\(others.prefix(3).joined(separator: ", "))): "
                         + "it is not a state directory of ours; choose another one with --state")
@@ -85,7 +86,7 @@ struct StateDirectory {
                 "\(path) belongs to uid \(status.st_uid), not to us (\(geteuid())): choose another one with --state")
         }
         guard status.st_mode & 0o022 == 0 else {
-            throw .state("\(path) can be written by others: chmod go-w \(path)")
+            throw .state("\(path) can be written by others: chmod go-w \(path), or choose another one with --state")
         }
     }
 
@@ -156,8 +157,13 @@ struct StateDirectory {
 /// half way leaves nothing locked.
 final class StateLock {
     private var descriptor: CInt
+    private let path: String
+    /// Whether this one made the file.
+    private let isNew: Bool
 
     init(_ path: String) throws(ServerError) {
+        self.path = path
+        isNew = access(path, F_OK) != 0
         descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .state("can't open \(path): \(String(cString: strerror(errno)))") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
@@ -167,6 +173,12 @@ final class StateLock {
     }
 
     deinit { release() }
+
+    /// Releases it and takes the file away again if it is new: of a directory that isn't ours nothing is changed.
+    func undo() {
+        if isNew, descriptor >= 0 { unlink(path) }
+        release()
+    }
 
     func release() {
         guard descriptor >= 0 else { return }

@@ -99,7 +99,7 @@ struct Opening {
         defer { close(file) }
         var header = [UInt8](repeating: 0, count: 100)
         guard pread(file, &header, 100, 0) == 100, header.starts(with: Array("SQLite format 3".utf8) + [0]) else {
-            throw .notAStore(path: path, found: "no SQLite database")
+            throw .notAStore(path: path, found: "a file that isn't an SQLite database")
         }
         let id = header[68..<72].reduce(Int32(0)) { $0 << 8 | Int32($1) }
         guard id == Schema.applicationID else { throw .notAStore(path: path, found: "another program's database") }

@@ -36,9 +36,10 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .directory(let path, let errno): "can't use the directory \(path): \(reason(errno))"
         case .inUse(let path): "\(path) is in use by another process"
-        case .notAStore(let path, let found): "\(path) is not a LocalBus store but \(found); nothing was changed"
+        case .notAStore(let path, let found): "\(path) is not a LocalBus store: it is \(found); nothing was changed"
         case .newerSchema(let found, let supported):
-            "the store has schema version \(found), this program knows versions up to \(supported); nothing was changed"
+            "the store has schema version \(found), this program knows versions up to \(supported); nothing was changed: "
+                + "start the newer busd, or go back to before its upgrade with `busd --rollback`"
         case .databaseMissing(let path):
             "\(path) is missing, but files that belong to it are there: put it back, or move them away to begin anew"
         case .foreignHead(let path): "\(path) belongs to another store; nothing was changed"

@@ -104,7 +104,7 @@ import Testing
 
     @Test(arguments: [
         ("store: {max_bytes: 1GiB}", "unknown key `max_bytes`; did you mean `max-bytes`?"),
-        ("store: {max-bytes: 1KiB}", "max-bytes `1KiB` is not a size from 1048576 to 1024TiB, such as 4GiB"),
+        ("store: {max-bytes: 1KiB}", "max-bytes `1KiB` is not a size from 1MiB to 1024TiB, such as 4GiB"),
         ("store: {max-bytes: 10%}", "max-bytes `10%` is not a size"),
         ("store: {dead-letters: {share: 5}}", "share `5` is not a share from 1% to 50%, such as 5%"),
         ("store: {dead-letters: {share: 51%}}", "share `51%` is not a share"),
