@@ -19,19 +19,45 @@ struct LinePublisher {
                 mustBeDurable: command.durable)
             // A slow log's lines are known to have arrived at once, and not sent again if the daemon is gone then.
             await connection.run { _ in publisher.isPatient = false }
-            var lines = LineReader()
-            while let piece = try lines.next() {
-                try await publish(piece, connection, publisher)
-                progress.show(publisher)
-            }
+            let fault = try await publishAll(connection, publisher, progress)
+            // What stands before a line that can't be an event has gone out, and is waited for as ever.
             let summary = try await connection.run { _ in try await publisher.finish() }
             progress.end()
             report(summary)
+            if let fault { throw fault.failure }
             await connection.close()
         } catch {
             progress.end()
             await connection.close()
             throw error
+        }
+    }
+
+    /// Publishes line after line, up to the end or the first that can't be an event.
+    private func publishAll(
+        _ connection: BusConnection, _ publisher: WindowedPublisher, _ progress: Progress
+    ) async throws -> LineFault? {
+        var lines = LineReader()
+        while let piece = try lines.next() {
+            do {
+                try await publish(piece, connection, publisher)
+            } catch let fault as LineFault {
+                return fault
+            }
+            progress.show(publisher)
+        }
+        return nil
+    }
+
+    /// A line that can't be an event.
+    private struct LineFault: Error {
+        let line: Int
+        let cause: BusError
+
+        var failure: Failure {
+            let failure = Failure(cause)
+            let before = line == 1 ? "nothing is published" : "what stands before it is published"
+            return Failure(failure.status, "line \(Text.grouped(line)): \(failure.message); \(before)")
         }
     }
 
@@ -43,12 +69,16 @@ struct LinePublisher {
         // What stands in a column of its own takes the long way; a plain line is never copied before its batch.
         let isPlain = command.key == nil && command.expires == nil
         try await connection.run { _ in
-            for range in piece.lines {
+            for (index, range) in piece.lines.enumerated() {
                 if !publisher.hasRoom { try await publisher.waitForRoom() }
-                try piece.bytes.withUnsafeBytes { bytes in
-                    let line = UnsafeRawBufferPointer(rebasing: bytes[range])
-                    guard isPlain else { return try publisher.publish(event(line, headers, correlation)) }
-                    try publisher.publish(line, headers: headers, correlation: correlation)
+                do {
+                    try piece.bytes.withUnsafeBytes { bytes in
+                        let line = UnsafeRawBufferPointer(rebasing: bytes[range])
+                        guard isPlain else { return try publisher.publish(event(line, headers, correlation)) }
+                        try publisher.publish(line, headers: headers, correlation: correlation)
+                    }
+                } catch BusError.tooLarge(let what) {
+                    throw LineFault(line: piece.firstLine + index, cause: .tooLarge(what))
                 }
             }
         }
@@ -100,10 +130,13 @@ private struct LineReader {
     struct Piece: Sendable {
         let bytes: [UInt8]
         let lines: [Range<Int>]
+        /// The number of the first one, counted from 1.
+        let firstLine: Int
     }
 
     private var rest: [UInt8] = []
     private var isAtEnd = false
+    private var lineCount = 0
 
     /// The next lines, as many as were there; nil at the end. A last line needs no line end.
     mutating func next() throws -> Piece? {
@@ -140,7 +173,8 @@ private struct LineReader {
             start = rest.count
         }
         guard !lines.isEmpty else { return nil }
-        let piece = Piece(bytes: rest, lines: lines)
+        let piece = Piece(bytes: rest, lines: lines, firstLine: lineCount + 1)
+        lineCount += lines.count
         rest.removeSubrange(..<start)
         return piece
     }
