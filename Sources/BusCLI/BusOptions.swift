@@ -20,6 +20,9 @@ struct BusOptions: ParsableArguments {
     func validate() throws {
         let chosen = [socket != nil, bus != nil, user, system].count { $0 }
         guard chosen <= 1 else { throw ValidationError("--socket, --bus, --user and --system exclude each other") }
+        if let bus, bus.isEmpty || bus.hasPrefix(".") || bus.contains("/") {
+            throw ValidationError("--bus has a name, such as `plant`, not “\(bus)”; --socket takes a path")
+        }
         if user, BusAddress.user() == nil { throw ValidationError("--user: XDG_RUNTIME_DIR isn't set") }
     }
 

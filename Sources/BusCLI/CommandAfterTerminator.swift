@@ -1,5 +1,7 @@
 // The command behind `--` of `bus run` and `--exec`. The argument parser can't have a list behind a list of filters, so
-// the command is cut off before it parses; everywhere else `--` keeps its usual meaning.
+// the command is cut off before it parses; everywhere else `--` keeps its usual meaning. Behind it a `bus sub` or `bus
+// reply` without `--exec` has a command, too, unless it begins with a dash: taken for one more filter, or for the answer,
+// it would never run, and nobody would hear why.
 
 /// The arguments of this process, in two parts.
 enum CommandAfterTerminator {
@@ -12,7 +14,9 @@ enum CommandAfterTerminator {
         let all = CommandLine.arguments.dropFirst()
         guard let terminator = all.firstIndex(of: "--") else { return (all, []) }
         let own = all[..<terminator]
-        guard own.first == "run" || own.contains("--exec") else { return (all, []) }
-        return (own, all[(terminator + 1)...])
+        let rest = all[(terminator + 1)...]
+        if own.first == "run" || own.contains("--exec") { return (own, rest) }
+        let runsCommands = ["sub", "subscribe", "reply"].contains(own.first)
+        return runsCommands && rest.first?.hasPrefix("-") == false ? (own, rest) : (all, [])
     }()
 }

@@ -8,9 +8,17 @@ extension Failure {
         case .permissionDenied: return Failure(.denied, "\(cause)")
         case .socketPathTooLong, .socketPathInvalid: return Failure(.usage, "\(cause)")
         case .socketMissing, .connectionRefused, .socketPathNotASocket, .socketPathIsSymlink:
-            let hint = "start one with `systemctl start busd`, or `busd`, or try `bus run -- COMMAND` for a private bus"
-            return Failure(.unavailable, "no daemon on \(path) (\(cause)); \(hint)")
+            let hint = "`systemctl start busd` or `busd` starts one, `bus run -- COMMAND` a private one"
+            return Failure(.unavailable, "no daemon on \(path): \(what(cause)); \(hint)")
         default: return Failure(.unavailable, "\(path): \(cause)")
+        }
+    }
+
+    private static func what(_ cause: TransportError) -> String {
+        switch cause {
+        case .socketMissing: "there is no such socket"
+        case .connectionRefused: "nobody listens there"
+        default: "\(cause)"
         }
     }
 }

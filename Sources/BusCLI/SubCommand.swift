@@ -87,6 +87,9 @@ struct SubCommand: AsyncParsableCommand {
             throw ValidationError(exec ? "--exec needs a command after --" : "a command after -- needs --exec")
         }
         guard !(exec && (json || raw)) else { throw ValidationError("--exec prints nothing: no --json, no --raw") }
+        guard exec || (parallel == 1 && execTimeout == nil) else {
+            throw ValidationError("--parallel and --exec-timeout are for --exec")
+        }
         guard parallel >= 1, parallel <= 256 else { throw ValidationError("--parallel is 1 to 256") }
         guard count != 0 else { throw ValidationError("--count is at least 1") }
         try validateGroup()
