@@ -101,12 +101,13 @@ struct PubCommand: AsyncParsableCommand {
 
     private func show(_ receipt: PublishReceipt, cleared: Bool) {
         guard json else {
-            let matches = receipt.liveMatches + receipt.durableMatches
-            let plural = matches == 1 ? "subscription" : "subscriptions"
-            let stored = receipt.isDuplicate ? ", published before" : receipt.isDurable ? ", on disk" : ""
+            // What was published before went to nobody now; whom it was for then its first receipt said.
+            let matches = counted(UInt64(receipt.liveMatches + receipt.durableMatches), "subscription")
+            let published = receipt.isDuplicate ? "published before" : "for \(matches)"
+            let stored = receipt.isDurable ? ", on disk" : ""
             let kept = retain ? (cleared ? ", last value cleared" : ", kept as last value") : ""
             return Standard.output(
-                "\(receipt.id) \(topic) #\(receipt.firstSequence) for \(matches) \(plural)\(stored)\(kept)\n")
+                "\(receipt.id) \(topic) #\(receipt.firstSequence) \(published)\(stored)\(kept)\n")
         }
         var object = JSONObject()
         object.add("id", receipt.id.description)

@@ -38,17 +38,21 @@ private struct StatusText {
 
     init(_ values: [InspectedValue]) {
         self.values = values
-        told = Set(StatusText.facts.flatMap { [$0.name] + $0.remarks.map(\.name) } + values.map(\.name).filter(isFlow))
+        told = Set(
+            StatusText.facts.flatMap { [$0.name] + $0.remarks.map(\.name) } + values.map(\.name).filter(isFlow)
+                + [StatusText.warning, StatusText.hasStore])
     }
 
     var lines: [String] {
-        let rest = values.filter { !told.contains($0.name) && $0.name != StatusText.warning }
+        let rest = values.filter { !told.contains($0.name) }
         let other = rest.map { [$0.name.replacing("_", with: " "), Details.describe($0)] }
-        let groups = [warnings, facts, flows, StatusText.table([.left, .right], other)]
+        let groups = [warnings, facts, flows, StatusText.table([.left, .left], other)]
         return Array(groups.filter { !$0.isEmpty }.joined(separator: [""]))
     }
 
     private static let warning = "store_warning"
+    /// Whether there is a store: what it holds says so by itself.
+    private static let hasStore = "durable"
 
     /// What somebody should look at; nothing on most days.
     private var warnings: [String] {
@@ -78,9 +82,13 @@ private struct StatusText {
             remarks: [("groups", "of them groups"), ("stalling_subscriptions", "stalling")]),
         Fact(
             label: "topics", name: "topics",
-            remarks: [("last_values", "with a last value"), ("topics_forgotten", "forgotten so far")]),
+            remarks: [
+                ("durable_topics", "durable"), ("last_values", "with a last value"),
+                ("topics_forgotten", "forgotten so far"),
+            ]),
         Fact(
-            label: "durable subscriptions", name: "durable_subscriptions", remarks: [("dead_letters", "dead letters")]),
+            label: "durable subscriptions", name: "durable_subscriptions",
+            remarks: [("unattended_subscriptions", "long unattended"), ("dead_letters", "dead letters")]),
         Fact(
             label: "stored events", name: "store_events",
             remarks: [("store_bytes", "of the store used"), ("store_limit", "at most")]),

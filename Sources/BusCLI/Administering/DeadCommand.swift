@@ -77,7 +77,7 @@ struct DeadShow: AsyncParsableCommand {
             [row.text("reason"), row.text("message")].filter { !$0.isEmpty }.joined(separator: ": ")
         }
         details.add("attempts", ["attempts"]) { Text.grouped($0.number("attempts")) }
-        for (label, name) in [("first delivered", "first_time"), ("given up at", "died_at")] {
+        for (label, name) in [("published at", "accepted_at"), ("given up at", "died_at")] {
             details.add(label, [name]) { row in
                 row.isSet(name) ? timestamp(Int64(clamping: row.number(name))) : ""
             }

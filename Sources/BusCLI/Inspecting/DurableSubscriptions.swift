@@ -51,10 +51,10 @@ enum DurableSubscriptions {
         var details = Details(row)
         details.add("filter", ["filter"]) { $0.text("filter") }
         details.add("mode", ["mode"]) { $0.text("mode") }
-        details.add("consumers", ["consumers", "attended_at"]) { row in
+        details.add("consumers", ["consumers", "attended_at", "created_at"]) { row in
             row.isSet("consumers")
                 ? Text.grouped(row.number("consumers"))
-                : row.isSet("attended_at") ? "none, the last \(attended(row))" : "none yet"
+                : wasAttended(row) ? "none, the last \(attended(row))" : "none yet"
         }
         details.add("pending", ["pending"]) { row in
             let pending = pending(row)
@@ -71,6 +71,7 @@ enum DurableSubscriptions {
         details.add("made", ["created_at", "uid"]) { row in
             "\(timestamp(Int64(clamping: row.number("created_at")))) by \(userName(row.number("uid")))"
         }
+        details.add("caught up", ["caught_up"]) { $0.isSet("caught_up") ? "yes" : "" }
         details.add("", ["subscription"]) { _ in "" }
         options.show(row, "durable subscription \(name)", details)
     }
@@ -81,9 +82,17 @@ enum DurableSubscriptions {
         return count == .max ? "?" : Units.count(count)
     }
 
+    /// Whether it ever had a consumer. Its time without one begins when it is made, by another clock that is a moment
+    /// ahead or behind: of one that came and went within a second, only what it did tells.
+    private static func wasAttended(_ row: InspectedRow) -> Bool {
+        guard row.isSet("attended_at") else { return false }
+        return row.isSet("acknowledged") || row.isSet("redelivered")
+            || row.number("attended_at") > row.number("created_at").addingReportingOverflow(1_000_000).partialValue
+    }
+
     private static func attended(_ row: InspectedRow) -> String {
         if row.isSet("consumers") { return "now" }
-        guard row.isSet("attended_at") else { return "never" }
+        guard wasAttended(row) else { return "never" }
         return Units.duration(milliseconds: millisecondsSince(row.number("attended_at"))) + " ago"
     }
 }

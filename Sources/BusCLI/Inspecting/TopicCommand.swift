@@ -121,8 +121,8 @@ struct TopicShow: AsyncParsableCommand {
         }
         details.add("oldest stored", ["first_sequence", "first_time"]) { row in
             guard row.isSet("first_sequence") else { return "" }
-            return
-                "#\(Text.grouped(row.number("first_sequence"))), \(timestamp(Int64(clamping: row.number("first_time"))))"
+            let time = row.isSet("first_time") ? ", \(timestamp(Int64(clamping: row.number("first_time"))))" : ""
+            return "#\(Text.grouped(row.number("first_sequence")))\(time)"
         }
         details.add("publishers", ["publishers"]) { Text.grouped($0.number("publishers")) }
         details.add("subscriptions", ["subscriptions"]) { Text.grouped($0.number("subscriptions")) }
