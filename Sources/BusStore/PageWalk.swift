@@ -20,6 +20,8 @@ struct PageWalk {
     private let wanted: Set<TopicID>?
     /// Topics met so far; nil for one that is deleted or can't be read, which has nothing to show.
     private var chains: [TopicID: Chain?] = [:]
+    /// What was put aside before and is missing in this page: told again to whoever reads here, and reported no more.
+    private var knownDamage: [StoreDamage] = []
     /// Before this, rows may be missing without a further word: they lay where nothing can be read.
     private var reliableFrom: UInt64
 
@@ -56,8 +58,13 @@ struct PageWalk {
         guard row.uint64(0) >= chain.floor else { return true }
         guard let batch = try core.batchRow(row) else { return true }
         if try isMissing(batch.previous, chain) {
-            guard noting else { return false }
-            core.note(.batchMissing(position: batch.previous, topic: id), .batch(batch.previous))
+            let missing = StoreDamage.batchMissing(position: batch.previous, topic: id)
+            if try core.isKnownDamage(batch.previous) {
+                tellAgain(missing, batch.previous, id)
+            } else {
+                guard noting else { return false }
+                core.note(missing, .batch(batch.previous))
+            }
         }
         chain.seen = batch.batch.position
         chains[id] = .some(chain)
@@ -71,28 +78,47 @@ struct PageWalk {
     private func isMissing(_ previous: UInt64, _ chain: Chain) throws(StoreError) -> Bool {
         guard previous != 0, previous >= chain.floor else { return false }
         if previous == chain.seen { return false }
+        guard previous < reliableFrom else { return true }
         // Before the range, or before what could not be read, it need not have been met.
-        if previous < reliableFrom {
-            guard chain.seen == nil, try !core.exists(previous) else { return false }
-        }
+        guard chain.seen == nil, try !core.exists(previous) else { return false }
         return try !core.isKnownDamage(previous)
     }
 
-    /// Whether every topic asked for was seen up to its last batch, as far as the range goes.
-    func endIsWhole() throws(StoreError) -> Bool { try missingAtEnd().isEmpty }
+    /// Whether every topic asked for was seen up to its last batch, as far as the range goes, but for what was put aside.
+    mutating func endIsWhole() throws(StoreError) -> Bool { try noteEnd(noting: false) }
 
     /// Notes what is missing at the range's end.
-    func noteEnd() throws(StoreError) {
+    mutating func noteEnd() throws(StoreError) { _ = try noteEnd(noting: true) }
+
+    private mutating func noteEnd(noting: Bool) throws(StoreError) -> Bool {
         for (topic, position) in try missingAtEnd() {
-            core.note(.batchMissing(position: position, topic: topic), .batch(position))
+            let missing = StoreDamage.batchMissing(position: position, topic: topic)
+            if try core.isKnownDamage(position) {
+                tellAgain(missing, position, topic)
+            } else {
+                guard noting else { return false }
+                core.note(missing, .batch(position))
+            }
         }
+        return true
+    }
+
+    /// What was put aside is told on this page, once: the row itself may have been met on it, and named its topic.
+    private mutating func tellAgain(_ missing: StoreDamage, _ position: UInt64, _ topic: TopicID) {
+        let isTold = core.damage.contains {
+            switch $0 {
+            case .batch(position, topic, _), .batchMissing(position, topic): true
+            default: false
+            }
+        }
+        if !isTold { knownDamage.append(missing) }
     }
 
     private func missingAtEnd() throws(StoreError) -> [(TopicID, UInt64)] {
         var missing: [(TopicID, UInt64)] = []
         for case (let topic, let chain?) in chains where wanted?.contains(topic) ?? true {
             guard chain.lastPosition >= max(chain.floor, reliableFrom), chain.lastPosition < range.upperBound,
-                chain.lastPosition != chain.seen, try !core.isKnownDamage(chain.lastPosition)
+                chain.lastPosition != chain.seen
             else { continue }
             missing.append((topic, chain.lastPosition))
         }
@@ -113,12 +139,13 @@ struct PageWalk {
 
     /// The page as it is, to go on behind it.
     func page() -> BatchPage {
-        BatchPage(batches: batches, next: next, isComplete: false, damage: core.damage)
+        BatchPage(batches: batches, next: next, isComplete: false, damage: core.damage + knownDamage)
     }
 
     /// The page that reaches the range's end.
     func completePage() -> BatchPage {
-        BatchPage(batches: batches, next: max(next, range.upperBound), isComplete: true, damage: core.damage)
+        BatchPage(
+            batches: batches, next: max(next, range.upperBound), isComplete: true, damage: core.damage + knownDamage)
     }
 
     private mutating func chain(_ id: TopicID) throws(StoreError) -> Chain? {

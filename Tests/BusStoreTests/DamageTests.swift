@@ -45,6 +45,47 @@ import Testing
         }
     }
 
+    @Test func `Whoever reads past damage is told, not only who found it`() async throws {
+        for column in ["body = x'00'", "topic = 8"] {
+            for topics in [nil, [StoreWorld.topic]] as [[TopicID]?] {
+                for position in [UInt64(2), 100, 200] {
+                    let world = try closedWorld()
+                    try change(world, "UPDATE batches SET \(column) WHERE position = \(position)")
+                    var told: [[StoreDamage]] = []
+                    for _ in 0..<2 {
+                        let store = try world.open()
+                        for _ in 0..<2 {
+                            let page = try await waitFor {
+                                store.batches(
+                                    in: 1..<201, of: topics, countMax: 1000, bytesMax: 1 << 20, completion: $0)
+                            }
+                            #expect(page.batches.count == (topics == nil ? 199 : 99))
+                            told.append(page.damage)
+                        }
+                        try world.close()
+                    }
+                    for damage in told {
+                        #expect(
+                            damage.contains {
+                                switch $0 {
+                                case .batch(position, StoreWorld.topic, _): true
+                                case .batchMissing(position, StoreWorld.topic): true
+                                default: false
+                                }
+                            }, "\(column), \(position): \(told)")
+                    }
+                    // Who begins behind it hears nothing of it.
+                    let store = try world.open()
+                    let behind = try await waitFor {
+                        store.batches(
+                            in: position + 1..<201, of: topics, countMax: 1000, bytesMax: 1 << 20, completion: $0)
+                    }
+                    #expect(behind.damage == [])
+                }
+            }
+        }
+    }
+
     @Test func `A row that vanished is missed`() async throws {
         for topics in [nil, [StoreWorld.topic, StoreWorld.other]] as [[TopicID]?] {
             for position in [UInt64(1), 101, 200] {
