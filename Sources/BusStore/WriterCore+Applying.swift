@@ -153,7 +153,9 @@ extension WriterCore {
     }
 
     private func close(seal number: UInt64) throws(StoreError) {
-        let lastUsed = openSeals.removeValue(forKey: number) ?? startPosition - 1
+        let known = openSeals.removeValue(forKey: number)
+        if let known { closedSeals.append((number, known)) }
+        let lastUsed = known ?? startPosition - 1
         let select = try statements("SELECT record FROM seals WHERE number = ?")
         select.bind(1, number)
         guard try select.step() else { return }
@@ -162,8 +164,20 @@ extension WriterCore {
         guard var row = try? SealRow(record: record) else { return }
         row.lastUsed = lastUsed
         try put(row) { $0.bind($1, number) }
-        // Its topic may have been emptied before.
-        guard let entry = try topic(row.seal.topic), !entry.row.topic.isRemoving else { return }
-        try removeIfUnneeded(row, floor: entry.row.topic.floor)
+        // Its topic may have been emptied before, or be gone.
+        if let entry = try topic(row.seal.topic) {
+            guard !entry.row.topic.isRemoving else { return }
+            try removeIfUnneeded(row, floor: entry.row.topic.floor)
+        } else if try !hasBatches(row.seal.topic) {
+            try removeIfUnneeded(row, floor: .max)
+        }
+    }
+
+    /// Whether there are batches of a topic that isn't there itself, or can't be read.
+    private func hasBatches(_ id: TopicID) throws(StoreError) -> Bool {
+        let select = try statements("SELECT 1 FROM batches WHERE topic = ? LIMIT 1")
+        select.bind(1, id.rawValue)
+        defer { select.reset() }
+        return try select.step()
     }
 }

@@ -29,6 +29,8 @@ final class WriterCore {
     var removals: [TopicID]
     /// Last batch of every seal that is open, so that writing it down can wait until the seal is closed.
     var openSeals: [UInt64: UInt64] = [:]
+    /// Those closed in this transaction, to be open again when it is rolled back.
+    var closedSeals: [(number: UInt64, lastUsed: UInt64)] = []
     /// Seals that nobody wrote down belong to an earlier process, and were last used before this.
     let startPosition: UInt64
     var refusal: StoreRefusal?
@@ -130,6 +132,8 @@ final class WriterCore {
             // SQLite has rolled back by itself after some errors; then this one fails, and that is fine.
             try? SQLStatement(connection.handle, "ROLLBACK").run()
             (meta, removals, refusal) = (metaBefore, removalsBefore, refusalBefore)
+            for seal in closedSeals { openSeals[seal.number] = seal.lastUsed }
+            closedSeals.removeAll()
             topics.removeAll()
             dirtyTopics.removeAll()
             publishers.removeAll()
@@ -138,6 +142,7 @@ final class WriterCore {
             uids.removeAll()
             throw error
         }
+        closedSeals.removeAll()
         try head.write(Head(incarnation: meta.incarnation, commit: meta.commit, nextPosition: meta.nextPosition))
         answers.commit = meta.commit
         answers.nextPosition = meta.nextPosition

@@ -111,4 +111,44 @@ import Testing
         #expect(try world.opened.seals() == [])
         #expect(try world.reopen().report.damage == [])
     }
+
+    /// - Parameter count: so many that for some the estimate says that there is no room, and for others SQLite.
+    @Test(arguments: [200, 300, 400, 500, 600, 700] as [UInt64])
+    func `A seal that is closed while the store is full stays as long as its batches do`(count: UInt64) throws {
+        let world = try StoreWorld()
+        world.options.bytesMax = 1 << 20
+        world.options.headroom = 0
+        let seals = (1...UInt64(100)).map {
+            StoredSeal(
+                number: $0, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
+        }
+        try world.write([StoreWorld.newTopic()] + seals.map { .seal($0) })
+        try world.write(seals.map { .append(StoreWorld.batch($0.number, seal: $0.number), ids: []) })
+        // Ids of their own take more than is foreseen, so that it is SQLite that has no room, in the middle of it.
+        for seal in seals {
+            let position = seal.number * 1000
+            let ids = (0..<count).map { BusUUID(high: (position + $0) &* 0x9e37_79b9_7f4a_7c15, low: $0) }
+            let batch = StoreWorld.batch(position, count: UInt32(count), seal: 9999)
+            guard try world.write([.sealClosed(seal.number), .append(batch, ids: ids)]).refused.isEmpty else { break }
+            #expect(seal.number < 100, "there is room for some of them only")
+        }
+        world.options.headroom = 8 << 20
+        _ = try world.reopen()
+        try world.write([.trim(StoreWorld.topic, before: 2, receiptsSince: .max)])
+        _ = try world.settled()
+        #expect(try world.opened.seals().map(\.number) == Array(2...100))
+    }
+
+    @Test func `A seal that is closed when its topic is gone goes, too`() throws {
+        let world = try StoreWorld()
+        let seal = StoredSeal(
+            number: 1, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
+        try world.write([StoreWorld.newTopic(), .seal(seal), .append(StoreWorld.batch(1), ids: [])])
+        try world.write([.topicDeleted(StoreWorld.topic)])
+        // Each of them is a transaction with a slice of what is to be removed.
+        for _ in 0..<3 { try world.write([.ledgerTrim(before: 1)]) }
+        try world.write([.sealClosed(1)])
+        #expect(try world.opened.seals() == [])
+        #expect(try world.reopen().report.damage == [])
+    }
 }
