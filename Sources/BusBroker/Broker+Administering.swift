@@ -285,11 +285,13 @@ extension Broker {
     private func redrive(_ letters: [FoundDeadLetter]) -> UInt64 {
         // Of a subscription that is deleted there is nobody to go back to.
         let wanted = letters.filter { storage?.numbers[$0.letter.subscription] != nil }
-        for letter in wanted {
-            guard let storage, let subscription = storage.numbers[letter.letter.subscription],
-                let durable = subscription.durable
-            else { continue }
-            durable.catchUp.readAgain(letter.ranges, committed: storage.committed)
+        // All of one subscription's at once: there may be very many.
+        for (number, letters) in Dictionary(grouping: wanted, by: \.letter.subscription).sorted(by: { $0.key < $1.key })
+        {
+            guard let storage, let subscription = storage.numbers[number], let durable = subscription.durable else {
+                continue
+            }
+            durable.catchUp.readAgain(letters.flatMap(\.ranges), committed: storage.committed)
             touch(subscription)
             readOn(.durable(subscription))
         }

@@ -150,6 +150,30 @@ struct BrokerAdministeringTests {
         #expect(peer.administer(.redriveDead, "work").administered.map(\.count) == [0])
     }
 
+    @Test("very many dead letters go back without a look at all the others for each", .timeLimit(.minutes(1)))
+    func deadInNumbers() {
+        let bench = Bench.durable()
+        let peer = bench.open(1)
+        peer.administer(.createSubscription, "work", filter: "d.a")
+        let seal = peer.seal("d.a")
+        peer.publish(seal)
+        bench.commit()
+        guard let durable = bench.durable("work")?.durable else {
+            Issue.record("it was made")
+            return
+        }
+        // Every other position, so that no two ranges are one.
+        let letters = (1...UInt64(20_000)).map { number in
+            FoundDeadLetter(
+                StoredDeadLetter(
+                    number: number, subscription: durable.number, position: 2 * number, selection: [1],
+                    reason: .rejected, message: "", attempts: 1, died: 0, accepted: 0))
+        }
+        durable.catchUp.reset(StoredCursor(next: 50_000))
+        bench.round(.administered(peer.id, request: 9, .redriven(letters)))
+        #expect(durable.catchUp.again.count == 20_000)
+    }
+
     @Test("after a restart dead letters are known, and dropping them takes no more than there are")
     func deadAfterRestart() {
         let bench = Bench.durable()
