@@ -29,7 +29,8 @@ extension Broker {
         guard storage.careDeadline <= now.monotonic else { return }
         storage.careDeadline = now.monotonic + Broker.carePause
         trimRecords(storage)
-        if storage.numbers.values.contains(where: { $0.durable?.deadCount ?? 0 > 0 }) { emit(.tend(.deadLetters)) }
+        // Those of deleted subscriptions, too: whether there are any is only known where they lie.
+        if storage.nextDeadLetter > 1 { emit(.tend(.deadLetters)) }
     }
 
     // MARK: Subscriptions
