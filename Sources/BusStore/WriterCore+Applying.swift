@@ -143,12 +143,21 @@ extension WriterCore {
     // MARK: Seals
 
     private func put(_ seal: StoredSeal) throws(StoreError) {
-        let insert = try statements("INSERT OR IGNORE INTO seals (number, topic, record) VALUES (?, ?, ?)")
-        insert.bind(1, seal.number)
-        insert.bind(2, seal.topic.rawValue)
-        insert.bind(3, SealRow(seal: seal, lastUsed: nil).record)
-        try insert.run()
-        count(.seals, by: insert.changes)
+        // One that is there may have been of a topic that is deleted, and whose name has come back.
+        let (update, insert) = (
+            try statements("UPDATE seals SET topic = ?2, record = ?3 WHERE number = ?1"),
+            try statements("INSERT INTO seals (number, topic, record) VALUES (?1, ?2, ?3)")
+        )
+        for statement in [update, insert] {
+            statement.bind(1, seal.number)
+            statement.bind(2, seal.topic.rawValue)
+            statement.bind(3, SealRow(seal: seal, lastUsed: nil).record)
+        }
+        try update.run()
+        if update.changes == 0 {
+            try insert.run()
+            count(.seals, by: 1)
+        }
         openSeals[seal.number] = meta.nextPosition
     }
 

@@ -151,4 +151,23 @@ import Testing
         #expect(try world.opened.seals() == [])
         #expect(try world.reopen().report.damage == [])
     }
+
+    @Test func `A seal goes on with a topic whose name comes back`() throws {
+        let world = try StoreWorld()
+        var seal = StoredSeal(
+            number: 1, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
+        try world.write([StoreWorld.newTopic(), .seal(seal), .append(StoreWorld.batch(1), ids: [])])
+        seal.topic = StoreWorld.other
+        try world.write([
+            .topicDeleted(StoreWorld.topic), StoreWorld.newTopic(StoreWorld.other), .seal(seal),
+            .append(StoreWorld.batch(2, topic: StoreWorld.other), ids: []),
+        ])
+        for _ in 0..<3 { try world.write([.ledgerTrim(before: 1)]) }
+        try world.write([.sealClosed(1)])
+        #expect(try world.opened.seals() == [seal])
+        try world.write([.trim(StoreWorld.other, before: .max, receiptsSince: .max)])
+        for _ in 0..<3 { try world.write([.ledgerTrim(before: 1)]) }
+        #expect(try world.opened.seals() == [])
+        #expect(try world.reopen().report.damage == [])
+    }
 }
