@@ -120,7 +120,8 @@ extension Broker {
         keepLastValue(of: pending)
     }
 
-    /// In the batch's own commit, or a crash could leave a topic with a last value before its last.
+    /// In the batch's own commit, or a crash could leave a topic with a last value before its last. Where the store refuses
+    /// the batch, it refuses this, too.
     private func keepLastValue(of pending: PendingPublish) {
         guard pending.retains else { return }
         store(.retain(topic: pending.storeNumber, position: pending.isTombstone ? nil : pending.batch.position))
@@ -235,10 +236,6 @@ extension Broker {
         let (topic, batch) = (pending.batch.seal.topic, pending.batch)
         if topic.lastSequence == batch.lastSequence { topic.lastSequence = batch.firstSequence - 1 }
         stored(batch)
-        guard pending.retains, topic.storeNumber == pending.storeNumber else { return }
-        // It has the last value it had.
-        let former = topic.retained?.portion.batch.position ?? 0
-        store(.retain(topic: pending.storeNumber, position: former == 0 ? nil : former))
     }
 
     func complete(_ completion: Completion) {

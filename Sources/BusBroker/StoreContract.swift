@@ -20,7 +20,8 @@ public enum StoreWrite: Sendable {
     case removeTopic(number: UInt64)
     /// Remove a topic's batches before a position.
     case trim(topic: UInt64, before: UInt64)
-    /// The batch at this position has the topic's last value; nil: nothing is kept any more.
+    /// The batch at this position has the topic's last value; nil: nothing is kept any more. Goes behind the batch that
+    /// made it so, and is nothing where that was refused.
     case retain(topic: UInt64, position: UInt64?)
     /// Remember what an administrator says of topics.
     case declare(TopicFilter, [Setting])

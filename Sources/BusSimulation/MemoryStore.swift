@@ -41,6 +41,8 @@ public struct MemoryStore {
     public var bytesMax: UInt64 = .max
     private var users: Set<UInt32> = []
     private var waiting: [(ticket: UInt64, write: StoreWrite)] = []
+    /// The topic whose batch was refused last.
+    private var topicRefused: UInt64?
 
     /// An empty store.
     public init(incarnation: BusUUID) { self.incarnation = incarnation }
@@ -93,7 +95,7 @@ public struct MemoryStore {
             disk.receipts += disk.batches.filter { $0.topic == topic && $0.position < position }
             disk.batches = disk.batches.filter { $0.topic != topic || $0.position >= position || isNeeded($0) }
             if let now = stored(topic) { commit.trimmed.append(now) }
-        case .retain(let topic, let position): disk.retained[topic] = position
+        case .retain(let topic, let position): if topicRefused != topic { disk.retained[topic] = position }
         case .declare(let filter, let settings):
             disk.declarations.removeAll { $0.filter == filter }
             disk.declarations.append((filter, settings))
@@ -121,8 +123,10 @@ public struct MemoryStore {
     private mutating func append(_ batch: StoredBatch, _ ticket: UInt64, _ commit: inout StoreCommit) {
         guard bytesUsed + UInt64(batch.bytes.count) <= bytesMax else {
             commit.refused.append((ticket, .storeFull, "the store is full"))
+            topicRefused = batch.topic
             return
         }
+        topicRefused = nil
         disk.batches.append(batch)
         disk.ends[batch.topic] = (batch.firstSequence + UInt64(batch.eventCount) - 1, batch.time)
         disk.nextPosition = batch.position + UInt64(batch.eventCount)

@@ -21,7 +21,8 @@ public enum StoreWrite: Sendable {
     /// Removes a topic's batches that begin before a position. `receiptsSince`: of batches accepted since then,
     /// microseconds since 1970, the ids stay known, so that a purge makes no duplicates.
     case trim(TopicID, before: UInt64, receiptsSince: Int64)
-    /// The batch that begins here has the topic's retained value; nil: nothing is retained any more.
+    /// The batch that begins here has the topic's retained value; nil: nothing is retained any more. Behind an append
+    /// that is refused it is nothing: what was retained before still is.
     case retain(TopicID, UInt64?)
     /// A declaration, new or in place of the one with the same filter.
     case declaration(StoredDeclaration)

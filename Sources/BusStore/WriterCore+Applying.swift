@@ -7,14 +7,16 @@ extension WriterCore {
     func apply(_ write: StoreWrite, ticket: UInt64) throws(StoreError) {
         switch write {
         case .append(let batch, let ids):
-            if let reason = try append(batch, ids: ids) { answers.refused.append((ticket, reason)) }
+            let reason = try append(batch, ids: ids)
+            topicRefused = reason == nil ? nil : batch.topic
+            if let reason { answers.refused.append((ticket, reason)) }
         case .known(let publisher, let ids):
             answers.known.append((ticket, try known(ids, of: publisher)))
         case .receiptsTrim(let time): try trimReceipts(before: time)
         case .topic(let topic): try create(topic)
         case .topicDeleted(let id): try delete(id)
         case .trim(let id, let position, let since): try trim(id, before: position, receiptsSince: since)
-        case .retain(let id, let position): try retain(id, position)
+        case .retain(let id, let position): if topicRefused != id { try retain(id, position) }
         case .seal(let seal): try put(seal)
         case .sealClosed(let number): try close(seal: number)
         default: try applyRecord(write)

@@ -31,6 +31,8 @@ final class WriterCore {
     var openSeals: [UInt64: UInt64] = [:]
     /// Those closed in this transaction, to be open again when it is rolled back.
     var closedSeals: [(number: UInt64, lastUsed: UInt64)] = []
+    /// The topic whose batch was refused last: what was to be retained of it is as little stored as the batch.
+    var topicRefused: TopicID?
     /// Seals that nobody wrote down belong to an earlier process, and were last used before this.
     let startPosition: UInt64
     var refusal: StoreRefusal?
@@ -112,6 +114,7 @@ final class WriterCore {
         _ writes: [SubmittedWrite], from ticket: UInt64, removing: Bool
     ) throws(StoreError) -> Committed {
         let (metaBefore, removalsBefore, refusalBefore) = (meta, removals, refusal)
+        let topicRefusedBefore = topicRefused
         answers = Committed()
         do {
             try begin.run()
@@ -132,6 +135,7 @@ final class WriterCore {
             // SQLite has rolled back by itself after some errors; then this one fails, and that is fine.
             try? SQLStatement(connection.handle, "ROLLBACK").run()
             (meta, removals, refusal) = (metaBefore, removalsBefore, refusalBefore)
+            topicRefused = topicRefusedBefore
             for seal in closedSeals { openSeals[seal.number] = seal.lastUsed }
             closedSeals.removeAll()
             topics.removeAll()

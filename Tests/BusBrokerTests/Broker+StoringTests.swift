@@ -193,6 +193,27 @@ struct BrokerStoringTests {
         #expect(bench.commit().receipted.count == 1)
     }
 
+    @Test("a last value the store has no room for leaves the one there is, and the one that comes after it")
+    func fullOfLastValues() {
+        var store = MemoryStore(incarnation: BusUUID(high: 7, low: 9))
+        store.bytesMax = 4000
+        let bench = Bench(store: store) { $0.topics = [Bench.declaration("d.>", [Setting(.retain, 1)])] }
+        let publisher = bench.open(1)
+        let seal = publisher.seal("d.a")
+        publisher.publish(seal, payload: 10)
+        bench.commit()
+        let number = bench.topic("d.a")?.storeNumber ?? 0
+        // As far as is known there is room for both; the store finds that there is none for the larger one.
+        bench.broker.storage?.bytesMax = .max
+        publisher.publish(seal, payload: 5000)
+        publisher.publish(seal, payload: 10)
+        #expect(bench.commit().errors.map(\.reason) == [.storeFull])
+        #expect(bench.store?.disk.retained[number] == bench.store?.disk.batches.last?.position)
+        #expect(bench.topic("d.a")?.retained?.portion.batch.position == bench.store?.disk.batches.last?.position)
+        bench.commit()
+        #expect(bench.store?.disk.retained[number] == bench.store?.disk.batches.last?.position)
+    }
+
     @Test("a last will on a durable topic is stored, and an event when it is on disk")
     func will() {
         let bench = Bench.durable()

@@ -170,4 +170,24 @@ import Testing
         #expect(try world.opened.seals() == [])
         #expect(try world.reopen().report.damage == [])
     }
+
+    @Test func `What was to be retained and wasn't stored leaves what is retained as it is`() async throws {
+        for tombstone in [false, true] {
+            let world = try StoreWorld()
+            try world.write([
+                StoreWorld.newTopic(), .append(StoreWorld.batch(1), ids: []), .retain(StoreWorld.topic, 1),
+                .trim(StoreWorld.topic, before: .max, receiptsSince: .max),
+            ])
+            _ = try world.settled()
+            try world.close()
+            world.options.bytesMax = 1
+            let refused = try world.write([
+                .append(StoreWorld.batch(2), ids: []), .retain(StoreWorld.topic, tombstone ? nil : 2),
+            ])
+            #expect(refused.refused.map(\.reason) == [.storeFull])
+            let store = try world.reopen()
+            #expect(try store.topics().first?.retained == 1)
+            #expect(try await waitFor { store.batches(at: [1], completion: $0) } == [StoreWorld.batch(1)])
+        }
+    }
 }
