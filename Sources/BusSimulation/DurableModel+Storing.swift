@@ -22,7 +22,7 @@ extension DurableModel {
             }
             try expect(ending.remove(record.name) != nil, "\(record.name) is ended and nobody wanted that")
         case .deadLetter(let letter): try check(letter)
-        case .removeDeadLetter(let number): letters[number] = nil
+        case .removeDeadLetter: break
         case .ledger(let line): try check(line)
         case .append, .seal, .sealClosed, .retain, .declare, .undeclare, .trimLedger, .lookUp, .trimIDs: break
         }

@@ -89,7 +89,7 @@ extension DurableWorld {
                 }
                 try expect(isThere, "session \(session): a receipt for \(event.topic) \(sequence), which isn't on disk")
             }
-            model.tally[receipt.isDuplicate ? .duplicate : .receipted] += 1
+            model.tally[receipt.isDuplicate ? .known : .receipted] += 1
         }
     }
 

@@ -17,7 +17,7 @@ public enum Occurrence: String, Sendable, CaseIterable {
     /// Of quotas, pages and topics.
     case quotaRefused, paged, topicForgotten
     /// Of durable topics.
-    case committed, receipted, duplicate, storeFull, settled, retried, rejected, dead, redriven, trimmed, gapTold
+    case committed, receipted, known, storeFull, settled, retried, rejected, dead, redriven, trimmed, gapTold
     /// Of places to begin, and of ends of the daemon.
     case sought, crashed, stopped
 

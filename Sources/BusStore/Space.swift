@@ -56,6 +56,16 @@ struct Space {
         return true
     }
 
+    /// Whether a line of the ledger still leaves half of the headroom, and counts it.
+    mutating func admitsLedger() -> Bool {
+        guard bytesUsed + growth + Space.ledgerLine <= options.bytesMax + options.headroom / 2 else { return false }
+        growth += Space.ledgerLine
+        return true
+    }
+
+    /// A line with its index entry, and pages that aren't full.
+    private static let ledgerLine: UInt64 = 160
+
     /// Why appends are refused after SQLite found no space.
     var refusalWhenFull: StoreRefusal { isDiskFull ? .diskFull : .storeFull }
 

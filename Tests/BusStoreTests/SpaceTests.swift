@@ -103,4 +103,30 @@ import Testing
         #expect(try world.opened.secrets() == [])
         #expect(try world.reopen().report.damage == [])
     }
+
+    @Test func `Ledger lines don't take the room that acknowledgements and removing need`() async throws {
+        let world = try StoreWorld()
+        world.options.bytesMax = 1 << 20
+        world.options.headroom = 1 << 20
+        try world.write([StoreWorld.newTopic(), .append(StoreWorld.batch(1), ids: [])])
+        let cursor = StoredCursor(next: 1)
+        try world.write([.subscription(StoredSubscription(id: 1, name: [65], options: [], cursor: cursor))])
+        for n in UInt64(0)..<64 {
+            let lines = (1...1000).map {
+                StoreWrite.ledger(
+                    LedgerEntry(subscription: 1, first: n * 1000 + $0, count: 1, outcome: 1, attempt: 1, time: 1))
+            }
+            try world.write(lines)
+            try world.write([.cursor(subscription: 1, StoredCursor(next: n))])
+        }
+        #expect(world.failure == nil)
+        #expect(try #require(world.commits.last).bytesUsed < 2 << 20)
+        #expect(try world.opened.subscriptions().first?.cursor.next == 63)
+        // What is there is still there, and once there is room it is kept again.
+        let store = try world.opened
+        #expect(try await waitFor { store.ledger(in: 1..<1000, countMax: 2000, completion: $0) }.count == 999)
+        try world.write([.ledgerTrim(before: 1 << 40)])
+        try world.write([.ledger(LedgerEntry(subscription: 1, first: 5, count: 1, outcome: 1, attempt: 1, time: 1))])
+        #expect(try await waitFor { store.ledger(in: 1..<1000, countMax: 2000, completion: $0) }.count == 1)
+    }
 }
