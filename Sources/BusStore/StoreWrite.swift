@@ -36,16 +36,10 @@ public enum StoreWrite: Sendable {
     case subscriptionRemoved(UInt64)
     /// A dead letter, new or in place of the one with the same number.
     case deadLetter(StoredDeadLetter)
-<<<<<<< HEAD
     /// Takes events out of a dead letter, as `Selection.bytes`; none named: all. With its last it goes, and its batch where
     /// nothing else needs it.
     case deadLetterRemoved(UInt64, events: [UInt8] = [])
-    /// A line for the ledger.
-=======
-    /// Removes a dead letter, and its batch where nothing else needs it.
-    case deadLetterRemoved(UInt64)
     /// A line for the ledger; left out where the store has hardly any room.
->>>>>>> 41559f3 (store: ledger lines don't take the room that acknowledgements and removing need)
     case ledger(LedgerEntry)
     /// Removes the ledger's entries that begin before a position, but for those of batches that are kept. Those of a batch
     /// that is removed go with it.

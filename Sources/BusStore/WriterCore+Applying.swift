@@ -41,20 +41,11 @@ extension WriterCore {
             try remove(.subscriptions) { $0.bind(1, id) }
             try remove(.cursors) { $0.bind(1, id) }
         case .deadLetter(let letter): try put(letter)
-<<<<<<< HEAD
         case .deadLetterRemoved(let id, let events): try removeDeadLetter(id, events)
-        case .ledger(let entry): try put(entry)
-        case .ledgerTrim(let position): try trimLedger(before: position)
-=======
-        case .deadLetterRemoved(let id): try removeDeadLetter(id)
         case .ledger(let entry):
             // Nobody is promised a line of it; the rest of the headroom is for what makes room.
             if space.admitsLedger() { try put(entry) }
-        case .ledgerTrim(let position):
-            let delete = try statements("DELETE FROM ledger WHERE first < ?")
-            delete.bind(1, position)
-            try delete.run()
->>>>>>> 41559f3 (store: ledger lines don't take the room that acknowledgements and removing need)
+        case .ledgerTrim(let position): try trimLedger(before: position)
         case .secret(let secret):
             try shred { () throws(StoreError) in
                 try self.put(secret) { statement, place in
