@@ -40,6 +40,7 @@ extension DurableModel {
         let name = "\(record.name) for \(consumer.session)"
         try expect(consumer.sent < consumer.credit, "\(name): a delivery without credit")
         try expect(record.isShared || record.consumers.first === consumer, "\(name): it only stands by")
+        expire(record)
         consumer.lastDelivery += 1
         try expect(deliver.delivery == consumer.lastDelivery, "\(name): delivery \(deliver.delivery) out of order")
         for position in positions {
@@ -87,7 +88,7 @@ extension DurableModel {
         guard key.key != 0, !standing.isRedriven else { return }
         for (earlier, other) in record.events where earlier != position && other.isOwed && !other.isRedriven {
             guard other.batch.stored.topic == key.topic, other.key(at: earlier) == key.key else { continue }
-            if let hold = other.hold, now.monotonic < hold.deadline {
+            if let hold = other.hold, now.monotonic < hold.deadline || hold.consumer === consumer {
                 try expect(
                     hold.consumer === consumer, "\(name): \(position), \(hold.consumer.session) has \(earlier) of its key")
             } else {

@@ -33,9 +33,18 @@ extension DurableModel {
                         other.key(at: later) == standing.key(at: position)
                     else { continue }
                     release(later, record)
-                    record.events[later]?.attempts -= 1
+                    // It doesn't count as an attempt, if it wasn't late itself.
                     record.events[later]?.isVague = true
                 }
+            }
+        }
+    }
+
+    /// What wasn't settled in time is taken back some time soon, and what is behind it of its key.
+    func expire(_ record: DurableRecord) {
+        for consumer in record.consumers {
+            for hold in consumer.holds where hold.deadline <= now.monotonic {
+                takeBack(behind: hold.positions.keys.sorted(), consumer, record)
             }
         }
     }

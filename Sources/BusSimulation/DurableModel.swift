@@ -101,7 +101,7 @@ final class DurableModel {
         for place in 0..<Int(stored.eventCount) {
             let id = KnownID(uid: stored.uid, topic: stored.topic, id: batch.id(at: place))
             // Well within its window: how old things are goes by a clock of the broker's own.
-            let isRecent = known[id].map { now.wall - $0.stored.time < 500_000_000 } ?? false
+            let isRecent = known[id].map { now.wall - $0.stored.time < 300_000_000 } ?? false
             try expect(!isRecent, "\(id.id) is stored twice on \(name)")
             known[id] = batch
         }

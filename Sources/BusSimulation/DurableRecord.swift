@@ -94,6 +94,8 @@ final class DurableRecord {
     var events: [UInt64: Standing] = [:]
     /// What was ever handed to anybody, whatever has happened since.
     var delivered: Set<UInt64> = []
+    /// What was ever settled by anybody, whatever has happened since.
+    var settled: Set<UInt64> = []
     /// Its consumers, oldest first.
     var consumers: [DurableConsumer] = []
     /// The last event of each topic and key that was handed out for the first time.

@@ -15,13 +15,20 @@ extension DurableWorld {
         case .answer: try answer()
         case .pass: try advance(UInt64(chance.pick([1, 5, 50, 150])) * 1_000_000)
         case .passLong: try advance(UInt64(chance.pick([1000, 2500, 5000])) * 1_000_000)
-        case .clockStep: model.now.wall += Int64(chance.pick([-86_400, -60, 60, 86_400])) * 1_000_000
+        case .clockStep: stepClock()
         case .block, .drain, .vanish: try act(action, chance.pickAny(sessions))
         case .crash: try die(isClean: false)
         case .stop: try stop()
         case .fill: store.bytesMax = store.bytesMax == .max ? knobs.storeLengthMax : .max
         case .purge, .declare, .undeclare, .create, .seek, .end, .redrive, .drop: try administer(action)
         }
+    }
+
+    /// Somebody sets the wall clock; not by so much that ids would be forgotten by a daemon that starts then.
+    private func stepClock() {
+        let offset = Int64(chance.within(-120...120)) * 1_000_000
+        model.now.wall += offset - clockOffset
+        clockOffset = offset
     }
 
     private func act(_ action: DurableAction, _ publisher: DurablePublisher) throws(Violation) {
@@ -175,11 +182,12 @@ extension DurableWorld {
         let all = model.recordsInOrder.flatMap { record in record.consumers.map { (record, $0) } }
         guard let (record, consumer) = chance.pickAny(all.filter { !$0.1.holds.isEmpty }) else { return }
         // Word that comes after the wait may be late or not.
+        model.expire(record)
         let live = consumer.holds.filter { model.now.monotonic < $0.deadline && !$0.positions.isEmpty }
         guard let hold = chance.pickAny(live) else { return }
         guard action == .acknowledge else { return try settle(action, hold, record, consumer) }
         let through = consumer.holds.filter { $0.delivery <= hold.delivery }
-        guard through.allSatisfy({ model.now.monotonic < $0.deadline }) else { return }
+        guard consumer.holds.allSatisfy({ model.now.monotonic < $0.deadline }) else { return }
         try acknowledge(through, hold.delivery, record, consumer)
     }
 

@@ -26,6 +26,8 @@ final class DurableWorld: SeededWorld {
     var nextBatch: UInt64 = 1
     var lastSeal: UInt64 = 0
     var lives: UInt64 = 1
+    /// By how much the wall clock is set wrong, in microseconds.
+    var clockOffset: Int64 = 0
     var isStopped = false
 
     /// Writes that are on their way to the disk, as the store has them.

@@ -72,8 +72,8 @@ public struct Simulation: Sendable {
         return world.tally
     }
 
-    /// The failure with the fewest steps that this seed leads to, given one; the end of a run can bring to light
-    /// earlier what a longer run shows late.
+    /// The failure of the same kind with the fewest steps that this seed leads to, given one; the end of a run can bring
+    /// to light earlier what a longer run shows late.
     public func shortest(_ failure: SimulationFailure) -> SimulationFailure {
         var (shortest, passing, failing) = (failure, 0, failure.step)
         while passing + 1 < failing {
@@ -82,6 +82,10 @@ public struct Simulation: Sendable {
                 try Simulation(kind, seed: seed, steps: middle).run()
                 passing = middle
             } catch {
+                guard error.gist == failure.gist else {
+                    passing = middle
+                    continue
+                }
                 shortest = error
                 failing = middle
             }

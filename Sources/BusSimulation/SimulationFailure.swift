@@ -13,6 +13,9 @@ public struct SimulationFailure: Error, CustomStringConvertible, Sendable {
     /// The last things done before, oldest first.
     public let trace: [String]
 
+    /// What kind of failure it is: its words without numbers and names.
+    var gist: String { message.split(separator: " ").filter { $0.allSatisfy(\.isLetter) }.joined(separator: " ") }
+
     /// The failure, the way there and the command that repeats it.
     public var description: String {
         let way = trace.map { "    " + $0 }.joined(separator: "\n")
