@@ -159,6 +159,7 @@ extension Broker {
         for (place, events) in found.enumerated() {
             for portion in KeyedEvent.portions(events) {
                 guard mayBeHanded(shares.members[place]) else { break }
+                tellMissed(shares.members[place])
                 portion.forEachKey { key, _ in removeFirst(key, keys, subscription, portion.batch) }
                 deliver(portion, to: shares.members[place])
             }

@@ -157,6 +157,32 @@ extension Peer {
         #expect(bench.drain().to(stranger).deliveries.sequences == [1, 2, 3, 4])
     }
 
+    @Test func `where the user's quota is used up what waits for its key is lost last, the oldest first, and told`() {
+        let bench = Bench { $0.quotas.queuedLength = 4000 }
+        let members = [bench.open(1), bench.open(2)]
+        for member in members { member.subscribe(1, "a", credit: 1, group: "g") }
+        let publisher = bench.open(99)
+        let seal = publisher.seal("a")
+        publisher.publish(seal, keys: [7])
+        let holder = members[members.firstIndex { $0.session?.consumers[1]?.outstanding == 1 } ?? 0]
+        var effects: [Effect] = []
+        for _ in 0..<5 { effects += publisher.publish(seal, keys: [7], payload: 1000) }
+        #expect(bench.account()?.queued.used ?? 0 <= 4000)
+        effects += holder.credit(1, 100)
+        let lost = effects.gaps.reduce(0) { $0 + ($1.count ?? 0) }
+        #expect(lost > 0 && lost < 5)
+        #expect(effects.to(holder).deliveries.sequences == Array((2 + lost)...6))
+    }
+
+    @Test func `who would rather end than miss something ends with what waits for its key`() {
+        let (publisher, seal, members) = group(2, credit: 1, queue: 2, .disconnect)
+        var endings: [Unsubscribed] = []
+        for _ in 0..<6 { endings += publisher.publish(seal, keys: [7]).endings }
+        #expect(endings.map(\.reason) == [.queueFull, .queueFull])
+        #expect(members.allSatisfy { $0.session?.consumers.isEmpty == true })
+        #expect(bench.account()?.queued.used == 0)
+    }
+
     @Test func `members of one session, or one user, are handed no more than it may have`() {
         let bench = Bench { $0.roundCountMax = 1 }
         let peer = bench.open(1)

@@ -130,6 +130,28 @@ import Testing
         #expect(pass(5000).sequences == [3, 4, 5, 6])
     }
 
+    @Test func `who stands by takes over what its forerunner had, and what waits to be tried again stays in order`() {
+        let (publisher, seal, workers) = workers(2, mode: .exclusive)
+        _ = publish(publisher, seal, [7, 7, 8, 0])
+        workers[0].settle(.retry, 1, events: [0], delay: 5000)
+        #expect(workers[0].leave().to(workers[1]).deliveries.sequences == [3, 4])
+        #expect(publish(publisher, seal, [7, 8]).deliveries.sequences == [6])
+        #expect(pass(5000).sequences == [1, 2, 5])
+    }
+
+    @Test func `what is redriven is outside of the order, and keeps nothing waiting`() {
+        let (publisher, seal, workers) = workers()
+        _ = publish(publisher, seal, [7, 7])
+        workers[0].settle(.reject, 1, events: [0])
+        workers[0].settle(.acknowledge, 1)
+        bench.pass(milliseconds: 200)
+        bench.commit()
+        _ = publish(publisher, seal, [7])
+        let again = workers[0].administer(.redriveDead, "work").deliveries + bench.commit().deliveries
+        #expect(again.sequences == [1])
+        #expect(publish(publisher, seal, [7]).deliveries.sequences == [4])
+    }
+
     @Test func `the last one gone, nothing settled comes again and the rest does in order`() {
         let (publisher, seal, workers) = workers(2, mode: .shared, credit: 2)
         let first = publish(publisher, seal, [7, 7])
