@@ -33,14 +33,25 @@ final class PrivateBus {
         try await waitUntilReady()
     }
 
-    /// `busd` beside this program, else from PATH.
-    static var daemonPath: String {
+    /// Where this program lies; nil if that can't be told.
+    static var ownDirectory: String? {
         var buffer = [CChar](repeating: 0, count: 4096)
         let n = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        guard n > 0 else { return "busd" }
+        guard n > 0 else { return nil }
         let own = String(decoding: buffer[..<n].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let beside = (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "") + "busd"
-        return access(beside, X_OK) == 0 ? beside : "busd"
+        return own.lastIndex(of: "/").map { String(own[..<$0]) }
+    }
+
+    /// `busd` beside this program, else from PATH.
+    static var daemonPath: String {
+        guard let beside = ownDirectory.map({ $0 + "/busd" }), access(beside, X_OK) == 0 else { return "busd" }
+        return beside
+    }
+
+    /// What a command needs to use this bus: the socket, and `bus` itself where PATH has none.
+    var environment: [String: String] {
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        return ["LOCALBUS_SOCKET": socket, "PATH": PrivateBus.ownDirectory.map { "\(path):\($0)" } ?? path]
     }
 
     private func waitUntilReady() async throws {

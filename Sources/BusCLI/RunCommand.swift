@@ -9,8 +9,8 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Run a command with a private bus.",
         usage: "bus run -- <command> ...",
         discussion: """
-            Starts a daemon in a temporary directory, runs the command with LOCALBUS_SOCKET naming it, ends the \
-            daemon, and returns the command's exit status.
+            Starts a daemon in a temporary directory, runs the command with LOCALBUS_SOCKET naming it, and this \
+            program behind all others in PATH, ends the daemon, and returns the command's exit status.
 
               bus run -- make test
             """)
@@ -27,7 +27,7 @@ struct RunCommand: AsyncParsableCommand {
         let bus = try await PrivateBus()
         let status: Int32
         do {
-            let child = try ChildProcess(command, environment: ["LOCALBUS_SOCKET": bus.socket], resetsInterrupt: true)
+            let child = try ChildProcess(command, environment: bus.environment, resetsInterrupt: true)
             forwardTermination(to: child)
             status = child.wait()
         } catch {
