@@ -8,8 +8,8 @@ struct TraceCommand: AsyncParsableCommand {
         commandName: "trace", abstract: "Show what became of an event, or of all events of a conversation.",
         discussion: """
             When it was published and by whom, and for each subscription what happened to it: matched, queued, sent, \
-            acknowledged, retried, expired, dropped, dead. What an event caused stands below it. Of live topics the \
-            daemon remembers the last ones only.
+            acknowledged, retried, expired, dropped, dead. What an event caused stands below it. Events of \
+            live topics, answers among them, aren't remembered.
 
               bus trace 01890a5d-ac96-774b-bcce-b302099a8057
             """)
@@ -30,7 +30,8 @@ struct TraceCommand: AsyncParsableCommand {
         }
         guard !rows.isEmpty else {
             throw Failure(
-                .unknownName, "nothing is known of \(id.uuid) on \(options.bus.address): it never came, or is forgotten"
+                .unknownName,
+                "nothing is known of \(id.uuid) on \(options.bus.address): it never came, was of a live topic, or is forgotten"
             )
         }
         if options.json { return options.show(rows, [], ifNone: "") }
