@@ -72,7 +72,9 @@ extension Broker {
         var page = page
         // Without its seal nobody can open a batch: as good as damaged, and told as that.
         page.damaged += unknown
+        let start = catchUp.next
         let portions = catchUp.take(page, batches)
+        page.damaged += lost(between: start, and: catchUp.next, reader.filter)
         switch reader {
         case .durable(let subscription): take(portions, page, subscription)
         case .ephemeral(let consumer): take(portions, page, consumer)
@@ -128,6 +130,23 @@ extension Broker {
     }
 
     // MARK: Damage
+
+    /// Topics of which somebody may have missed something that a damaged log took with it, having come from one position to
+    /// another. How much, nobody knows. Not those that have kept nothing of that time, nor those that came later.
+    private func lost(
+        between start: UInt64, and end: UInt64, _ filter: TopicFilter
+    ) -> [(topic: UInt64, position: UInt64)] {
+        guard let storage, !storage.lost.isEmpty else { return [] }
+        var found: [(topic: UInt64, position: UInt64)] = []
+        for lost in storage.lost where lost.positions.lowerBound < end && lost.positions.upperBound > start {
+            let topics = storage.topics.filter { number, topic in
+                number <= lost.lastTopic && topic.stored.firstPosition < lost.positions.upperBound
+                    && filter.matches(topic.name)
+            }
+            found += topics.keys.sorted().map { ($0, lost.positions.lowerBound) }
+        }
+        return Array(found.prefix(MissedEvents.topicCountMax))
+    }
 
     private func tellDamage(_ page: StoredPage, to subscription: Subscription) {
         guard let consumer = subscription.consumers.first else { return }

@@ -54,6 +54,8 @@ final class Storage {
     /// Up to where the ledger was trimmed, and ids.
     var ledgerTrimmed: UInt64 = 0
     var idsTrimmed: Int64 = 0
+    /// Positions that were lost with the end of a damaged log, and the last topic there was then.
+    let lost: [(positions: Range<UInt64>, lastTopic: UInt64)]
     /// Commits, for showing.
     var commits: UInt64 = 0
     /// How long they took, in microseconds.
@@ -69,6 +71,7 @@ final class Storage {
         bytesUsed = state.bytesUsed
         bytesMax = state.bytesMax
         nextDeadLetter = state.lastDeadLetter + 1
+        lost = state.lost
     }
 }
 

@@ -176,6 +176,8 @@ public struct StoredState: Sendable {
     public var lastDeadLetter: UInt64 = 0
     /// Events among the dead letters, by subscription.
     public var deadCounts: [UInt64: UInt64] = [:]
+    /// Positions that were lost with the end of a damaged log, and the last topic there was then.
+    public var lost: [(positions: Range<UInt64>, lastTopic: UInt64)] = []
     /// Bytes that users' batches hold.
     public var usage: [(uid: UInt32, bytes: UInt64)] = []
     /// Bytes in use.

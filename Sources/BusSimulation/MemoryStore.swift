@@ -30,6 +30,8 @@ public struct MemoryStore {
         var receipts: [StoredBatch] = []
         /// The first position not given yet.
         public var nextPosition: UInt64 = 1
+        /// Positions that were lost with the end of a damaged log, and the last topic there was then.
+        public var lost: [(positions: Range<UInt64>, lastTopic: UInt64)] = []
         var lastDeadLetter: UInt64 = 0
     }
 
@@ -55,6 +57,17 @@ public struct MemoryStore {
 
     /// What isn't committed is lost.
     public mutating func crash() { waiting = [] }
+
+    /// The log's end turns out to be damaged: so many positions are gone, and others go on behind them.
+    public mutating func lose(positions count: UInt64) {
+        let first = disk.nextPosition
+        disk.nextPosition += count
+        for topic in disk.topics.keys {
+            let end = disk.ends[topic] ?? (0, 0)
+            disk.ends[topic] = (end.sequence + count, end.time)
+        }
+        disk.lost.append((first..<disk.nextPosition, disk.topics.keys.max() ?? 0))
+    }
 
     /// Carries out everything that waits, or only the first so many.
     public mutating func commit(first count: Int = .max) -> StoreCommit {
@@ -246,6 +259,7 @@ public struct MemoryStore {
             state.deadCounts[letter.subscription, default: 0] += UInt64(
                 letter.selection.reduce(0) { $0 + $1.nonzeroBitCount })
         }
+        state.lost = disk.lost
         state.usage = held.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         state.bytesUsed = bytesUsed
         state.bytesMax = bytesMax

@@ -165,6 +165,7 @@ struct Opening {
     /// lost positions were on which topic is gone with them: each topic skips them all.
     private func skip(_ meta: inout StoreMeta, to head: Head, on connection: Connection) throws(StoreError) {
         let lost = max(head.nextPosition, meta.nextPosition) - meta.nextPosition
+        let positions = meta.nextPosition..<meta.nextPosition + lost
         meta.nextPosition += lost
         meta.commit = head.commit
         try connection.execute("BEGIN IMMEDIATE")
@@ -180,10 +181,24 @@ struct Opening {
             update.bind(2, row.topic.id.rawValue)
             try update.run()
         }
+        let lastTopic = rows.map(\.topic.id.rawValue).max() ?? 0
+        try remember(LostPositions(positions: positions, lastTopic: TopicID(rawValue: lastTopic)), on: connection)
         let putMeta = try SQLStatement(connection.handle, "UPDATE meta SET record = ? WHERE id = 1")
         putMeta.bind(1, meta.record)
         try putMeta.run()
         try connection.execute("COMMIT")
+    }
+
+    /// Whoever reads over them is to be told, also by a daemon that begins later.
+    private func remember(_ lost: LostPositions, on connection: Connection) throws(StoreError) {
+        guard !lost.positions.isEmpty else { return }
+        let insert = try SQLStatement(
+            connection.handle,
+            "INSERT OR IGNORE INTO quarantine (tbl, key, found, record) VALUES ('positions', ?, ?, ?)")
+        insert.bind(1, lost.positions.lowerBound)
+        insert.bind(2, Int64(time(nil)))
+        insert.bind(3, lost.record)
+        try insert.run()
     }
 
     // MARK: Ready

@@ -43,6 +43,16 @@ extension ReaderCore {
         return entries
     }
 
+    func lostPositions() throws(StoreError) -> [LostPositions] {
+        let select = try statements("SELECT record FROM quarantine WHERE tbl = 'positions' ORDER BY key")
+        defer { select.reset() }
+        var lost: [LostPositions] = []
+        while try select.step() {
+            if let record = try? LostPositions(record: select.bytes(0)) { lost.append(record) }
+        }
+        return lost
+    }
+
     // MARK: Events by id
 
     func places(of id: BusUUID) throws(StoreError) -> [EventPlace] {

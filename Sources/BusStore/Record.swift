@@ -44,6 +44,8 @@ enum RecordTable: UInt8, CaseIterable {
     case explicitIDs
     case receipts
     case usage = 14
+    /// In the quarantine, which has records of what can't be served.
+    case lostPositions = 15
 
     /// The table's name in SQL.
     var name: String {

@@ -58,6 +58,22 @@ extension StoreMeta: Recorded {
     }
 }
 
+extension LostPositions: Recorded {
+    static var table: RecordTable { .lostPositions }
+
+    func encode(into record: inout RecordWriter) {
+        record.put(positions.lowerBound)
+        record.put(positions.upperBound)
+        record.put(lastTopic.rawValue)
+    }
+
+    init(from record: inout RecordReader) throws(RecordFault) {
+        let (first, end): (UInt64, UInt64) = (try record.integer(), try record.integer())
+        guard first <= end else { throw .content }
+        self.init(positions: first..<end, lastTopic: TopicID(rawValue: try record.integer()))
+    }
+}
+
 /// A topic as it is kept, with what only the writer needs.
 struct TopicRow: Equatable {
     var topic: StoredTopic

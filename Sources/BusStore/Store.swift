@@ -144,6 +144,11 @@ public final class Store: Sendable {
         }
     }
 
+    /// Positions that went with the end of a damaged log, ascending.
+    public func lostPositions() throws(StoreError) -> [LostPositions] {
+        try all { (core) throws(StoreError) in try core.lostPositions() }
+    }
+
     /// What users hold, but for those who hold nothing.
     public func usage() throws(StoreError) -> [StoredUsage] {
         try all { (core) throws(StoreError) in

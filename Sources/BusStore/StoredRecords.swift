@@ -156,6 +156,20 @@ public struct StoredSeal: Sendable, Equatable {
     }
 }
 
+/// Positions whose batches went with the end of a damaged log. Nobody knows how many of them were on which topic.
+public struct LostPositions: Sendable, Equatable {
+    /// Which.
+    public var positions: Range<UInt64>
+    /// The last topic there was then: later ones lost nothing.
+    public var lastTopic: TopicID
+
+    /// Positions lost while there were these topics.
+    public init(positions: Range<UInt64>, lastTopic: TopicID) {
+        self.positions = positions
+        self.lastTopic = lastTopic
+    }
+}
+
 /// What one user's batches hold in the store.
 public struct StoredUsage: Sendable, Equatable {
     /// The user.

@@ -22,6 +22,37 @@ struct BrokerRecoveringTests {
         #expect(next.topic("d.a")?.incarnation ?? 0 >= 1 << 63)
     }
 
+    @Test("who reads over what a damaged log took with it is told, once, for each topic that may have lost something")
+    func lostPositions() {
+        let bench = Bench.durable()
+        let peer = bench.open(1)
+        peer.attend("work", "d.*")
+        let seals = ["d.a", "d.b", "other"].map(peer.seal)
+        bench.commit()
+        for seal in seals { peer.publish(seal, events: 2) }
+        bench.commit()
+        peer.acknowledge(1, 2)
+        bench.pass(milliseconds: 200)
+        bench.commit()
+        bench.store?.lose(positions: 5)
+        let next = bench.crashed()
+        let again = next.open(1)
+        let late = again.seal("d.late")
+        next.commit()
+        let told = again.attend("work") + next.commit()
+        #expect(told.gaps.map(\.reason) == [.damaged, .damaged])
+        #expect(told.gaps.map { String(decoding: $0.topic, as: UTF8.self) } == ["d.a", "d.b"])
+        #expect(told.gaps.allSatisfy { $0.count == nil })
+        again.publish(late)
+        let done = next.commit()
+        #expect(done.gaps.isEmpty && done.deliveries.count == 1)
+        // Somebody who reads from the beginning misses the same; who begins now misses nothing.
+        let (reader, fresh) = (next.open(2), next.open(3))
+        let all = reader.attend("all", "d.a", start: .all) + next.commit()
+        #expect(all.gaps.count == 1 && all.deliveries.count == 1)
+        #expect((fresh.attend("fresh", "d.a", start: .new) + next.commit()).gaps.isEmpty)
+    }
+
     @Test("what was delivered and not acknowledged comes again and says that it may be repeated")
     func repeated() {
         let bench = Bench.durable()

@@ -171,8 +171,12 @@ import Testing
         let name = String(copies.dropFirst(cut.directory.count + 1))
         #expect(cut.file(name + "/store.db-wal").count == log.count / 2, "as it was found")
         #expect(try store.topics().first?.lastSequence == 20)
+        let remembered = [LostPositions(positions: lost, lastTopic: StoreWorld.topic)]
+        #expect(try store.lostPositions() == remembered)
         try cut.write([.append(StoreWorld.batch(21), ids: [])])
-        #expect(try cut.reopen().report.damage == [])
+        let later = try cut.reopen()
+        #expect(later.report.damage == [])
+        #expect(try later.lostPositions() == remembered)
     }
 
     @Test func `A head that can't be read is reported and written anew`() throws {
