@@ -16,7 +16,9 @@ extension DurableModel {
         // What wasn't removed on disk is there again.
         floors = [:]
         for topic in known {
-            floors[topic] = disk.batches.first { $0.topic == topic }?.position ?? .max
+            let first = disk.batches.first { $0.topic == topic }?.position
+            floors[topic] = first ?? disk.nextPosition
+            gone[topic] = floors[topic]
         }
         for number in records.keys.sorted() {
             guard let record = records[number] else { continue }
@@ -25,7 +27,7 @@ extension DurableModel {
                 records[number] = nil
                 continue
             }
-            try resume(record, at: stored.cursor, isClean: isClean)
+            try resume(record, at: stored.cursor, disk, isClean: isClean)
         }
         for (number, stored) in disk.subscriptions where records[number] == nil {
             // Its end wasn't saved.
@@ -33,17 +35,21 @@ extension DurableModel {
             records[number] = record
             record.isUnsaved = true
             record.delivered = Set(batches.flatMap(\.positions))
-            try resume(record, at: stored.cursor, isClean: false)
+            try resume(record, at: stored.cursor, disk, isClean: false)
         }
         letters = disk.deadLetters
         (readers, seeks, starts, ending) = ([], [:], [:], [])
         tally[isClean ? .stopped : .crashed] += 1
     }
 
-    private func resume(_ record: DurableRecord, at cursor: StoredCursor, isClean: Bool) throws(Violation) {
+    private func resume(
+        _ record: DurableRecord, at cursor: StoredCursor, _ disk: MemoryStore.Disk, isClean: Bool
+    ) throws(Violation) {
+        // What was redriven, and that isn't saved, is a dead letter as before.
+        let dead = Set(disk.deadLetters.values.filter { $0.subscription == record.number }.flatMap(\.positions))
         let isMoved = record.isMoving || record.isUnsaved
         for (position, standing) in record.events where !isMoved {
-            if standing.isOwed {
+            if standing.isOwed, !dead.contains(position) {
                 try expect(!cursor.settles(position), "\(record.name): \(position) was owed, and is lost by the end")
             } else if isClean, standing.isSettled, !isRemoved(standing.batch) {
                 try expect(cursor.settles(position), "\(record.name): \(position) was settled before a clean end")

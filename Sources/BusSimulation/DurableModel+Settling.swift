@@ -26,7 +26,10 @@ extension DurableModel {
     /// What a consumer has of some events' keys behind them comes again, too.
     func takeBack(behind positions: [UInt64], _ consumer: DurableConsumer, _ record: DurableRecord) {
         for position in positions {
-            guard let standing = record.events[position], standing.key(at: position) != 0 else { continue }
+            // What was tried often enough is given up on, and nothing waits for it.
+            guard let standing = record.events[position], standing.key(at: position) != 0,
+                standing.attempts < record.attemptCountMax
+            else { continue }
             for hold in consumer.holds {
                 for later in hold.positions.keys where later > position {
                     guard let other = record.events[later], other.batch.stored.topic == standing.batch.stored.topic,

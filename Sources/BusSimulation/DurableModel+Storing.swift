@@ -112,11 +112,12 @@ extension DurableModel {
     func redrive(_ redriven: [StoredDeadLetter]) {
         for letter in redriven {
             guard let record = records[letter.subscription] else { continue }
-            for position in letter.positions where record.events[position]?.isSettled == true {
-                record.events[position]?.isSettled = false
-                record.events[position]?.isRejected = false
-                record.events[position]?.isRedriven = true
-                record.events[position]?.attempts = 0
+            for position in letter.positions {
+                // It is there, or a subscription that was moved wouldn't get it any more.
+                guard let batch = batch(at: position), record.events[position]?.isOwed != true else { continue }
+                var standing = Standing(batch)
+                standing.isRedriven = true
+                record.events[position] = standing
                 tally[.redriven] += 1
             }
         }

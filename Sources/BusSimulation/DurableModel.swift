@@ -20,6 +20,8 @@ final class DurableModel {
     var removedTopics: Set<UInt64> = []
     /// Before which position everything of a topic is removed.
     var floors: [UInt64: UInt64] = [:]
+    /// Before which position nothing of a topic is on disk any more.
+    var gone: [UInt64: UInt64] = [:]
     /// Where an id was stored, by publisher and topic.
     var known: [KnownID: DiskBatch] = [:]
     /// Durable subscriptions, by number.
@@ -81,6 +83,9 @@ final class DurableModel {
     /// The batch that has the event at a position.
     func batch(at position: UInt64) -> DiskBatch? { batches.last { $0.positions.contains(position) } }
 
+    /// Whether a batch isn't on disk any more.
+    func isGone(_ batch: DiskBatch) -> Bool { batch.stored.position < gone[batch.stored.topic] ?? 0 }
+
     /// Whether a batch is kept no longer; a batch goes as a whole.
     func isRemoved(_ batch: DiskBatch) -> Bool {
         removedTopics.contains(batch.stored.topic) || batch.stored.position < floors[batch.stored.topic] ?? 0
@@ -134,7 +139,7 @@ final class DurableModel {
     /// What a subscription that begins there has to get of what is on disk.
     func positions(from start: Start, before committed: UInt64, _ filter: TopicFilter) -> [UInt64] {
         let all = batches.filter {
-            $0.stored.position < heard && filter.matches($0.topic) && !isRemoved($0)
+            $0.stored.position < heard && filter.matches($0.topic) && !isGone($0)
         }
         let (old, later) = (all.filter { $0.stored.position < committed }, all.filter { $0.stored.position >= committed })
         let wanted: [UInt64]
@@ -158,6 +163,8 @@ final class DurableModel {
     /// A subscription begins somewhere; what its consumers held is theirs no more.
     func begin(_ record: DurableRecord, at start: Start, before committed: UInt64) {
         record.events = [:]
+        // Where it was to begin before is found for nobody.
+        seeks = seeks.filter { !$0.value.isOf(record.number) }
         (record.newest, record.delivered) = ([:], [])
         record.moveCount += 1
         record.isMoving = false
@@ -165,7 +172,9 @@ final class DurableModel {
         for consumer in record.consumers { (consumer.holds, consumer.isCaughtUp) = ([], false) }
         for position in positions(from: start, before: committed, record.filter) {
             guard let batch = batch(at: position) else { continue }
-            record.events[position] = Standing(batch)
+            var standing = Standing(batch)
+            standing.isRemoved = isRemoved(batch)
+            record.events[position] = standing
         }
     }
 
@@ -176,7 +185,7 @@ final class DurableModel {
         case .record(let record):
             guard let record = records[record] else { return }
             // Another place is looked for meanwhile.
-            guard !seeks.values.contains(where: { $0.isOf(record.number) && $0.order.number > number }) else { return }
+            guard !seeks.keys.contains(where: { $0 > number && seeks[$0]?.isOf(record.number) == true }) else { return }
             begin(record, at: sought.order.start, before: sought.order.committed)
         case .reader(let session, let number):
             guard let reader = readers.first(where: { $0.session == session && $0.number == number }) else { return }

@@ -148,6 +148,7 @@ final class DurableWorld: SeededWorld {
         let refused = Set(commit.refused.map(\.ticket))
         while let first = writes.first, first.ticket <= commit.through {
             writes.removeFirst()
+            if case .trim(let topic, let position) = first.write { model.gone[topic] = position }
             if refused.contains(first.ticket) {
                 model.tally[.storeFull] += 1
             } else if case .append(let batch) = first.write {
@@ -186,6 +187,8 @@ final class DurableWorld: SeededWorld {
         guard let record = model.record(named: wish.key) else {
             return try handle(.administered(session, request: wish.request, .refused(.unknownName, "none of that name")))
         }
+        // Two wishes for the same letters in one breath would have their events come twice, which is no broken promise.
+        try commit()
         let letters = store.disk.deadLetters.values.filter { $0.subscription == record.number }
             .sorted { $0.number < $1.number }
         let found = letters.map { FoundDeadLetter($0) }
