@@ -23,6 +23,8 @@ final class Account {
     var parkedLength = 0
     /// Bytes of last values and wills it left here.
     var retainedLength = 0
+    /// Events it has waiting to be published.
+    var scheduledCount = 0
     /// Bytes its batches hold in the store, and of those on their way there.
     var storedLength: UInt64 = 0
     var storingLength: UInt64 = 0
@@ -71,7 +73,7 @@ final class Account {
 
     /// Whether it may be forgotten.
     var isForgettable: Bool {
-        isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && !isLookingUp
+        isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && scheduledCount == 0 && !isLookingUp
             && storedLength == 0 && storingLength == 0
     }
 

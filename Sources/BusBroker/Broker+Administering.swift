@@ -16,7 +16,7 @@ extension Broker {
     }
 
     /// Answers a wish when what it wrote is on disk; at once where that was nothing.
-    private func answer(_ request: UInt32, _ session: Session, _ count: UInt64, since ticket: UInt64?) {
+    func answer(_ request: UInt32, _ session: Session, _ count: UInt64, since ticket: UInt64?) {
         guard let storage, storage.nextTicket != ticket else {
             return answer(session, .administered(Administered(request: request, count: count)))
         }
@@ -42,7 +42,7 @@ extension Broker {
         case .redriveDead, .dropDead:
             ask(wish, session)
             return nil
-        case .backup, .backupWithKey, .scrub:
+        case .backup, .backupWithKey, .scrub, .cancelScheduled:
             ask(wish, session)
             return nil
         default:
@@ -65,6 +65,7 @@ extension Broker {
         case .redriven(let letters):
             let before = storage?.nextTicket
             answer(request, session, redrive(letters), since: before)
+        case .scheduled(let events): cancel(events, request, session)
         case .dropped(let letters):
             let before = storage?.nextTicket
             forget(letters)
@@ -145,9 +146,9 @@ extension Broker {
         let index = try declared(wish)
         guard let known = storage?.declared.remove(at: index) else { return 0 }
         store(.undeclare(known.filter))
-        let before = storage?.eventCount ?? 0
+        let before = storedCount
         redeclare(known.filter)
-        return before - (storage?.eventCount ?? 0)
+        return before - storedCount
     }
 
     private func purgeTopic(_ wish: Administer) throws(AdministrationFault) -> UInt64 {
@@ -190,6 +191,7 @@ extension Broker {
         guard let storage, topic.isDurable else { return }
         store(.removeTopic(number: topic.storeNumber))
         storage.topics[topic.storeNumber] = nil
+        releaseScheduled(of: topic)
         topic.endStoring()
         noteIdle(topic)
     }
@@ -383,6 +385,8 @@ public enum AdministrationOutcome: Sendable {
     case redriven([FoundDeadLetter])
     /// These letters are to be forgotten.
     case dropped([FoundDeadLetter])
+    /// These wait to be published, and shall not.
+    case scheduled([StoredScheduled])
 }
 
 extension Subscription {

@@ -184,6 +184,9 @@ extension Broker {
         expect(account.requestCount == requests, "\(name): \(account.requestCount) requests counted, has \(requests)")
         let values = topics.values.compactMap(\.retained).filter { $0.account === account }.reduce(0) { $0 + $1.length }
         let wills = own.reduce(0) { $0 + ($1.will?.length ?? 0) }
+        let waiting = topics.values.reduce(0) { $0 + ($1.scheduled[account.uid] ?? 0) }
+        expect(
+            account.scheduledCount == waiting, "\(name): \(account.scheduledCount) counted as waiting, \(waiting) do")
         expect(account.retainedLength == values + wills, "\(name): charged \(account.retainedLength) retained bytes")
     }
 

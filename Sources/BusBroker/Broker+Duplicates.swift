@@ -17,7 +17,8 @@ extension Broker {
         }
         return Receipt(
             number: publish.number, firstSequence: first.firstSequence, eventCount: batch.header.eventCount,
-            liveMatches: 0, isDurable: topic.settings.isDurable, isDuplicate: true)
+            liveMatches: 0, isDurable: topic.settings.isDurable, isDuplicate: true,
+            isScheduled: first.isWaiting)
     }
 
     /// What was found out about a publish's ids.
@@ -25,7 +26,8 @@ extension Broker {
         guard case .answered(let all)? = session.lookUps.removeValue(forKey: publish.number) else { return [] }
         lookedUp(session)
         let oldest = oldestKnown(topic)
-        return all.filter { $0.topic == topic.storeNumber && $0.accepted >= oldest }
+        // While it waits to be published it is known, however long that is.
+        return all.filter { $0.topic == topic.storeNumber && ($0.isWaiting || $0.accepted >= oldest) }
     }
 
     /// By the clock that no step of the other one moves: ids are neither forgotten early nor remembered for ever.

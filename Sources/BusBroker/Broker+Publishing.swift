@@ -110,6 +110,7 @@ extension Broker {
             return repeated(publish.wantsReceipt ? receipt : nil, session)
         }
         if topic.settings.isDurable { try checkDurable(batch, publish, topic, session.account) }
+        let waits = try mustWait(publish, batch, topic, session)
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.rates.publishing.take(count, at: now.monotonic) else {
             let limit = configuration.quotas.publishRate
@@ -123,6 +124,7 @@ extension Broker {
         note(batch, session)
         // Asked while its topic was durable, and of no meaning now that it isn't.
         if !session.lookUps.isEmpty { endLookUp(of: publish.number, session) }
+        if waits { return schedule(batch, publish, seal, session) }
         if topic.isDurable { return append(batch, publish, seal, session, retains: retains) }
         let accepted = accepted(batch, seal, hasMore: publish.hasMore, requests: acceptance.requests)
         remember(batch, publish, accepted)

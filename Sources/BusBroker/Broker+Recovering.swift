@@ -8,9 +8,9 @@ extension Broker {
     /// - Parameter state: what was read.
     public func recover(_ state: StoredState, at now: Moment) {
         // A clock that wasn't set yet says less than what was stored already knows.
-        let isSet = now.wall >= Broker.yearOfMaking
+        let isSet = now.wall >= DueClock.yearOfMaking
         begin(at: now, age: isSet ? now.wall : state.topics.reduce(now.wall) { max($0, $1.lastTime) })
-        let storage = Storage(state)
+        let storage = Storage(state, at: now)
         self.storage = storage
         for (filter, settings) in state.declarations {
             // What a former program could say and this one can't is left as it is, and shown.
@@ -21,6 +21,7 @@ extension Broker {
             storage.declared.append(declaration)
         }
         for topic in state.topics { recover(topic, storage) }
+        recover(state.scheduled, storage)
         for stored in state.subscriptions {
             let values =
                 (try? DurableSettings(Setting.merge(configuration.subscriptionDefaults, stored.settings))) ?? .init()
@@ -37,9 +38,6 @@ extension Broker {
         storage.began = now.monotonic
         scheduleSweep()
     }
-
-    /// The beginning of 2020, microseconds since 1970: a clock that says less was never set.
-    private static let yearOfMaking: Int64 = 1_577_836_800_000_000
 
     private func recover(_ stored: StoredTopic, _ storage: Storage) {
         storage.nextTopic = max(storage.nextTopic, stored.number + 1)

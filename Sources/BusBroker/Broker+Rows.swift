@@ -143,6 +143,7 @@ extension Broker {
             + pair("outstanding_events", Int(account.outstandingEvents), quotas.outstandingEvents)
             + pair("outstanding_bytes", account.outstandingLength, quotas.outstandingLength)
             + pair("requests", account.requestCount, quotas.requests)
+            + pair("scheduled", account.scheduledCount, quotas.scheduled)
             + pair("publish_rate", Int(account.publishRate.rate(at: now.monotonic)), quotas.publishRate)
     }
 }

@@ -71,7 +71,7 @@ extension Broker {
     }
 
     /// What is wrong with a user's storing so many bytes more.
-    private func storedFault(_ account: Account, _ length: UInt64) -> QuotaFault? {
+    func storedFault(_ account: Account, _ length: UInt64) -> QuotaFault? {
         let (used, limit) = (account.storedLength + account.storingLength, configuration.quotas.storedLength)
         guard limit > 0, used + length > UInt64(limit) else { return nil }
         return QuotaFault(quota: "stored_bytes", used: Int(clamping: used), limit: limit, uid: account.uid)
@@ -122,13 +122,17 @@ extension Broker {
 
     /// In the batch's own commit, or a crash could leave a topic with a last value before its last. Where the store refuses
     /// the batch, it refuses this, too.
-    private func keepLastValue(of pending: PendingPublish) {
+    func keepLastValue(of pending: PendingPublish) {
         guard pending.retains else { return }
         store(.retain(topic: pending.storeNumber, position: pending.isTombstone ? nil : pending.batch.position))
     }
 
     /// Gives a batch its place and hands it to the store.
-    private func append(_ batch: SealedBatch, under seal: Seal) -> (ticket: UInt64, AcceptedBatch) {
+    ///
+    /// - Parameter scheduled: under which number it waited until now.
+    func append(
+        _ batch: SealedBatch, under seal: Seal, scheduled: UInt64? = nil
+    ) -> (ticket: UInt64, AcceptedBatch) {
         let topic = seal.topic
         let position = storage?.nextPosition ?? 0
         let accepted = accepted(batch, seal).compacted
@@ -137,18 +141,16 @@ extension Broker {
         storage?.bytesUnderWay += UInt64(batch.bytes.count)
         seal.account.storingLength += UInt64(batch.bytes.count)
         if seal.storedAs != topic.storeNumber { keep(seal) }
-        let ticket = store(
-            .append(
-                StoredBatch(
-                    position: position, topic: topic.storeNumber, firstSequence: accepted.firstSequence,
-                    eventCount: accepted.eventCount, time: accepted.time, expiry: accepted.expiry,
-                    seal: seal.number, uid: seal.publisher.uid, firstID: batch.header.firstID,
-                    ids: (try? batch.explicitIDs) ?? [], bytes: accepted.bytes)))
-        return (ticket, accepted)
+        let stored = StoredBatch(
+            position: position, topic: topic.storeNumber, firstSequence: accepted.firstSequence,
+            eventCount: accepted.eventCount, time: accepted.time, expiry: accepted.expiry,
+            seal: seal.number, uid: seal.publisher.uid, firstID: batch.header.firstID,
+            ids: (try? batch.explicitIDs) ?? [], bytes: accepted.bytes)
+        return (store(scheduled.map { .publishScheduled($0, stored) } ?? .append(stored)), accepted)
     }
 
     /// A seal's announcement goes to the store before its first batch.
-    private func keep(_ seal: Seal) {
+    func keep(_ seal: Seal) {
         seal.storedAs = seal.topic.storeNumber
         store(
             .seal(
@@ -219,6 +221,13 @@ extension Broker {
             case .willed(let pending):
                 takeBack(pending)
                 completions[index].completion = .lost
+            case .due(let pending, let event):
+                takeBack(pending)
+                completions[index].completion = .notDue(event)
+            case .scheduled(let session, let pending):
+                takeBack(pending)
+                completions[index].completion = .refused(
+                    session, publish: pending.publish.number, refusal.reason, refusal.message)
             default: continue
             }
         }
@@ -243,6 +252,10 @@ extension Broker {
         case .published(let session, let pending): publish(pending, session)
         case .willed(let pending): happen(pending) { _ in }
         case .lost: break
+        case .scheduled(let session, let pending): scheduled(pending, session)
+        case .due(let pending, let event): published(event, pending)
+        case .notDue(let event): notPublished(event)
+        case .unscheduled(let event, let topic): unscheduled(event, topic)
         case .refused(let session, let number, let reason, let message):
             session.uncommittedCount -= 1
             refusePublish(number, session, reason, message)
@@ -261,7 +274,7 @@ extension Broker {
     }
 
     /// A batch is on disk: it is kept as the last value where it is one, its publisher is told, and then everybody gets it.
-    private func happen(_ pending: PendingPublish, _ tell: (Route) -> Void) {
+    func happen(_ pending: PendingPublish, _ tell: (Route) -> Void) {
         let (batch, topic) = (pending.batch, pending.batch.seal.topic)
         stored(batch)
         storage?.committed = batch.end

@@ -105,6 +105,7 @@ public final class Broker {
         case .advised(let seal, let batch): advised(seal, batch)
         case .stored(let commit): committed(commit)
         case .storeRead(let page): took(page)
+        case .storeReadDue(let page): took(page)
         case .storeFound(let number, let cursor): found(number, cursor)
         case .retained(let topic, let position, let time): retained(topic, before: position, firstTime: time)
         case .administered(let id, let request, let outcome): administered(id, request, outcome)
@@ -144,7 +145,7 @@ public final class Broker {
         let drain = draining.map { $0.isClosing ? .max : $0.deadline } ?? .max
         let storage = min(
             self.storage?.saveDeadline ?? .max, self.storage?.timers.min?.deadline ?? .max,
-            self.storage?.sweepDeadline ?? .max)
+            self.storage?.sweepDeadline ?? .max, self.storage?.schedule.deadline ?? .max)
         let first = min(
             greetings.first?.deadline ?? .max, patient.first?.deadline ?? .max, idleTopics.first?.deadline ?? .max,
             stalls, drain, storage)
@@ -187,6 +188,7 @@ public final class Broker {
         expireStalls()
         forgetIdleTopics()
         lookAtDue()
+        lookForDue()
         sweep()
     }
 }

@@ -76,6 +76,8 @@ public enum Input: Sendable {
     case stored(StoreCommit)
     /// Answers `Effect.read`.
     case storeRead(StoredPage)
+    /// Answers `Effect.readDue`.
+    case storeReadDue(DuePage)
     /// Answers `Effect.seek`: where to begin.
     case storeFound(number: UInt64, StoredCursor)
     /// Answers `Effect.retain`: what lies before this position is kept no longer, and when the first of the rest was
@@ -109,6 +111,8 @@ public enum Effect: Sendable {
     case store(ticket: UInt64, StoreWrite)
     /// Read what is stored.
     case read(StoreRead)
+    /// Read what is due to be published.
+    case readDue(DueOrder)
     /// Find where a subscription is to begin.
     case seek(SeekOrder)
     /// Find out what a topic keeps no longer.

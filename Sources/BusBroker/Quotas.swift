@@ -29,6 +29,8 @@ public struct Quotas: Sendable, Equatable {
     public var requests = 65_536
     /// Bytes of its publishes that may wait for stalled subscriptions: sixty-four full windows. Not tuned.
     public var parkedLength = 256 << 20
+    /// Events that may wait to be published later. What they are long counts against the store. Not tuned.
+    public var scheduled = 65_536
     /// Events it may publish in a second, and as many at once after a quiet one; 0 for as many as it can.
     public var publishRate = 0
 

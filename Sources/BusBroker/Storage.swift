@@ -49,6 +49,8 @@ final class Storage {
     var warning = ""
     /// When dead letters, ledger and ids are looked after next.
     var careDeadline: Moment.Nanoseconds = 0
+    /// What is to be published later.
+    var schedule: Schedule
     /// When the daemon began.
     var began: Moment.Nanoseconds = 0
     /// Up to where the ledger was trimmed, and ids.
@@ -64,7 +66,8 @@ final class Storage {
     /// Events of all durable topics.
     var eventCount: UInt64 { topics.values.reduce(0) { $0 + $1.stored.eventCount } }
 
-    init(_ state: StoredState) {
+    init(_ state: StoredState, at now: Moment) {
+        schedule = Schedule(clock: DueClock(at: now))
         incarnation = state.incarnation
         nextPosition = state.nextPosition
         committed = state.nextPosition
@@ -81,6 +84,14 @@ enum Completion {
     case published(Session, PendingPublish)
     /// A will is an event now; whose it was is gone.
     case willed(PendingPublish)
+    /// An event waits on disk until it is due.
+    case scheduled(Session, PendingSchedule)
+    /// An event that waited is one now.
+    case due(PendingPublish, StoredScheduled)
+    /// It couldn't be, and waits on.
+    case notDue(StoredScheduled)
+    /// An event that waited does so no more.
+    case unscheduled(StoredScheduled, TopicState)
     /// A will wasn't taken, and nobody is left to be told.
     case lost
     /// A publish was refused behind others that weren't on disk yet.

@@ -10,6 +10,12 @@ public import BusWire
 public enum StoreWrite: Sendable {
     /// Store a batch.
     case append(StoredBatch)
+    /// Keep an event until it is due.
+    case schedule(StoredScheduled)
+    /// Let go of an event that waits.
+    case unschedule(UInt64)
+    /// Store the batch of the event that waits under this number, which then doesn't any more: both, or neither.
+    case publishScheduled(UInt64, StoredBatch)
     /// Remember whose seal a number is; before its first batch.
     case seal(StoredSeal)
     /// Nothing more comes under a seal, unless it is told of again.
@@ -145,10 +151,13 @@ public struct KnownIDs: Sendable, Equatable {
     public var count: UInt32
     /// Their topic's number in the store.
     public var topic: UInt64
-    /// Sequence of the first; the others follow it.
+    /// Sequence of the first; the others follow it. 0 for one that waits to be published.
     public var firstSequence: UInt64
     /// When they were accepted, microseconds since 1970.
     public var accepted: Int64
+
+    /// Whether it waits to be published, and has no sequence yet.
+    var isWaiting: Bool { firstSequence == 0 }
 
     /// Known ids of these parts.
     public init(first: BusUUID, count: UInt32, topic: UInt64, firstSequence: UInt64, accepted: Int64) {
@@ -176,6 +185,8 @@ public struct StoredState: Sendable {
     public var lastDeadLetter: UInt64 = 0
     /// Events among the dead letters, by subscription.
     public var deadCounts: [UInt64: UInt64] = [:]
+    /// What is to be published later, in numbers.
+    public var scheduled = ScheduledSummary()
     /// Positions that were lost with the end of a damaged log, and the last topic there was then.
     public var lost: [(positions: Range<UInt64>, lastTopic: UInt64)] = []
     /// Bytes that users' batches hold.

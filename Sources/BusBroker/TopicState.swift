@@ -34,6 +34,8 @@ final class TopicState {
     var eventCount: UInt64 = 0
     var byteCount: UInt64 = 0
     var rate = RateMeter()
+    /// How many events wait to be published here, by their publisher's user.
+    var scheduled: [UInt32: Int] = [:]
     /// Of a reply topic: the seals open on it and whose they are, to be taken back when its requester is gone.
     var answering: [UInt64: SessionID] = [:]
 

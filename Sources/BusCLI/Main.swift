@@ -19,7 +19,8 @@ struct Bus: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             PubCommand.self, SubCommand.self, ReqCommand.self, ReplyCommand.self, StatusCommand.self, SessionList.self,
-            SessionCommand.self, TopicCommand.self, SubscriptionCommand.self, DeadCommand.self, TraceCommand.self,
+            SessionCommand.self, TopicCommand.self, SubscriptionCommand.self, DeadCommand.self,
+            ScheduledCommand.self, TraceCommand.self,
             UserCommand.self, AdminCommand.self, RunCommand.self, DemoCommand.self, BenchCommand.self,
         ])
 }

@@ -16,6 +16,7 @@ struct PubCommand: AsyncParsableCommand {
               bus pub photos.new --file cat.jpg --header content-type=image/jpeg
               bus pub config.interval 30 --retain
               bus pub orders.new --durable --key customer-7 --file order.json
+              bus pub shop.closes --at 18:00 now
               tail -f /var/log/syslog | bus pub logs.syslog --lines
             """,
         aliases: ["publish"])
@@ -49,6 +50,7 @@ struct PubCommand: AsyncParsableCommand {
     @Flag(help: "Print the receipt as a JSON object.")
     var json = false
 
+    @OptionGroup var due: DueArguments
     @OptionGroup var payload: PayloadOptions
     @OptionGroup var wills: WillOptions
     @OptionGroup var bus: BusOptions
@@ -59,6 +61,11 @@ struct PubCommand: AsyncParsableCommand {
             throw ValidationError("give the payload as one of: DATA ('' for none), --file FILE, --lines")
         }
         guard payload.id == nil || !lines else { throw ValidationError("--id names one event; --lines publishes many") }
+        guard !due.isGiven || !lines && !noReceipt else {
+            throw ValidationError(
+                "--at and --after leave one event with the bus, and its receipt says so: not with --lines or --no-receipt"
+            )
+        }
         guard key.map({ !$0.isEmpty }) ?? true else { throw ValidationError("--key has a key, which isn't empty") }
         guard expires.map({ $0.duration > .zero }) ?? true else {
             throw ValidationError("--expires is a time from now, above 0")
@@ -75,6 +82,7 @@ struct PubCommand: AsyncParsableCommand {
         event.mustBeDurable = durable
         event.orderingKey = key
         event.expiresAfter = expires?.duration
+        event.dueAt = due.time
         let finished = event
         let refusal = Mutex<BusError?>(nil)
         let connection = try await bus.connect("bus pub") { notice in
@@ -90,7 +98,9 @@ struct PubCommand: AsyncParsableCommand {
                 await connection.drain()
                 if let error = refusal.withLock({ $0 }) { throw error }
             } else {
-                show(try await connection.publish(finished, to: topic), cleared: finished.payload.isEmpty)
+                show(
+                    try await connection.publish(finished, to: topic), cleared: finished.payload.isEmpty,
+                    due: finished.dueAt)
             }
         } catch {
             await connection.close()
@@ -99,7 +109,12 @@ struct PubCommand: AsyncParsableCommand {
         await connection.close()
     }
 
-    private func show(_ receipt: PublishReceipt, cleared: Bool) {
+    private func show(_ receipt: PublishReceipt, cleared: Bool, due: Int64?) {
+        if receipt.isScheduled, !json {
+            // Of one that was left here before, the time of then counts: `bus scheduled show` knows it.
+            let when = receipt.isDuplicate ? "waits already" : "waits until \(timestamp(due ?? 0))"
+            return Standard.output("\(receipt.id) \(topic) \(when), on disk\n")
+        }
         guard json else {
             // What was published before went to nobody now; whom it was for then its first receipt said.
             let matches = counted(UInt64(receipt.liveMatches + receipt.durableMatches), "subscription")
@@ -117,6 +132,10 @@ struct PubCommand: AsyncParsableCommand {
         object.add("durable_matches", receipt.durableMatches)
         object.add("durable", receipt.isDurable)
         object.add("duplicate", receipt.isDuplicate)
+        if receipt.isScheduled {
+            object.add("scheduled", true)
+            if let due, !receipt.isDuplicate { object.add("due", timestamp(due)) }
+        }
         if retain { object.add(cleared ? "cleared" : "retained", true) }
         Standard.output(object.closed + "\n")
     }

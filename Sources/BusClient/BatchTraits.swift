@@ -49,6 +49,8 @@ struct EventMarks {
     var orderingKey: UInt64 = 0
     /// When it expires, microseconds since 1970; 0 for never.
     var expiry: Int64 = 0
+    /// When it is to be published, microseconds since 1970; nil for now.
+    var due: Int64?
     var traits: BatchTraits = .wantsReceipt
 
     /// The columns it needs.
@@ -71,6 +73,7 @@ extension EventMarks {
         id = event.id
         correlation = event.correlation
         causation = event.causation
+        due = event.dueAt
         traits = wantsReceipt ? .wantsReceipt : []
         if event.retains { traits.insert(.retains) }
         if event.mustBeDurable { traits.insert(.mustBeDurable) }

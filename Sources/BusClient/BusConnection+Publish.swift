@@ -29,7 +29,12 @@ extension BusConnection {
         for event in events { try core.check(event) }
         try await waitForRoom()
         let publisher = core.publishing.topic(topic)
-        if events.count > 1 { try checkFitsOneBatch(events) }
+        if events.count > 1 {
+            guard events.allSatisfy({ $0.dueAt == nil }) else {
+                throw .invalid("events to be published later are published one by one, so that each can be taken back")
+            }
+            try checkFitsOneBatch(events)
+        }
         let number = core.publishing.makeWaiterNumber()
         return try await receipt(events, on: publisher, number)
     }

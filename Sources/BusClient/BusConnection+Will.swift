@@ -9,6 +9,7 @@ extension BusConnection {
     /// A will is published by a daemon that sees the session end, so not when the daemon itself goes down.
     /// - Throws: `BusError.badName`, `.tooLarge` (64 KiB), `.refused`.
     public func setWill(_ event: OutgoingEvent, on topic: String) async throws(BusError) {
+        guard event.dueAt == nil else { throw .invalid("a last will is published when its session is gone") }
         try await set(try checked(LastWill(event, on: topic)))
     }
 

@@ -27,6 +27,8 @@ final class OutgoingBatch {
     var attempts: [Conversation.Attempt] = []
     /// Whether the last event is empty: where it would become the last value, it clears it.
     private(set) var isTombstone = false
+    /// When its one event is to be published, microseconds since 1970; nil for now.
+    var due: Int64?
     /// How often it was refused for a reason that a new seal mends.
     var resealCount = 0
     /// Whether it was sent over a connection that was lost since: the daemon may have it.

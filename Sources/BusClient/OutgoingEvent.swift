@@ -26,6 +26,9 @@ public struct OutgoingEvent: Sendable {
     public var orderingKey: String?
     /// How long it is of use: a durable subscription that hasn't handled it by then doesn't get it any more.
     public var expiresAfter: Duration?
+    /// When it is to be published, microseconds since 1970; nil, and a time that is over, for now. It waits in the daemon,
+    /// on disk, so its topic must be durable; and it goes alone, not together with others.
+    public var dueAt: Int64?
 
     /// An event with these bytes.
     public init(_ payload: [UInt8], headers: [EventHeader] = []) {
@@ -70,4 +73,6 @@ public struct PublishReceipt: Sendable, Equatable {
     /// Whether the daemon had received it before: nothing was published now, and positions are those of the first time,
     /// with all that it came together with then.
     public var isDuplicate: Bool
+    /// Whether it waits to be published: there are no positions yet, they are 0.
+    public var isScheduled = false
 }

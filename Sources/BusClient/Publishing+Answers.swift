@@ -161,7 +161,7 @@ extension Publishing {
         case .failure(let error): return .failure(error)
         case .success(nil): return Publishing.passedOver
         case .success(.some(var receipt)):
-            if Int(receipt.eventCount) == batch.eventCount {
+            if Int(receipt.eventCount) == batch.eventCount, !receipt.isScheduled {
                 receipt.firstSequence += UInt64(waiter.firstIndex)
                 receipt.eventCount = UInt32(waiter.count)
             }
@@ -175,8 +175,9 @@ extension PublishReceipt {
     fileprivate init(_ id: BusUUID, _ receipt: Receipt) {
         self.init(
             id: id, firstSequence: receipt.firstSequence,
-            lastSequence: receipt.firstSequence + UInt64(max(1, receipt.eventCount)) - 1,
+            lastSequence: receipt.isScheduled
+                ? 0 : receipt.firstSequence + UInt64(max(1, receipt.eventCount)) - 1,
             liveMatches: Int(receipt.liveMatches), durableMatches: Int(receipt.durableMatches),
-            isDurable: receipt.isDurable, isDuplicate: receipt.isDuplicate)
+            isDurable: receipt.isDurable, isDuplicate: receipt.isDuplicate, isScheduled: receipt.isScheduled)
     }
 }

@@ -94,7 +94,7 @@ extension Publishing {
             retains: batch.traits.contains(.retains), isTombstone: batch.isTombstone,
             isRequest: batch.traits.contains(.isRequest), hasMore: batch.traits.contains(.hasMore),
             mustBeDurable: batch.traits.contains(.mustBeDurable),
-            isAgain: batch.wasSent || batch.traits.contains(.isAgain), batch: sealed)
+            isAgain: batch.wasSent || batch.traits.contains(.isAgain), due: batch.due, batch: sealed)
         inFlight.append(batch)
         inFlightLength += batch.sealedLength + Publish.frameOverhead
         core.write(.publish(publish))

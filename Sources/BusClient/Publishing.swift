@@ -84,14 +84,16 @@ final class Publishing {
         let time = core.wallClock
         let length = EventRecord.length(ofPayload: payload.count, headers: headers)
         if let open = topic.open {
-            let fits = open.hasRoom(for: length, marks.columns)
+            let fits = open.hasRoom(for: length, marks.columns) && marks.due == nil
             if open.traits != marks.traits || !fits { close(topic) }
         }
         let batch = topic.open ?? begin(topic, marks.traits, time: time)
         batch.append(payload: payload, headers: headers, marks: marks, time: time)
         if let publisher { batch.note(publisher) }
         heldLength += length
-        if batch.eventCount >= topic.batchEventCountMax { close(topic) }
+        batch.due = marks.due
+        // What is to be published later goes alone, so that it can be taken back alone.
+        if batch.eventCount >= topic.batchEventCountMax || batch.due != nil { close(topic) }
         core.requestFlush()
         return batch
     }
@@ -314,6 +316,6 @@ final class Publishing {
 }
 
 extension Publish {
-    /// What a publish frame adds to its batch.
-    static let frameOverhead = 16
+    /// What a publish frame adds to its batch at most: one for later has its time, too.
+    static let frameOverhead = 24
 }

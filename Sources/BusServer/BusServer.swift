@@ -196,6 +196,7 @@ public final class BusServer {
             case .stopped: stop()
             case .store(let ticket, let write): durable.put(ticket, write)
             case .read(let order): durable.read(order)
+            case .readDue(let order): durable.readDue(order)
             case .seek(let order): durable.seek(order)
             case .retain(let order): durable.retain(order)
             case .tend(let care): durable.tend(care)

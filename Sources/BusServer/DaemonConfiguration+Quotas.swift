@@ -16,6 +16,7 @@ extension DaemonConfiguration {
         case outstandingEvents = "outstanding_events"
         case outstandingBytes = "outstanding_bytes"
         case requests
+        case scheduled
         case publishRate = "publish_rate"
         case connectRate = "connect_rate"
         case sealRate = "seal_rate"
@@ -40,6 +41,7 @@ extension DaemonConfiguration {
             case .outstandingEvents: quotas.outstandingEvents = try count(value)
             case .outstandingBytes: quotas.outstandingLength = try bytes(value)
             case .requests: quotas.requests = try count(value)
+            case .scheduled: quotas.scheduled = try count(value)
             case .publishRate: quotas.publishRate = try value.number(0...Self.countMax)
             case .connectRate: quotas.connectRate = try value.number(0...Self.countMax)
             case .sealRate: quotas.sealRate = try value.number(0...Self.countMax)

@@ -38,6 +38,7 @@ extension DurableStore {
                 state.subscriptions.append(subscription)
             }
             try countDeadLetters(&state)
+            state.scheduled = BusBroker.ScheduledSummary(try store.scheduled())
             state.lost = try store.lostPositions().map { ($0.positions, $0.lastTopic.rawValue) }
             state.usage = try store.usage().map { ($0.uid, $0.byteCount) }
             state.bytesUsed = store.report.bytesUsed

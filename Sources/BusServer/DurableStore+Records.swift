@@ -9,6 +9,10 @@ extension DurableStore {
     func translate(_ write: BusBroker.StoreWrite) -> BusStore.StoreWrite {
         switch write {
         case .append(let batch): .append(BusStore.StoredBatch(batch), ids: batch.ids)
+        case .schedule(let event): .schedule(BusStore.StoredScheduled(event))
+        case .unschedule(let number): .unschedule(number)
+        case .publishScheduled(let number, let batch):
+            .publishScheduled(number, BusStore.StoredBatch(batch), ids: batch.ids)
         case .seal(let seal): .seal(BusStore.StoredSeal(seal))
         case .sealClosed(let number): .sealClosed(number)
         case .topic(let number, let name):

@@ -11,11 +11,12 @@ extension DurableStore {
         switch question.kind {
         case .deadLetters: listDead(session, question)
         case .trace: trace(session, question)
+        case .scheduled: listScheduled(session, question)
         default: answer(session, question, [])
         }
     }
 
-    private func answer(_ session: SessionID, _ question: Inspect, _ rows: [[InspectedValue]], after: UInt64 = 0) {
+    func answer(_ session: SessionID, _ question: Inspect, _ rows: [[InspectedValue]], after: UInt64 = 0) {
         onInput(.inspected(session, request: question.request, rows, after: after))
     }
 
@@ -79,6 +80,7 @@ extension DurableStore {
         }
         store.places(of: id) { [mailbox] result in
             let places = (try? result.get()) ?? []
+            guard !places.isEmpty else { return mailbox.put(.work { $0.traceScheduled(session, question, id) }) }
             mailbox.put(
                 .work { own in
                     own.describe(places.map { (id, $0) }[...], []) { rows in

@@ -57,7 +57,8 @@ struct DurableKnobs {
             (.vanish, 3), (.leave, 2), (.read, 3), (.retry, 4), (.extend, 2), (.passLong, 2), (.block, 2), (.drain, 4),
             (.crash, 1), (.crash, 3), (.stop, 1), (.fill, 1), (.clockStep, 1), (.create, 2), (.seek, 2), (.end, 1),
         ]
-        sometimes += removes
+        sometimes +=
+            removes
             ? [(.purge, 1), (.declare, 2), (.undeclare, 1)] : [(.reject, 2), (.redrive, 2), (.drop, 1)]
         for (action, weight) in always { actions += repeatElement(action, count: weight) }
         for (action, weight) in sometimes where chance.chance(55) { actions += repeatElement(action, count: weight) }

@@ -90,7 +90,8 @@ extension DurableModel {
             guard other.batch.stored.topic == key.topic, other.key(at: earlier) == key.key else { continue }
             if let hold = other.hold, now.monotonic < hold.deadline || hold.consumer === consumer {
                 try expect(
-                    hold.consumer === consumer, "\(name): \(position), \(hold.consumer.session) has \(earlier) of its key")
+                    hold.consumer === consumer,
+                    "\(name): \(position), \(hold.consumer.session) has \(earlier) of its key")
             } else {
                 try expect(
                     earlier > position || current.contains(earlier),

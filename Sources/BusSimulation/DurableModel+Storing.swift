@@ -24,6 +24,8 @@ extension DurableModel {
         case .deadLetter(let letter): try check(letter)
         case .removeDeadLetter: break
         case .ledger(let line): try check(line)
+        // Nobody publishes for later in this world.
+        case .schedule, .unschedule, .publishScheduled: throw Violation("an event waits that nobody left")
         case .append, .seal, .sealClosed, .retain, .declare, .undeclare, .trimLedger, .lookUp, .trimIDs: break
         }
     }

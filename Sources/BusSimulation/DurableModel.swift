@@ -141,7 +141,9 @@ final class DurableModel {
         let all = batches.filter {
             $0.stored.position < heard && filter.matches($0.topic) && !isGone($0)
         }
-        let (old, later) = (all.filter { $0.stored.position < committed }, all.filter { $0.stored.position >= committed })
+        let (old, later) = (
+            all.filter { $0.stored.position < committed }, all.filter { $0.stored.position >= committed }
+        )
         let wanted: [UInt64]
         switch start {
         case .new: wanted = []

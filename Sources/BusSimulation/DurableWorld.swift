@@ -114,6 +114,7 @@ final class DurableWorld: SeededWorld {
             writes.append(PendingWrite(ticket: ticket, write: write, moveCount: moves))
             store.submit(ticket, write)
         case .read(let read): questions.append(.read(read))
+        case .readDue: throw Violation("what is due is asked for where nothing waits")
         case .seek(let order):
             try sought(order)
             questions.append(.seek(order))
@@ -185,7 +186,8 @@ final class DurableWorld: SeededWorld {
 
     private func answer(_ wish: Administer, _ session: SessionID) throws(Violation) {
         guard let record = model.record(named: wish.key) else {
-            return try handle(.administered(session, request: wish.request, .refused(.unknownName, "none of that name")))
+            return try handle(
+                .administered(session, request: wish.request, .refused(.unknownName, "none of that name")))
         }
         // Two wishes for the same letters in one breath would have their events come twice, which is no broken promise.
         try commit()

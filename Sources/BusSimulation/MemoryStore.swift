@@ -24,6 +24,8 @@ public struct MemoryStore {
         public var subscriptions: [UInt64: StoredSubscription] = [:]
         /// Dead letters by number.
         public var deadLetters: [UInt64: StoredDeadLetter] = [:]
+        /// What is to be published later, by number.
+        public var scheduled: [UInt64: StoredScheduled] = [:]
         /// Lines of the ledger.
         public var ledger: [LedgerLine] = []
         /// Batches that are removed and whose ids are still known.
@@ -93,17 +95,25 @@ public struct MemoryStore {
         disk.batches.reduce(into: [:]) { $0[$1.uid, default: 0] += UInt64($1.bytes.count) }
     }
 
-    private var bytesUsed: UInt64 { disk.batches.reduce(0) { $0 + UInt64($1.bytes.count) } }
+    private var bytesUsed: UInt64 {
+        disk.batches.reduce(0) { $0 + UInt64($1.bytes.count) }
+            + disk.scheduled.values.reduce(0) { $0 + UInt64($1.bytes.count) }
+    }
 
     private mutating func apply(_ write: StoreWrite, _ ticket: UInt64, _ commit: inout StoreCommit) {
         switch write {
-        case .append(let batch): append(batch, ticket, &commit)
+        case .append(let batch): _ = append(batch, ticket, &commit)
+        case .schedule(let event): schedule(event, ticket, &commit)
+        case .unschedule(let number): disk.scheduled[number] = nil
+        case .publishScheduled(let number, let batch):
+            if append(batch, ticket, &commit) { disk.scheduled[number] = nil }
         case .seal(let seal): disk.seals[seal.number] = seal
         case .sealClosed: break
         case .topic(let number, let name): disk.topics[number] = name
         case .removeTopic(let number):
             disk.topics[number] = nil
             disk.batches.removeAll { $0.topic == number }
+            disk.scheduled = disk.scheduled.filter { $0.value.topic != number }
         case .trim(let topic, let position):
             disk.receipts += disk.batches.filter { $0.topic == topic && $0.position < position }
             disk.batches = disk.batches.filter { $0.topic != topic || $0.position >= position || isNeeded($0) }
@@ -133,16 +143,25 @@ public struct MemoryStore {
         }
     }
 
-    private mutating func append(_ batch: StoredBatch, _ ticket: UInt64, _ commit: inout StoreCommit) {
+    private mutating func schedule(_ event: StoredScheduled, _ ticket: UInt64, _ commit: inout StoreCommit) {
+        guard bytesUsed + UInt64(event.bytes.count) <= bytesMax else {
+            return commit.refused.append((ticket, .storeFull, "the store is full"))
+        }
+        disk.scheduled[event.number] = event
+    }
+
+    /// - Returns: whether there was room.
+    private mutating func append(_ batch: StoredBatch, _ ticket: UInt64, _ commit: inout StoreCommit) -> Bool {
         guard bytesUsed + UInt64(batch.bytes.count) <= bytesMax else {
             commit.refused.append((ticket, .storeFull, "the store is full"))
             topicRefused = batch.topic
-            return
+            return false
         }
         topicRefused = nil
         disk.batches.append(batch)
         disk.ends[batch.topic] = (batch.firstSequence + UInt64(batch.eventCount) - 1, batch.time)
         disk.nextPosition = batch.position + UInt64(batch.eventCount)
+        return true
     }
 
     private func isNeeded(_ batch: StoredBatch) -> Bool {
@@ -158,6 +177,9 @@ public struct MemoryStore {
     private func known(_ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID]) -> [KnownIDs] {
         let sought = explicit.isEmpty ? (0..<count).compactMap { first.advanced(by: UInt64($0)) } : explicit
         return sought.compactMap { id in
+            if let event = disk.scheduled.values.first(where: { $0.id == id && $0.uid == uid }) {
+                return KnownIDs(first: id, count: 1, topic: event.topic, firstSequence: 0, accepted: event.taken)
+            }
             for batch in disk.receipts + disk.batches where batch.uid == uid {
                 guard let place = ids(of: batch).firstIndex(of: id) else { continue }
                 return KnownIDs(
@@ -194,6 +216,29 @@ public struct MemoryStore {
             number: read.number, batches: batches,
             seals: disk.seals.filter { seal in batches.contains { $0.seal == seal.key } },
             reached: reached, isLast: isLast)
+    }
+
+    /// Answers what is due.
+    public func due(_ order: DueOrder) -> DuePage {
+        let all = disk.scheduled.values.sorted { ($0.due, $0.number) < ($1.due, $1.number) }
+        var events: [StoredScheduled] = []
+        var length = 0
+        for event in all {
+            guard event.due <= order.time, events.count < order.eventCountMax, length < order.lengthMax else { break }
+            events.append(event)
+            length += event.bytes.count
+        }
+        let seals = disk.seals.filter { seal in events.contains { $0.seal == seal.key } }
+        return DuePage(events: events, seals: seals, next: all.dropFirst(events.count).first?.due)
+    }
+
+    /// What waits, in numbers.
+    private var scheduled: ScheduledSummary {
+        var counts: [[UInt64]: Int] = [:]
+        for event in disk.scheduled.values { counts[[event.topic, UInt64(event.uid)], default: 0] += 1 }
+        return ScheduledSummary(
+            counts: counts.map { ($0.key[0], UInt32($0.key[1]), $0.value) },
+            next: disk.scheduled.values.map(\.due).min(), lastNumber: disk.scheduled.keys.max() ?? 0)
     }
 
     /// Answers where to begin.
@@ -259,6 +304,7 @@ public struct MemoryStore {
             state.deadCounts[letter.subscription, default: 0] += UInt64(
                 letter.selection.reduce(0) { $0 + $1.nonzeroBitCount })
         }
+        state.scheduled = scheduled
         state.lost = disk.lost
         state.usage = held.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         state.bytesUsed = bytesUsed

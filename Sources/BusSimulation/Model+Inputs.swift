@@ -32,7 +32,7 @@ extension Model {
         case .sealFailed(let number, let id): sessions[id]?.seals[number] = nil
         case .ownSealOpened, .ownSealFailed, .advised: break
         // This world has no store.
-        case .stored, .storeRead, .storeFound, .retained, .administered, .deadTrimmed, .inspected: break
+        case .stored, .storeRead, .storeReadDue, .storeFound, .retained, .administered, .deadTrimmed, .inspected: break
         case .shutdown:
             guard !isDraining else { return }
             isDraining = true

@@ -87,6 +87,7 @@ extension Model {
             "uid": .number(UInt64(uid)),
             "connections_used": .number(UInt64(sessions.values.count { $0.uid == uid })),
             "subscriptions_used": .number(UInt64(subscriptionCount(of: uid))),
+            "scheduled_used": .number(0), "scheduled_limit": .number(UInt64(configuration.quotas.scheduled)),
             "retained_bytes_used": .number(UInt64(retainedLength(of: uid))),
             "outstanding_events_used": .number(UInt64(outstanding(of: uid))),
             "requests_limit": .number(UInt64(configuration.quotas.requests)),

@@ -19,7 +19,8 @@ public struct SimulationFailure: Error, CustomStringConvertible, Sendable {
     /// The failure, the way there and the command that repeats it.
     public var description: String {
         let way = trace.map { "    " + $0 }.joined(separator: "\n")
-        return "\(kind) seed \(seed), step \(step): \(message)\n\(way)\n  again: make simulate KIND=\(kind) SEED=\(seed)"
+        return
+            "\(kind) seed \(seed), step \(step): \(message)\n\(way)\n  again: make simulate KIND=\(kind) SEED=\(seed)"
     }
 }
 

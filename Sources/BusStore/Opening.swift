@@ -137,6 +137,9 @@ struct Opening {
         var meta = StoreMeta(incarnation: head.incarnation)
         (meta.commit, meta.nextPosition) = (head.commit, head.nextPosition)
         for (index, table) in StoreMeta.counted.enumerated() {
+            // Of a version that hasn't got the table yet there is nothing to count.
+            let found = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '\(table.name)'"
+            guard try reader.connection.integer(found) == 1 else { continue }
             meta.rowCounts[index] = UInt64(try reader.connection.integer("SELECT count(*) FROM \(table.name)"))
         }
         return meta

@@ -40,6 +40,7 @@ extension ReaderCore {
         try records(StoredDeadLetter.self) { _ in count += 1 }
         try records(LedgerEntry.self, key: "number") { _ in count += 1 }
         try records(StoredSecret.self, key: "epoch") { _ in count += 1 }
+        count += try scrubScheduled()
         for (table, place) in [("receipts", "count"), ("explicit_ids", "place")] {
             let key = table == "receipts" ? "first_id" : "id"
             let select = try statements(

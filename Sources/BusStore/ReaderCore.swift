@@ -87,14 +87,18 @@ final class ReaderCore {
 
     /// The seals of some batches, each read once: mostly it is one for all of them.
     func seals(of batches: [StoredBatch]) throws(StoreError) -> [UInt64: StoredSeal] {
+        try seals(numbered: batches.map(\.seal))
+    }
+
+    func seals(numbered numbers: [UInt64]) throws(StoreError) -> [UInt64: StoredSeal] {
         var found: [UInt64: StoredSeal] = [:]
-        for batch in batches where found[batch.seal] == nil {
+        for number in numbers where found[number] == nil {
             do throws(StoreError) {
-                found[batch.seal] = try seal(batch.seal)
+                found[number] = try seal(number)
             } catch {
                 // A page of the table that can't be read costs its seals and no more; their batches are told as damaged.
                 guard error.isCorruption else { throw error }
-                note(.row(table: "seals", key: batch.seal))
+                note(.row(table: "seals", key: number))
             }
         }
         return found

@@ -43,6 +43,7 @@ enum RecordTable: UInt8, CaseIterable {
     case head
     case explicitIDs
     case receipts
+    case scheduled = 13
     case usage = 14
     /// In the quarantine, which has records of what can't be served.
     case lostPositions = 15
@@ -137,6 +138,9 @@ struct RecordReader {
     mutating func text() throws(RecordFault) -> String { String(decoding: try array(), as: UTF8.self) }
 
     mutating func optionalInt64() throws(RecordFault) -> Int64? { try bool() ? try integer() : nil }
+
+    /// Whether everything was read: what a version before this one wrote may end here.
+    var isAtEnd: Bool { place == end }
 
     /// Checks that nothing is left: a record of another version would have passed its checksum.
     func finish() throws(RecordFault) {

@@ -32,10 +32,13 @@ struct StoreMeta: Equatable {
     var nextPosition: UInt64 = 1
     /// Batches before this one were in the database, and not only in the log, when this was written.
     var checkpointed: UInt64 = 1
-    /// Rows of the tables that are read whole at start, so that one gone is noticed; in `counted`'s order.
+    /// Rows of the tables that are read whole at start, so that one gone is noticed; in `counted`'s order, the
+    /// tables of later versions last: an earlier one's account ends before them.
     var rowCounts = [UInt64](repeating: 0, count: StoreMeta.counted.count)
 
-    static let counted: [RecordTable] = [.topics, .seals, .declarations, .subscriptions, .cursors, .secrets]
+    static let counted: [RecordTable] = [
+        .topics, .seals, .declarations, .subscriptions, .cursors, .secrets, .scheduled,
+    ]
 }
 
 extension StoreMeta: Recorded {
@@ -54,7 +57,7 @@ extension StoreMeta: Recorded {
         commit = try record.integer()
         nextPosition = try record.integer()
         checkpointed = try record.integer()
-        for index in rowCounts.indices { rowCounts[index] = try record.integer() }
+        for index in rowCounts.indices where !record.isAtEnd { rowCounts[index] = try record.integer() }
     }
 }
 

@@ -31,7 +31,7 @@ struct Schema: Sendable {
     /// The version this program writes.
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [version1, usage])
+    static let current = Schema(steps: [version1, usage, scheduled])
 
     /// The columns of a batch, in the order in which they are always named.
     static let batchColumns = """
@@ -105,5 +105,18 @@ struct Schema: Sendable {
           namespace BLOB NOT NULL, epoch INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (namespace, epoch))
           WITHOUT ROWID
         """,
+    ]
+
+    /// What is to be published later.
+    private static let scheduled: SchemaStep = [
+        """
+        CREATE TABLE scheduled (
+          id INTEGER PRIMARY KEY, topic INTEGER NOT NULL, due INTEGER NOT NULL, seal INTEGER NOT NULL,
+          publisher INTEGER NOT NULL, event BLOB NOT NULL, record BLOB NOT NULL)
+        """,
+        "CREATE INDEX scheduled_by_due ON scheduled (due)",
+        "CREATE INDEX scheduled_by_topic ON scheduled (topic)",
+        "CREATE INDEX scheduled_by_seal ON scheduled (seal)",
+        "CREATE INDEX scheduled_by_event ON scheduled (event)",
     ]
 }

@@ -135,6 +135,11 @@ public final class Store: Sendable {
         }
     }
 
+    /// What is to be published later, in numbers.
+    public func scheduled() throws(StoreError) -> ScheduledSummary {
+        try all { (core) throws(StoreError) in try core.scheduledSummary() }
+    }
+
     /// All seals that something stored may need.
     public func seals() throws(StoreError) -> [StoredSeal] {
         try all { (core) throws(StoreError) in
@@ -249,6 +254,39 @@ public final class Store: Sendable {
         of id: BusUUID, completion: @escaping @Sendable (Result<[EventPlace], StoreError>) -> Void
     ) {
         read(completion) { (core) throws(StoreError) in try core.places(of: id) }
+    }
+
+    /// What is due by `time`, with its seals, the first to be due first.
+    ///
+    /// - Parameters:
+    ///   - countMax: how many at most.
+    ///   - bytesMax: the page ends with the one that reaches this.
+    public func scheduled(
+        dueBy time: Int64, countMax: Int, bytesMax: Int,
+        completion: @escaping @Sendable (Result<ScheduledPage, StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            var page = try core.scheduled(dueBy: time, PageLimit(count: countMax, bytes: bytesMax))
+            page.seals = try core.seals(numbered: page.events.map(\.seal))
+            return page
+        }
+    }
+
+    /// What is to be published later behind the number `after`, by number.
+    public func scheduled(
+        after: UInt64, countMax: Int, bytesMax: Int,
+        completion: @escaping @Sendable (Result<[StoredScheduled], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            try core.scheduled(after: after, PageLimit(count: countMax, bytes: bytesMax))
+        }
+    }
+
+    /// What is to be published later under an event's id.
+    public func scheduled(
+        id: BusUUID, completion: @escaping @Sendable (Result<[StoredScheduled], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in try core.scheduled(id: id) }
     }
 
     /// Compares another slice of everything stored with its checksums; from 0 on, then from each report's `next`.

@@ -9,6 +9,12 @@ public enum StoreWrite: Sendable {
     ///
     /// `ids` are the events' ids where they don't count up from the first, else empty.
     case append(StoredBatch, ids: [BusUUID])
+    /// Keeps an event until it is due.
+    case schedule(StoredScheduled)
+    /// Lets go of an event that waits.
+    case unschedule(UInt64)
+    /// Stores the batch of an event that waited under this number, which doesn't wait any more: both or neither.
+    case publishScheduled(UInt64, StoredBatch, ids: [BusUUID])
     /// Remembers whose seal a number is. Goes before the seal's first batch; again after taking over from another
     /// process, for each seal that is still open, since the store takes those of an earlier process for closed.
     case seal(StoredSeal)
@@ -100,7 +106,7 @@ public struct Committed: Sendable {
     public var commit: UInt64 = 0
     /// One past the highest position ever stored.
     public var nextPosition: UInt64 = 0
-    /// Appends that were not stored, by ticket, ascending.
+    /// Appends, and events to be kept, that were not stored, by ticket, ascending.
     public var refused: [(ticket: UInt64, reason: StoreRefusal)] = []
     /// Answers to `known`, by ticket, ascending.
     public var known: [(ticket: UInt64, ids: [KnownIDs])] = []

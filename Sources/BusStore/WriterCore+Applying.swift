@@ -10,6 +10,13 @@ extension WriterCore {
             let reason = try append(batch, ids: ids)
             topicRefused = reason == nil ? nil : batch.topic
             if let reason { answers.refused.append((ticket, reason)) }
+        case .schedule(let event):
+            if let reason = try schedule(event) { answers.refused.append((ticket, reason)) }
+        case .unschedule(let number): try unschedule(number)
+        case .publishScheduled(let number, let batch, let ids):
+            let reason = try publish(scheduled: number, batch, ids: ids)
+            topicRefused = reason == nil ? nil : batch.topic
+            if let reason { answers.refused.append((ticket, reason)) }
         case .known(let publisher, let ids):
             answers.known.append((ticket, try known(ids, of: publisher)))
         case .receiptsTrim(let time): try trimReceipts(before: time)

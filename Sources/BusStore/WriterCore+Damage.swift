@@ -66,7 +66,7 @@ extension WriterCore {
 
     private func numericKey(_ table: RecordTable) -> String? {
         switch table {
-        case .topics, .subscriptions, .cursors, .deadLetters, .usage: "id"
+        case .topics, .subscriptions, .cursors, .deadLetters, .usage, .scheduled: "id"
         case .seals, .ledger: "number"
         default: nil
         }

@@ -6,8 +6,9 @@ import BusWire
 extension WriterCore {
     /// The runs of `asked` that are known of `publisher`, each with its first receipt.
     func known(_ asked: [EventIDs], of publisher: StoredPublisher) throws(StoreError) -> [KnownIDs] {
-        guard let number = try findNumber(of: publisher) else { return [] }
         var found: [KnownIDs] = []
+        for ids in asked { found += try waiting(ids, of: publisher.uid) }
+        guard let number = try findNumber(of: publisher) else { return found }
         for ids in asked {
             var index: UInt32 = 0
             while index < ids.count, let id = ids.first.advanced(by: UInt64(index)) {

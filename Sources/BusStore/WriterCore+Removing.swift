@@ -18,6 +18,7 @@ extension WriterCore {
     func delete(_ id: TopicID) throws(StoreError) {
         guard let entry = try topic(id) else { return }
         entry.row.topic.isDeleted = true
+        try unscheduleAll(of: id)
         let retained = entry.row.topic.retained
         entry.row.topic.retained = nil
         if let retained { try dropIfUnneeded(retained) }
@@ -188,7 +189,7 @@ extension WriterCore {
         let kept = try statements("SELECT 1 FROM kept WHERE seal = ? LIMIT 1")
         kept.bind(1, number)
         defer { kept.reset() }
-        guard try !kept.step() else { return }
+        guard try !kept.step(), try !isScheduled(under: number) else { return }
         try remove(.seals) { $0.bind(1, number) }
     }
 }

@@ -44,8 +44,9 @@ extension FrameType {
         case .grant: tag == .topic || tag == .grant
         case .inspect: tag == .key || tag == .after
         case .inspected: tag == .row || tag == .number || tag == .text || tag == .after
-        case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish, .receipts,
-            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver, .caughtUp, .administered:
+        case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish,
+            .publishLater, .receipts, .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver,
+            .caughtUp, .administered:
             false
         }
     }

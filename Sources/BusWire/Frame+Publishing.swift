@@ -90,6 +90,8 @@ public struct Publish: Sendable, Equatable {
     public var mustBeDurable: Bool
     /// Whether it may have been published before: the daemon looks whether it knows its ids.
     public var isAgain: Bool
+    /// When its one event is to be published, microseconds since 1970; nil for now.
+    public var due: Int64?
     /// The sealed batch.
     public var batch: SharedBytes
 
@@ -97,7 +99,7 @@ public struct Publish: Sendable, Equatable {
     public init(
         number: UInt64, wantsReceipt: Bool, isPatient: Bool = false, retains: Bool = false, isTombstone: Bool = false,
         isRequest: Bool = false, hasMore: Bool = false, mustBeDurable: Bool = false, isAgain: Bool = false,
-        batch: SharedBytes
+        due: Int64? = nil, batch: SharedBytes
     ) {
         self.number = number
         self.wantsReceipt = wantsReceipt
@@ -108,11 +110,15 @@ public struct Publish: Sendable, Equatable {
         self.hasMore = hasMore
         self.mustBeDurable = mustBeDurable
         self.isAgain = isAgain
+        self.due = due
         self.batch = batch
     }
 
     /// Bytes of the whole frame, header included: what counts against the publish window.
-    public var frameLength: Int { Limits.frameHeaderLength + FrameType.publish.fixedLength + batch.count }
+    public var frameLength: Int {
+        let type: FrameType = due == nil ? .publish : .publishLater
+        return Limits.frameHeaderLength + type.fixedLength + batch.count
+    }
 }
 
 /// How far the daemon is with a connection's publishes, and what became of them.
@@ -145,6 +151,8 @@ public struct Receipt: Sendable, Equatable {
     public var isDurable: Bool
     /// Whether it had been received before; positions are those of the first time.
     public var isDuplicate: Bool
+    /// Whether it waits until it is due: it has no position yet.
+    public var isScheduled: Bool
     /// Of requests: how many subscriptions that answer they were for, groups as one; at most 65,535 are told.
     public var responders: UInt16
 
@@ -153,7 +161,7 @@ public struct Receipt: Sendable, Equatable {
     /// A receipt of these parts.
     public init(
         number: UInt64, firstSequence: UInt64, eventCount: UInt32, liveMatches: UInt32, durableMatches: UInt32 = 0,
-        isDurable: Bool = false, isDuplicate: Bool = false, responders: UInt16 = 0
+        isDurable: Bool = false, isDuplicate: Bool = false, isScheduled: Bool = false, responders: UInt16 = 0
     ) {
         self.number = number
         self.firstSequence = firstSequence
@@ -162,6 +170,7 @@ public struct Receipt: Sendable, Equatable {
         self.durableMatches = durableMatches
         self.isDurable = isDurable
         self.isDuplicate = isDuplicate
+        self.isScheduled = isScheduled
         self.responders = responders
     }
 }

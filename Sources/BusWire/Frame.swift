@@ -56,7 +56,7 @@ public enum Frame: Sendable, Equatable {
         case .openSeal: .openSeal
         case .sealOpened: .sealOpened
         case .closeSeal: .closeSeal
-        case .publish: .publish
+        case .publish(let publish): publish.due == nil ? .publish : .publishLater
         case .receipts: .receipts
         case .sync: .sync
         case .will: .will

@@ -92,8 +92,9 @@ extension Publish {
             | (mustBeDurable ? Publish.durableFlag : 0) | (isAgain ? Publish.againFlag : 0)
     }
 
-    init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader) throws(WireError) {
+    init(_ reader: inout ByteReader, flags: UInt8, tail: inout ByteReader, isLater: Bool) throws(WireError) {
         number = try reader.integer("number")
+        due = isLater ? try reader.integer("due", as: Int64.self) : nil
         wantsReceipt = flags & Publish.wantsReceiptFlag != 0
         isPatient = flags & Publish.patientFlag != 0
         retains = flags & Publish.retainFlag != 0
@@ -125,6 +126,7 @@ extension Receipts {
 extension Receipt {
     static let durableFlag: UInt16 = 1
     static let duplicateFlag: UInt16 = 2
+    static let scheduledFlag: UInt16 = 4
 
     fileprivate init(_ reader: inout ByteReader) throws(WireError) {
         number = try reader.integer("number")
@@ -136,6 +138,7 @@ extension Receipt {
         responders = try reader.integer("responders")
         isDurable = flags & Receipt.durableFlag != 0
         isDuplicate = flags & Receipt.duplicateFlag != 0
+        isScheduled = flags & Receipt.scheduledFlag != 0
     }
 }
 

@@ -87,7 +87,8 @@ public struct FrameDecoder: Sendable {
         let behind = reader.position + fixed
         var tail = ByteReader(bytes, range: behind..<range.upperBound, frame: type)
         switch type {
-        case .publish: return .publish(try Publish(&reader, flags: flags, tail: &tail))
+        case .publish: return .publish(try Publish(&reader, flags: flags, tail: &tail, isLater: false))
+        case .publishLater: return .publish(try Publish(&reader, flags: flags, tail: &tail, isLater: true))
         case .deliver: return .deliver(try Deliver(&reader, flags: flags, tail: &tail))
         case .will: return .will(try Will(&reader, flags: flags, tail: &tail))
         case .receipts: return .receipts(try Receipts(&reader, tail: &tail))
@@ -129,7 +130,8 @@ public struct FrameDecoder: Sendable {
         case .settle: .settle(try Settle(&reader, fields))
         case .administer: .administer(try Administer(&reader, fields))
         case .administered: .administered(try Administered(&reader))
-        case .publish, .deliver, .will, .receipts: preconditionFailure("decoded before: these have no fields")
+        case .publish, .publishLater, .deliver, .will, .receipts:
+            preconditionFailure("decoded before: these have no fields")
         }
     }
 

@@ -56,7 +56,9 @@ extension Receipt {
         out.put(eventCount)
         out.put(liveMatches)
         out.put(durableMatches)
-        out.put((isDurable ? Receipt.durableFlag : 0) | (isDuplicate ? Receipt.duplicateFlag : 0))
+        out.put(
+            (isDurable ? Receipt.durableFlag : 0) | (isDuplicate ? Receipt.duplicateFlag : 0)
+                | (isScheduled ? Receipt.scheduledFlag : 0))
         out.put(responders)
     }
 }

@@ -79,7 +79,9 @@ extension Frame {
             out.append(contentsOf: open.salt)
         case .sealOpened(let opened): opened.putFixed(&out)
         case .closeSeal(let seal): out.put(seal)
-        case .publish(let publish): out.put(publish.number)
+        case .publish(let publish):
+            out.put(publish.number)
+            if let due = publish.due { out.put(due) }
         case .receipts(let receipts):
             out.put(receipts.progress)
             out.put(UInt32(receipts.receipts.count))

@@ -34,6 +34,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case cancelRequest = 0x17
     /// Client: I ask nobody on this topic for a while, or do again.
     case circuit = 0x18
+    /// Client: a batch that is to be published later.
+    case publishLater = 0x19
     /// Daemon: from now on batches of this seal may be this long.
     case sealLimits = 0x1a
     /// Daemon: one of those who had your request won't answer it.
@@ -81,8 +83,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     /// Whether only clients send it.
     public var isFromClient: Bool {
         switch self {
-        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .subscribe,
-            .unsubscribe, .credit, .acknowledge, .settle, .inspect, .administer:
+        case .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .publishLater,
+            .subscribe, .unsubscribe, .credit, .acknowledge, .settle, .inspect, .administer:
             true
         case .welcome, .error, .closing, .done, .sealOpened, .receipts, .sealLimits, .unanswered, .subscribed,
             .unsubscribed, .announce, .grant, .deliver, .gap, .caughtUp, .requestCancelled, .inspected,
@@ -109,6 +111,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .will: 8
         case .cancelRequest: 16
         case .circuit: 4
+        case .publishLater: 16
         case .sealLimits: 16
         case .unanswered: 20
         case .subscribe: 40

@@ -101,6 +101,10 @@ final class Bench {
             guard let page = store?.page(read) else { return false }
             broker.handle(.storeRead(page), at: now)
             return true
+        case .readDue(let order):
+            guard let page = store?.due(order) else { return false }
+            broker.handle(.storeReadDue(page), at: now)
+            return true
         case .seek(let order):
             guard let cursor = store?.cursor(order) else { return false }
             broker.handle(.storeFound(number: order.number, cursor), at: now)
@@ -108,6 +112,11 @@ final class Bench {
         case .retain(let order):
             guard let kept = store?.kept(order) else { return false }
             broker.handle(.retained(topic: order.topic, before: kept.before, firstTime: kept.firstTime), at: now)
+            return true
+        case .administer(let id, let wish) where wish.operation == .cancelScheduled:
+            let found = store?.disk.scheduled.values.filter { $0.id.description == wish.key } ?? []
+            broker.handle(
+                .administered(id, request: wish.request, .scheduled(found.sorted { $0.number < $1.number })), at: now)
             return true
         case .administer(let id, let wish):
             guard let store, let number = (try? GroupName(wish.key)).flatMap({ broker.durableNumber($0) }) else {

@@ -99,7 +99,7 @@ import Testing
             "seals": quotas.seals,
             "queued_bytes": quotas.queuedLength, "kernel_bytes": quotas.kernelLength,
             "retained_bytes": quotas.retainedLength, "parked_bytes": quotas.parkedLength,
-            "stored_bytes": quotas.storedLength,
+            "stored_bytes": quotas.storedLength, "scheduled": quotas.scheduled,
             "outstanding_events": quotas.outstandingEvents, "outstanding_bytes": quotas.outstandingLength,
             "requests": quotas.requests, "publish_rate": quotas.publishRate,
         ]

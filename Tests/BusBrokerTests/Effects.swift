@@ -17,7 +17,7 @@ extension [Effect] {
             case .send(let id, _), .grant(let id, _, _), .close(let id, _, _): id == peer.id
             case .openSeal(let order): order.session == peer.id
             case .administer(let id, _), .inspect(let id, _): id == peer.id
-            case .openOwnSeal, .advise, .stopped, .store, .read, .seek, .retain, .tend: false
+            case .openOwnSeal, .advise, .stopped, .store, .read, .readDue, .seek, .retain, .tend: false
             }
         }
     }
@@ -56,6 +56,7 @@ extension [Effect] {
             case .stopped: "stopped"
             case .store: "store"
             case .read: "read"
+            case .readDue: "readDue"
             case .seek: "seek"
             case .retain: "retain"
             case .tend: "tend"

@@ -8,7 +8,7 @@ import Testing
         var state = StoredState(incarnation: BusUUID(high: 1, low: 2), nextPosition: 77)
         state.lastDeadLetter = 5
         (state.bytesUsed, state.bytesMax) = (1000, 2000)
-        let storage = Storage(state)
+        let storage = Storage(state, at: Moment(monotonic: 0, wall: 0))
         #expect(storage.incarnation == state.incarnation)
         #expect(storage.nextPosition == 77 && storage.committed == 77 && storage.nextDeadLetter == 6)
         #expect(storage.bytesUsed == 1000 && storage.bytesMax == 2000 && storage.bytesUnderWay == 0)

@@ -19,6 +19,7 @@ extension Effect {
             "daemon advise seal=\(seal)" + advisories.map { " " + $0.inWords }.joined()
         case .stopped: "stopped"
         case .store(let ticket, let write): "store \(ticket) \(write.inWords)"
+        case .readDue(let order): "store due by=\(order.time)"
         case .read(let order): "store read from=\(order.from) before=\(order.before)"
         case .seek(let order): "store seek \(order.start)"
         case .retain(let order): "store retain topic=\(order.topic) before=\(order.before)"
@@ -33,6 +34,10 @@ extension Effect {
 extension StoreWrite {
     fileprivate var inWords: String {
         switch self {
+        case .schedule(let event): "schedule \(event.number) due=\(event.due)"
+        case .unschedule(let number): "unschedule \(number)"
+        case .publishScheduled(let number, let batch):
+            "publish scheduled=\(number) position=\(batch.position) sequence=\(batch.firstSequence)"
         case .append(let batch):
             "append position=\(batch.position) sequence=\(batch.firstSequence) n=\(batch.eventCount)"
         case .seal(let seal): "seal \(seal.number)"

@@ -85,6 +85,7 @@ import Testing
         let connection = try Connection(writing: world.directory + "/store.db")
         try connection.use { () throws(StoreError) in
             try connection.execute("DROP TABLE usage")
+            try connection.execute("DROP TABLE scheduled")
             try connection.execute("PRAGMA user_version = 1")
         }
         try connection.closeWhole()

@@ -11,7 +11,7 @@ struct FrameTypeTests {
             numbers == [
                 "hello 1", "welcome 2", "error 3", "goodbye 4", "closing 5", "done 6",
                 "openSeal 10", "sealOpened 11", "closeSeal 12", "publish 13", "receipts 14", "sync 15", "will 16",
-                "cancelRequest 17", "circuit 18", "sealLimits 1a", "unanswered 1b",
+                "cancelRequest 17", "circuit 18", "publishLater 19", "sealLimits 1a", "unanswered 1b",
                 "subscribe 20", "subscribed 21", "unsubscribe 22", "unsubscribed 23", "credit 24", "acknowledge 25",
                 "settle 26",
                 "announce 28", "grant 29", "deliver 2a", "gap 2b", "caughtUp 2c", "requestCancelled 2d",
@@ -30,8 +30,9 @@ struct FrameTypeTests {
         let client = FrameType.allCases.filter(\.isFromClient)
         #expect(
             client == [
-                .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit, .subscribe,
-                .unsubscribe, .credit, .acknowledge, .settle, .inspect, .administer,
+                .hello, .goodbye, .openSeal, .closeSeal, .publish, .sync, .will, .cancelRequest, .circuit,
+                .publishLater,
+                .subscribe, .unsubscribe, .credit, .acknowledge, .settle, .inspect, .administer,
             ])
     }
 }

@@ -61,6 +61,12 @@ struct Sample: Sendable, CustomTestStringConvertible {
             "publish-without-receipt",
             .publish(Publish(number: 0x0102_0304_0506_0708, wantsReceipt: false, batch: SharedBytes(run(0x10, 82))))),
         Sample(
+            "publish-later",
+            .publish(
+                Publish(
+                    number: 0x0102_0304_0506_0708, wantsReceipt: true, due: 0x2122_2324_2526_2728,
+                    batch: SharedBytes(run(0x10, 82))))),
+        Sample(
             "receipts",
             .receipts(
                 Receipts(

@@ -13,7 +13,7 @@ struct TraceTree {
     /// - Parameter key: whose trace it is: a row that doesn't say which event it is about is about this one.
     init(_ rows: [InspectedRow], of key: String) {
         self.key = key
-        events = rows.filter { $0.text("what") == "published" || $0.text("what") == "event" }
+        events = rows.filter { ["published", "event", "scheduled"].contains($0.text("what")) }
         deliveries = rows.filter { $0.text("what") == "delivery" }
         limit = rows.first { $0.text("what") == "limit" }?.number("time")
     }
@@ -57,6 +57,10 @@ struct TraceTree {
     }
 
     private func facts(_ event: InspectedRow) -> [String] {
+        if event.text("what") == "scheduled" {
+            let due = timestamp(Int64(clamping: event.number("due_at")))
+            return ["waits until \(due), left here by \(userName(event.number("uid")))"]
+        }
         guard event.text("what") == "published" else { return [] }
         let name = event.text("name")
         let who = [name.isEmpty ? "" : "\(name),", userName(event.number("uid"))].filter { !$0.isEmpty }

@@ -108,6 +108,7 @@ LAYOUTS = (
     _layout(0x16, "will", CLIENT, "Q", "request", None),
     _layout(0x17, "cancelRequest", CLIENT, "16s", "correlation"),
     _layout(0x18, "circuit", CLIENT, "B3x", "state", "topic!"),
+    _layout(0x19, "publishLater", CLIENT, "Qq", "number due", None),
     _layout(0x1A, "sealLimits", DAEMON, "QII", "seal batch_length_max batch_event_count_max"),
     _layout(0x1B, "unanswered", DAEMON, "16sHxx", "correlation reason"),
     _layout(0x20, "subscribe", CLIENT, "IB3xIIQQQ",

@@ -1,0 +1,264 @@
+// Events that are published later: taken like any other publish, kept in the store as they came, and published when they
+// are due as if they came then, under their publisher's name. The broker knows only when the next is due and reads what
+// is due in pages; one write of the store publishes an event and ends its waiting.
+
+import BusWire
+
+extension Broker {
+    /// How far ahead something may be due, in microseconds: a leap year.
+    static let dueLimit: Int64 = 366 * 86_400_000_000
+    /// How much of what is due is read at once. Not tuned.
+    private static let duePage = (eventCount: 256, length: 4 << 20)
+    /// How long what can't be published now, because the store is full, waits until it is tried again. Not tuned.
+    private static let duePause: Moment.Nanoseconds = 1_000_000_000
+    /// Clocks are looked at so often at least, in microseconds. Not tuned.
+    private static let dueGlance: Int64 = 1_000_000
+
+    // MARK: Taking
+
+    /// Whether a publish is for later, and may be; of the past it is for now.
+    func mustWait(
+        _ publish: Publish, _ batch: SealedBatch, _ topic: TopicState, _ session: Session
+    ) throws(PublishRefusal) -> Bool {
+        guard let due = publish.due else { return false }
+        guard topic.isDurable else {
+            throw PublishRefusal(
+                .notDurable, "topic \(topic.name) is live: only what is stored can wait (`bus topic create`)")
+        }
+        guard batch.header.eventCount == 1 else {
+            throw PublishRefusal(
+                .malformedBatch, "\(batch.header.eventCount) events to be published later are a batch each")
+        }
+        guard due > now.wall else { return false }
+        guard due - now.wall <= Broker.dueLimit else {
+            throw PublishRefusal(.invalidSetting, "an event can wait for 366 days at most")
+        }
+        let (count, limit) = (session.account.scheduledCount, configuration.quotas.scheduled)
+        guard count < limit else {
+            throw PublishRefusal(
+                QuotaFault(quota: "scheduled", used: count, limit: limit, uid: session.peer.uid))
+        }
+        return true
+    }
+
+    /// Hands an event that waits to the store.
+    func schedule(_ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session) {
+        guard let storage, let due = publish.due else { return }
+        let topic = seal.topic
+        if seal.storedAs != topic.storeNumber { keep(seal) }
+        let event = StoredScheduled(
+            number: storage.schedule.nextNumber, topic: topic.storeNumber, due: due, taken: now.wall,
+            seal: seal.number, uid: seal.publisher.uid, id: (try? batch.explicitIDs)?.first ?? batch.header.firstID,
+            retains: publish.retains, isTombstone: publish.isTombstone, bytes: batch.bytes.compacted())
+        storage.schedule.nextNumber += 1
+        storage.bytesUnderWay += UInt64(batch.bytes.count)
+        topic.scheduled[event.uid, default: 0] += 1
+        account(of: event.uid).scheduledCount += 1
+        session.uncommittedCount += 1
+        complete(
+            store(.schedule(event)), .scheduled(session, PendingSchedule(publish: publish, topic: topic, event: event)))
+        // It waited, and its publisher has closed the seal meanwhile.
+        if session.seals[seal.number] !== seal { closeStored(seal) }
+    }
+
+    /// It is on disk: its publisher is told that it waits.
+    func scheduled(_ pending: PendingSchedule, _ session: Session) {
+        let (publish, event) = (pending.publish, pending.event)
+        session.uncommittedCount -= 1
+        storage?.bytesUnderWay -= UInt64(event.bytes.count)
+        storage?.schedule.note(due: event.due)
+        if session.phase != .closing {
+            if publish.wantsReceipt {
+                session.receipts.append(
+                    Receipt(
+                        number: publish.number, firstSequence: 0, eventCount: 1, liveMatches: 0, isDurable: true,
+                        isScheduled: true))
+            }
+            progress(session, isPatient: publish.isPatient)
+        }
+        finishLeaving(session)
+    }
+
+    /// It isn't: as if it had never come.
+    func takeBack(_ pending: PendingSchedule) {
+        storage?.bytesUnderWay -= UInt64(pending.event.bytes.count)
+        release(pending.event.uid, pending.topic, pending.event.topic)
+    }
+
+    /// An event of a user waits no more.
+    private func release(_ uid: UInt32, _ topic: TopicState, _ storeNumber: UInt64) {
+        // What a deleted topic had waiting was let go of with it.
+        guard topic.storeNumber == storeNumber, let count = topic.scheduled[uid] else { return }
+        topic.scheduled[uid] = count > 1 ? count - 1 : nil
+        account(of: uid).scheduledCount -= 1
+    }
+
+    /// A topic is stored no more, and what waited for it goes with it.
+    ///
+    /// - Returns: how many events that was.
+    @discardableResult
+    func releaseScheduled(of topic: TopicState) -> Int {
+        let all = topic.scheduled
+        topic.scheduled = [:]
+        for (uid, count) in all { account(of: uid).scheduledCount -= count }
+        return all.values.reduce(0, +)
+    }
+
+    /// Takes up what waited when the daemon began.
+    func recover(_ summary: ScheduledSummary, _ storage: Storage) {
+        storage.schedule.next = summary.next
+        storage.schedule.nextNumber = summary.lastNumber + 1
+        for (number, uid, count) in summary.counts {
+            guard let topic = storage.topics[number] else { continue }
+            topic.scheduled[uid, default: 0] += count
+            account(of: uid).scheduledCount += count
+        }
+    }
+
+    // MARK: Publishing
+
+    /// Asks for what is due, or notes when to look again.
+    func lookForDue() {
+        guard let storage else { return }
+        storage.schedule.clock.advance(to: now)
+        storage.schedule.deadline = nil
+        guard draining == nil, let next = storage.schedule.next, !storage.schedule.isAsking,
+            storage.schedule.moving.isEmpty
+        else { return }
+        let time = storage.schedule.clock.now
+        guard storage.schedule.retry <= now.monotonic else {
+            return storage.schedule.deadline = storage.schedule.retry
+        }
+        guard next <= time else {
+            let pause = min(next - time, Broker.dueGlance)
+            return storage.schedule.deadline = now.monotonic + Moment.Nanoseconds(pause) * 1000
+        }
+        storage.schedule.isAsking = true
+        emit(
+            .readDue(
+                DueOrder(
+                    time: time, eventCountMax: Broker.duePage.eventCount, lengthMax: Broker.duePage.length)))
+    }
+
+    /// What is due was read.
+    func took(_ page: DuePage) {
+        guard let storage else { return }
+        storage.schedule.isAsking = false
+        storage.schedule.next = [page.next, storage.schedule.nextSinceAsked].compactMap(\.self).min()
+        storage.schedule.nextSinceAsked = nil
+        storage.schedule.deadline = now.monotonic
+        for event in page.events where storage.schedule.cancelled[event.number] == nil {
+            // Going down: it is published after the next start.
+            guard draining == nil, publish(event, page.seals[event.seal], storage) else {
+                retry(event, storage)
+                continue
+            }
+        }
+        storage.schedule.cancelled = storage.schedule.cancelled.filter { !$0.value }
+    }
+
+    /// It is as good as new.
+    private func retry(_ event: StoredScheduled, _ storage: Storage) {
+        storage.schedule.next = min(storage.schedule.next ?? .max, event.due)
+        storage.schedule.retry = now.monotonic + Broker.duePause
+    }
+
+    /// Publishes an event that is due; false where it has to wait.
+    private func publish(_ event: StoredScheduled, _ stored: StoredSeal?, _ storage: Storage) -> Bool {
+        // Of a deleted topic, whose removal is on its way to the disk: it goes with it.
+        guard let topic = storage.topics[event.topic] else { return true }
+        guard let stored, let batch = try? SealedBatch(event.bytes) else { return drop(event, topic) }
+        let (seal, length) = (seal(stored, topic), UInt64(batch.bytes.count))
+        guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax,
+            storedFault(seal.account, length) == nil
+        else { return false }
+        let retains = event.retains || topic.retainsAll
+        if retains {
+            let check = Result { () throws(PublishRefusal) in
+                try checkRetention(batch, isTombstone: event.isTombstone, topic, seal.account)
+            }
+            guard case .success = check else { return false }
+        }
+        storage.schedule.moving.insert(event.number)
+        let (ticket, accepted) = append(batch, under: seal, scheduled: event.number)
+        let pending = PendingPublish(
+            number: 0, wantsReceipt: false, isPatient: false, retains: retains, isTombstone: event.isTombstone,
+            batch: accepted, storeNumber: event.topic)
+        complete(ticket, .due(pending, event))
+        keepLastValue(of: pending)
+        return true
+    }
+
+    /// An event whose seal is damaged can't be opened by anybody: it isn't tried for ever.
+    private func drop(_ event: StoredScheduled, _ topic: TopicState) -> Bool {
+        storage?.schedule.cancelled[event.number] = false
+        complete(store(.unschedule(event.number)), .unscheduled(event, topic))
+        totals.scheduledLost += 1
+        return true
+    }
+
+    /// It is published, on disk.
+    func published(_ event: StoredScheduled, _ pending: PendingPublish) {
+        storage?.schedule.moving.remove(event.number)
+        storage?.schedule.deadline = now.monotonic
+        release(event.uid, pending.batch.seal.topic, event.topic)
+        happen(pending) { _ in }
+    }
+
+    /// The store had no room for it.
+    func notPublished(_ event: StoredScheduled) {
+        guard let storage else { return }
+        storage.schedule.moving.remove(event.number)
+        storage.schedule.deadline = now.monotonic
+        retry(event, storage)
+    }
+
+    // MARK: Taking back
+
+    /// Events of all durable topics, and those that wait for them.
+    var storedCount: UInt64 {
+        let waiting = storage?.topics.values.reduce(0) { $0 + $1.scheduled.values.reduce(0, +) } ?? 0
+        return (storage?.eventCount ?? 0) + UInt64(waiting)
+    }
+
+    /// The store found what waits under an id that is to be taken back.
+    func cancel(_ found: [StoredScheduled], _ request: UInt32, _ session: Session) {
+        let before = storage?.nextTicket
+        do throws(AdministrationFault) {
+            answer(request, session, try cancel(found, session), since: before)
+        } catch {
+            refuse(session, .administer, request: UInt64(request), error.reason, error.message)
+        }
+    }
+
+    /// - Returns: how many events are taken back.
+    private func cancel(_ found: [StoredScheduled], _ session: Session) throws(AdministrationFault) -> UInt64 {
+        guard let storage else { return 0 }
+        let waiting = found.filter {
+            !storage.schedule.moving.contains($0.number) && storage.schedule.cancelled[$0.number] == nil
+                && storage.topics[$0.topic] != nil
+        }
+        guard !waiting.isEmpty else {
+            throw AdministrationFault(.unknownName, "no event of this id waits to be published")
+        }
+        let uid = session.peer.uid
+        let own = waiting.filter { $0.uid == uid || uid == 0 || uid == configuration.ownIdentity.uid }
+        guard !own.isEmpty else {
+            throw AdministrationFault(
+                .denied, "only its publisher (uid \(waiting[0].uid)), root and the bus's own user take an event back")
+        }
+        for event in own {
+            guard let topic = storage.topics[event.topic] else { continue }
+            storage.schedule.cancelled[event.number] = false
+            complete(store(.unschedule(event.number)), .unscheduled(event, topic))
+        }
+        return UInt64(own.count)
+    }
+
+    /// It waits no more, on disk.
+    func unscheduled(_ event: StoredScheduled, _ topic: TopicState) {
+        release(event.uid, topic, event.topic)
+        // What is read at this moment may still have it.
+        storage?.schedule.cancelled[event.number] = storage?.schedule.isAsking == true ? true : nil
+    }
+}

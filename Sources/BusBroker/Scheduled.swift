@@ -1,0 +1,120 @@
+// What is to be published later, as the broker and its store speak of it.
+
+public import BusWire
+
+/// An event that waits until it is due, as it lies in the store: its batch as it was received.
+public struct StoredScheduled: Sendable {
+    /// Its number.
+    public var number: UInt64
+    /// Its topic's number in the store.
+    public var topic: UInt64
+    /// When it is to be published, microseconds since 1970.
+    public var due: Int64
+    /// When it was taken.
+    public var taken: Int64
+    /// Its seal.
+    public var seal: UInt64
+    /// Its publisher's user.
+    public var uid: UInt32
+    /// Its id.
+    public var id: BusUUID
+    /// Whether it becomes its topic's last value.
+    public var retains: Bool
+    /// Whether it clears it instead.
+    public var isTombstone: Bool
+    /// The batch.
+    public var bytes: SharedBytes
+
+    /// One of these parts.
+    public init(
+        number: UInt64, topic: UInt64, due: Int64, taken: Int64, seal: UInt64, uid: UInt32, id: BusUUID, retains: Bool,
+        isTombstone: Bool, bytes: SharedBytes
+    ) {
+        self.number = number
+        self.topic = topic
+        self.due = due
+        self.taken = taken
+        self.seal = seal
+        self.uid = uid
+        self.id = id
+        self.retains = retains
+        self.isTombstone = isTombstone
+        self.bytes = bytes
+    }
+}
+
+/// Asks for what is due.
+public struct DueOrder: Sendable {
+    /// By this time, microseconds since 1970.
+    public var time: Int64
+    /// Events after which a page ends.
+    public var eventCountMax: Int
+    /// Bytes after which a page ends.
+    public var lengthMax: Int
+}
+
+/// Some of what is due.
+public struct DuePage: Sendable {
+    /// The events, the first to be due first.
+    public var events: [StoredScheduled]
+    /// Their seals.
+    public var seals: [UInt64: StoredSeal]
+    /// When the first that isn't among them is due; nil: there is none.
+    public var next: Int64?
+
+    /// A page of these parts.
+    public init(events: [StoredScheduled], seals: [UInt64: StoredSeal], next: Int64?) {
+        self.events = events
+        self.seals = seals
+        self.next = next
+    }
+}
+
+/// What waited when the daemon began, in numbers.
+public struct ScheduledSummary: Sendable {
+    /// How many, by topic's number in the store and user.
+    public var counts: [(topic: UInt64, uid: UInt32, count: Int)]
+    /// When the first is due; nil where none waits.
+    public var next: Int64?
+    /// The highest number.
+    public var lastNumber: UInt64
+
+    /// A summary of these parts.
+    public init(counts: [(topic: UInt64, uid: UInt32, count: Int)] = [], next: Int64? = nil, lastNumber: UInt64 = 0) {
+        self.counts = counts
+        self.next = next
+        self.lastNumber = lastNumber
+    }
+}
+
+/// What the broker knows of what waits: not the events, of which there may be very many, but when to look for them.
+struct Schedule {
+    var clock: DueClock
+    var nextNumber: UInt64 = 1
+    /// When the first is due, of those on disk.
+    var next: Int64?
+    /// The same of those that came on disk since what is due was asked for.
+    var nextSinceAsked: Int64?
+    /// Whether what is due was asked for.
+    var isAsking = false
+    /// Those that are being published, by number.
+    var moving: Set<UInt64> = []
+    /// Those that are being taken back, or were since what is due was asked for; whether that is on disk.
+    var cancelled: [UInt64: Bool] = [:]
+    /// When what can't be published now is tried again.
+    var retry: Moment.Nanoseconds = 0
+    /// When to look again.
+    var deadline: Moment.Nanoseconds?
+
+    mutating func note(due: Int64) {
+        next = min(next ?? .max, due)
+        if isAsking { nextSinceAsked = min(nextSinceAsked ?? .max, due) }
+    }
+}
+
+/// An event on its way to the disk, to wait there.
+struct PendingSchedule {
+    let publish: Publish
+    let topic: TopicState
+    let event: StoredScheduled
+}

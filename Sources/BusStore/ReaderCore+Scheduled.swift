@@ -1,0 +1,85 @@
+// What is to be published later, read: what is due, all of it in pages, by id, and in numbers.
+
+import BusWire
+
+extension ReaderCore {
+    /// What is due by `time`, the first to be due first, ties in the order in which they were taken.
+    func scheduled(dueBy time: Int64, _ limit: PageLimit) throws(StoreError) -> ScheduledPage {
+        var page = ScheduledPage()
+        let select = try statements("SELECT record, id, due, topic, seal FROM scheduled ORDER BY due, id")
+        defer { select.reset() }
+        var bytes = 0
+        while try select.step() {
+            guard select.int64(2) <= time, page.events.count < limit.count, bytes < limit.bytes else {
+                page.next = select.int64(2)
+                break
+            }
+            guard let event = scheduledEvent(select) else { continue }
+            bytes += event.body.count
+            page.events.append(event)
+        }
+        return page
+    }
+
+    /// What waits, by number.
+    func scheduled(after number: UInt64, _ limit: PageLimit) throws(StoreError) -> [StoredScheduled] {
+        let select = try statements(
+            "SELECT record, id, due, topic, seal FROM scheduled WHERE id > ? ORDER BY id LIMIT ?")
+        select.bind(1, number)
+        select.bind(2, Int64(limit.count))
+        defer { select.reset() }
+        var events: [StoredScheduled] = []
+        var bytes = 0
+        while bytes < limit.bytes, try select.step() {
+            guard let event = scheduledEvent(select) else { continue }
+            bytes += event.body.count
+            events.append(event)
+        }
+        return events
+    }
+
+    /// What waits under an event's id: one, unless several publishers used it.
+    func scheduled(id: BusUUID) throws(StoreError) -> [StoredScheduled] {
+        let select = try statements("SELECT record, id, due, topic, seal FROM scheduled WHERE event = ? ORDER BY id")
+        select.bind(1, id)
+        defer { select.reset() }
+        var events: [StoredScheduled] = []
+        while try select.step() { if let event = scheduledEvent(select) { events.append(event) } }
+        return events
+    }
+
+    func scheduledSummary() throws(StoreError) -> ScheduledSummary {
+        var summary = ScheduledSummary()
+        let select = try statements(
+            "SELECT topic, publisher, count(*), min(due), max(id) FROM scheduled GROUP BY topic, publisher")
+        defer { select.reset() }
+        while try select.step() {
+            guard let topic = select.topicID(0), let uid = UInt32(exactly: select.int64(1)) else { continue }
+            summary.counts.append((topic, uid, select.uint64(2)))
+            summary.next = min(summary.next ?? .max, select.int64(3))
+            summary.lastNumber = max(summary.lastNumber, select.uint64(4))
+        }
+        return summary
+    }
+
+    /// The current row; nil, and noted, if it isn't what was written, or its columns don't say what it says.
+    private func scheduledEvent(_ row: SQLStatement) -> StoredScheduled? {
+        let number = row.uint64(1)
+        if let event = try? StoredScheduled(record: row.bytes(0)), event.number == number, event.due == row.int64(2),
+            event.topic == row.topicID(3), event.seal == row.uint64(4)
+        {
+            return event
+        }
+        note(.row(table: "scheduled", key: number), .record(table: .scheduled, key: number))
+        return nil
+    }
+
+    /// Compares every row, for a scrub.
+    func scrubScheduled() throws(StoreError) -> UInt64 {
+        var count: UInt64 = 0
+        let select = try statements("SELECT record, id, due, topic, seal FROM scheduled")
+        defer { select.reset() }
+        while try select.step() { if scheduledEvent(select) != nil { count += 1 } }
+        return count
+    }
+}
