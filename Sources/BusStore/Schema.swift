@@ -31,7 +31,7 @@ struct Schema: Sendable {
     /// The version this program writes.
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [version1, usage, scheduled])
+    static let current = Schema(steps: [version1, usage, scheduled, countingIDs])
 
     /// The columns of a batch, in the order in which they are always named.
     static let batchColumns = """
@@ -53,6 +53,13 @@ struct Schema: Sendable {
     /// What each user holds, which before was only known by counting.
     private static let usage = SchemaStep(
         ["CREATE TABLE usage (id INTEGER PRIMARY KEY, record BLOB NOT NULL)"], fill: UsageRow.fill)
+
+    /// Looking an id up goes back from it to the nearest batch whose ids count up; one with ids of its own is no answer, and
+    /// there may be any number of them.
+    private static let countingIDs: SchemaStep = [
+        "DROP INDEX batches_by_id",
+        "CREATE INDEX batches_by_id ON batches (publisher, first_id) WHERE flags < \(BatchRow.hasIDsFlag)",
+    ]
 
     private static let version1: SchemaStep = [
         "CREATE TABLE meta (id INTEGER PRIMARY KEY, record BLOB NOT NULL)",

@@ -73,6 +73,47 @@ import Testing
         #expect(try ask(world, 38, 30) == [])
     }
 
+    @Test func `Looking an id up walks over no batches with ids of their own, in a store of before neither`() throws {
+        let world = try StoreWorld()
+        let plan = { () throws -> [String] in
+            try world.close()
+            let connection = try Connection(writing: world.directory + "/store.db")
+            defer { try? connection.closeWhole() }
+            return try connection.use { () throws(StoreError) in
+                var plan: [String] = []
+                for direction in [
+                    "<= ? AND flags < 4294967296 ORDER BY first_id DESC",
+                    "> ? AND flags < 4294967296 ORDER BY first_id",
+                ] {
+                    let explain = try SQLStatement(
+                        connection.handle,
+                        "EXPLAIN QUERY PLAN SELECT position FROM batches WHERE publisher = ? AND first_id \(direction) LIMIT 1"
+                    )
+                    while try explain.step() { plan.append(String(decoding: explain.bytes(3), as: UTF8.self)) }
+                }
+                let select = try SQLStatement(
+                    connection.handle, "SELECT sql FROM sqlite_schema WHERE name = 'batches_by_id'")
+                while try select.step() { plan.append(String(decoding: select.bytes(0), as: UTF8.self)) }
+                return plan
+            }
+        }
+        var schema = Schema.current
+        schema.steps.removeLast(schema.steps.count - 2)
+        world.schema = schema
+        try world.write([StoreWorld.newTopic(), .append(StoreWorld.batch(10, accepted: 100), ids: [StoreWorld.id(4)])])
+        #expect(try plan().last?.contains("WHERE") == false)
+        world.schema = .current
+        try world.open()
+        #expect(try ask(world, 4, 1) == [known(4, 1, at: 10)])
+        let found = try plan()
+        #expect(found.count == 3)
+        #expect(
+            found.prefix(2).allSatisfy {
+                $0.contains("SEARCH batches USING INDEX batches_by_id (publisher=? AND first_id")
+            })
+        #expect(found.last?.hasSuffix("WHERE flags < 4294967296") == true)
+    }
+
     @Test func `An event is found by its id, whoever published it`() async throws {
         let world = try StoreWorld()
         let other = StoredPublisher(uid: 1)
