@@ -75,6 +75,8 @@ final class Storage {
         bytesMax = state.bytesMax
         nextDeadLetter = state.lastDeadLetter + 1
         lost = state.lost
+        nextTopic = state.lastTopic + 1
+        nextSubscription = state.lastSubscription + 1
     }
 }
 

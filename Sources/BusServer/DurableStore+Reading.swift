@@ -21,6 +21,7 @@ extension DurableStore {
                 }
                 state.topics.append(topic)
             }
+            (state.lastTopic, state.lastSubscription) = try store.lastNumbers()
             for declaration in try store.declarations() {
                 guard let filter = try? TopicFilter(bytes: declaration.filter),
                     let settings = DeclarationOptions.decode(declaration.options)

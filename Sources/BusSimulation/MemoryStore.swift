@@ -35,6 +35,10 @@ public struct MemoryStore {
         /// Positions that were lost with the end of a damaged log, and the last topic there was then.
         public var lost: [(positions: Range<UInt64>, lastTopic: UInt64)] = []
         var lastDeadLetter: UInt64 = 0
+        var lastTopic: UInt64 = 0
+        var lastSubscription: UInt64 = 0
+        /// Nothing of a topic is left before these positions.
+        var floors: [UInt64: UInt64] = [:]
     }
 
     /// What is on disk.
@@ -109,7 +113,9 @@ public struct MemoryStore {
             if append(batch, ticket, &commit) { disk.scheduled[number] = nil }
         case .seal(let seal): disk.seals[seal.number] = seal
         case .sealClosed: break
-        case .topic(let number, let name): disk.topics[number] = name
+        case .topic(let number, let name):
+            disk.topics[number] = name
+            disk.lastTopic = max(disk.lastTopic, number)
         case .removeTopic(let number):
             disk.topics[number] = nil
             disk.batches.removeAll { $0.topic == number }
@@ -117,13 +123,16 @@ public struct MemoryStore {
         case .trim(let topic, let position):
             disk.receipts += disk.batches.filter { $0.topic == topic && $0.position < position }
             disk.batches = disk.batches.filter { $0.topic != topic || $0.position >= position || isNeeded($0) }
+            disk.floors[topic] = max(disk.floors[topic] ?? 0, min(position, disk.nextPosition))
             if let now = stored(topic) { commit.trimmed.append(now) }
         case .retain(let topic, let position): if topicRefused != topic { disk.retained[topic] = position }
         case .declare(let filter, let settings):
             disk.declarations.removeAll { $0.filter == filter }
             disk.declarations.append((filter, settings))
         case .undeclare(let filter): disk.declarations.removeAll { $0.filter == filter }
-        case .subscription(let subscription): disk.subscriptions[subscription.number] = subscription
+        case .subscription(let subscription):
+            disk.subscriptions[subscription.number] = subscription
+            disk.lastSubscription = max(disk.lastSubscription, subscription.number)
         case .cursor(let number, let cursor): disk.subscriptions[number]?.cursor = cursor
         case .removeSubscription(let number): disk.subscriptions[number] = nil
         case .deadLetter(let letter):
@@ -287,7 +296,7 @@ public struct MemoryStore {
         let retained = disk.retained[number].flatMap { position in own.first { $0.position == position } }
         return StoredTopic(
             number: number, name: name, lastSequence: end.sequence, lastTime: end.time,
-            firstSequence: own.first?.firstSequence ?? end.sequence + 1, firstPosition: own.first?.position ?? 0,
+            firstSequence: own.first?.firstSequence ?? end.sequence + 1, firstPosition: disk.floors[number] ?? 0,
             firstTime: own.first?.time ?? .max, eventCount: own.reduce(0) { $0 + UInt64($1.eventCount) },
             byteCount: own.reduce(0) { $0 + UInt64($1.bytes.count) },
             retained: retained.flatMap { batch in disk.seals[batch.seal].map { (batch, $0) } })
@@ -300,6 +309,7 @@ public struct MemoryStore {
         state.declarations = disk.declarations
         state.subscriptions = disk.subscriptions.values.sorted { $0.number < $1.number }
         state.lastDeadLetter = disk.lastDeadLetter
+        (state.lastTopic, state.lastSubscription) = (disk.lastTopic, disk.lastSubscription)
         for letter in disk.deadLetters.values {
             state.deadCounts[letter.subscription, default: 0] += UInt64(
                 letter.selection.reduce(0) { $0 + $1.nonzeroBitCount })

@@ -110,6 +110,19 @@ public final class Store: Sendable {
         }
     }
 
+    /// The highest numbers that topics and subscriptions ever had, deleted and damaged ones included.
+    public func lastNumbers() throws(StoreError) -> (topic: UInt64, subscription: UInt64) {
+        try all { (core) throws(StoreError) in
+            func highest(_ tables: [String]) throws(StoreError) -> UInt64 {
+                let own = tables.map { "SELECT max(id) AS id FROM \($0)" }
+                let aside = tables.map { "SELECT max(key) FROM quarantine WHERE tbl = '\($0)'" }
+                let all = (own + aside).joined(separator: " UNION ALL ")
+                return UInt64(clamping: try core.connection.integer("SELECT coalesce(max(id), 0) FROM (\(all))"))
+            }
+            return (try highest(["topics"]), try highest(["subscriptions", "cursors"]))
+        }
+    }
+
     /// All declarations.
     public func declarations() throws(StoreError) -> [StoredDeclaration] {
         try all { (core) throws(StoreError) in

@@ -42,11 +42,12 @@ extension WriterCore {
             try put(CursorRow(subscription: subscription.id, cursor: subscription.cursor)) {
                 $0.bind($1, subscription.id)
             }
+            try forgetMark(before: subscription.id)
         case .cursor(let id, let cursor):
             try put(CursorRow(subscription: id, cursor: cursor)) { $0.bind($1, id) }
         case .subscriptionRemoved(let id):
             try remove(.subscriptions) { $0.bind(1, id) }
-            try remove(.cursors) { $0.bind(1, id) }
+            try removeCursor(of: id)
         case .deadLetter(let letter): try put(letter)
         case .deadLetterRemoved(let id, let events): try removeDeadLetter(id, events)
         case .ledger(let entry):
@@ -69,6 +70,31 @@ extension WriterCore {
             }
         default: preconditionFailure("apply handles every other kind, and hands on the ones above")
         }
+    }
+
+    // MARK: Subscriptions' numbers
+
+    /// Removes a deleted subscription's cursor; the one with the highest number stays, as the mark that it was given:
+    /// dead letters and the ledger would be taken for another one's.
+    private func removeCursor(of id: UInt64) throws(StoreError) {
+        let select = try statements("SELECT max(id) FROM cursors")
+        let highest = try select.step() ? select.uint64(0) : 0
+        select.reset()
+        guard id == highest else { return try remove(.cursors) { $0.bind(1, id) } }
+        try put(CursorRow(subscription: id, cursor: StoredCursor(next: 1))) { $0.bind($1, id) }
+    }
+
+    /// There is a higher number than the last mark's.
+    private func forgetMark(before id: UInt64) throws(StoreError) {
+        let select = try statements(
+            """
+            SELECT id FROM (SELECT max(id) AS id FROM cursors WHERE id < ?)
+            WHERE id NOT IN (SELECT id FROM subscriptions)
+            """)
+        select.bind(1, id)
+        let mark = try select.step() ? select.uint64(0) : 0
+        select.reset()
+        if mark > 0 { try remove(.cursors) { $0.bind(1, mark) } }
     }
 
     // MARK: Tables of records

@@ -13,6 +13,18 @@ extension WriterCore {
         insert.bind(2, TopicRow(topic: topic).record)
         try insert.run()
         count(.topics, by: insert.changes)
+        // The one before may have stayed for its number's sake alone.
+        let select = try statements("SELECT id FROM topics WHERE id < ? ORDER BY id DESC LIMIT 1")
+        select.bind(1, topic.id.rawValue)
+        defer { select.reset() }
+        guard try select.step(), let before = select.topicID(0) else { return }
+        guard let entry = try self.topic(before), entry.row.topic.isDeleted, !entry.row.topic.isRemoving else { return }
+        try forget(before)
+    }
+
+    private func forget(_ id: TopicID) throws(StoreError) {
+        try remove(.topics) { $0.bind(1, id.rawValue) }
+        topics[id] = nil
     }
 
     func delete(_ id: TopicID) throws(StoreError) {
@@ -123,9 +135,13 @@ extension WriterCore {
         entry.row.topic.isRemoving = false
         try removeSeals(of: entry.row.topic)
         guard entry.row.topic.isDeleted else { return }
+        // The highest number stays where it is seen, until there is a higher one: numbers are never given twice.
         let id = entry.row.topic.id
-        try remove(.topics) { $0.bind(1, id.rawValue) }
-        topics[id] = nil
+        let select = try statements("SELECT 1 FROM topics WHERE id > ? LIMIT 1")
+        select.bind(1, id.rawValue)
+        let isHighest = try !select.step()
+        select.reset()
+        if !isHighest { try forget(id) }
     }
 
     /// Copies a batch to another table of batches.

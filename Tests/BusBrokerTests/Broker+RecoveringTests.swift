@@ -92,6 +92,28 @@ struct BrokerRecoveringTests {
         #expect(next.topic("x")?.retainsAll == true)
     }
 
+    @Test("numbers of topics and subscriptions that are deleted are never given again")
+    func numbers() {
+        let bench = Bench(store: MemoryStore(incarnation: BusUUID(high: 7, low: 9)))
+        let peer = bench.open(1)
+        peer.administer(.createTopic, filter: "x")
+        peer.openSeal("x")
+        peer.administer(.createSubscription, "work", filter: "x")
+        bench.commit()
+        let (topic, subscription) = (bench.topic("x")?.storeNumber ?? 0, bench.durable("work")?.durable?.number ?? 0)
+        peer.administer(.deleteSubscription, "work")
+        peer.administer(.deleteTopic, filter: "x")
+        bench.commit()
+        let next = bench.crashed()
+        let again = next.open(1)
+        again.administer(.createTopic, filter: "x")
+        again.openSeal("x")
+        again.administer(.createSubscription, "work", filter: "x")
+        next.commit()
+        #expect(topic > 0 && next.topic("x")?.storeNumber ?? 0 > topic)
+        #expect(subscription > 0 && next.durable("work")?.durable?.number ?? 0 > subscription)
+    }
+
     @Test("a place ahead of all there is, and settings that aren't any, trap nothing")
     func odd() throws {
         let filter = try TopicFilter("d.a")

@@ -35,6 +35,37 @@ import Testing
         #expect(try after.settled()?.batchCount == 51)
     }
 
+    @Test func `The highest numbers stay known when what had them is gone`() throws {
+        let world = try world(3)
+        let numbers = { try world.reopen().lastNumbers() }
+        func subscription(_ id: UInt64) -> StoreWrite {
+            .subscription(StoredSubscription(id: id, name: [UInt8(id)], options: [], cursor: StoredCursor(next: 1)))
+        }
+        try world.write([
+            StoreWorld.newTopic(StoreWorld.other, "b"), subscription(4), subscription(6), .subscriptionRemoved(6),
+            .topicDeleted(StoreWorld.other),
+        ])
+        _ = try world.settled()
+        var last = try numbers()
+        #expect(last.topic == 8 && last.subscription == 6)
+        #expect(try world.opened.topics().map(\.id) == [StoreWorld.topic])
+        #expect(try world.opened.subscriptions().map(\.id) == [4])
+        try world.write([StoreWorld.newTopic(TopicID(rawValue: 9), "c"), subscription(7), .subscriptionRemoved(4)])
+        last = try numbers()
+        #expect(last.topic == 9 && last.subscription == 7)
+        #expect(try world.opened.report.damage == [])
+        try world.close()
+        let connection = try Connection(writing: world.directory + "/store.db")
+        let left = try connection.use { () throws(StoreError) in
+            (
+                try connection.integer("SELECT count(*) FROM topics"),
+                try connection.integer("SELECT count(*) FROM cursors")
+            )
+        }
+        try connection.closeWhole()
+        #expect(left == (2, 1), "a mark goes when there is a higher number")
+    }
+
     @Test func `Sequences go on behind a purge`() async throws {
         let world = try world(10)
         try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: .max)])
