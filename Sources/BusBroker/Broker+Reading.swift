@@ -154,12 +154,12 @@ extension Broker {
     }
 
     private func tell(_ damage: (topic: UInt64, position: UInt64), to consumer: Consumer) {
-        guard let topic = storage?.topics[damage.topic], consumer.subscription.filter.matches(topic.name) else {
-            return
-        }
+        let topic = storage?.topics[damage.topic]
+        // Of which topic it was can't be told, perhaps of one that is meant.
+        guard damage.topic == 0 || topic.map({ consumer.subscription.filter.matches($0.name) }) == true else { return }
         let gap = Gap(
             subscription: consumer.number, reason: .damaged, count: nil, firstSequence: 0, lastSequence: 0,
-            topic: topic.name.bytes)
+            topic: topic?.name.bytes ?? [])
         emit(.send(consumer.session.id, .gap(gap)))
     }
 }

@@ -93,7 +93,7 @@ public struct StoredPage: Sendable {
     public var reached: UInt64
     /// Whether nothing of them is stored between there and the read's end, which is then where it reached.
     public var isLast: Bool
-    /// What was found damaged and is missing here, by topic and position, count unknown where 0.
+    /// What was found damaged and is missing here, by topic and position; topic 0 where it can't be told which.
     public var damaged: [(topic: UInt64, position: UInt64)]
 
     /// A page of these parts.

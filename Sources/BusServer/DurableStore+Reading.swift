@@ -192,6 +192,7 @@ extension StoredPage {
             switch $0 {
             case .batch(let position, let topic, _): (topic?.rawValue ?? 0, position)
             case .batchMissing(let position, let topic): (topic.rawValue, position)
+            case .unreadable(let positions): (0, positions.lowerBound)
             default: nil
             }
         }

@@ -111,6 +111,23 @@ struct BrokerReadingTests {
         #expect(got.deliveries.isEmpty)
     }
 
+    @Test("damage of which it can't be told on which topic it was, is told to everybody who reads there")
+    func damagedSomewhere() {
+        let bench = Bench.durable()
+        let peer = bench.open(1)
+        peer.publish(peer.seal("d.a"))
+        bench.commit()
+        bench.store = nil
+        let asked = read(peer, "d.a", .all).reads[0]
+        let got = bench.round(
+            .storeRead(
+                StoredPage(
+                    number: asked.number, batches: [], seals: [:], reached: asked.before, isLast: true,
+                    damaged: [(topic: 0, position: 1), (topic: 77, position: 2)])))
+        #expect(got.gaps.map(\.topic) == [[]])
+        #expect(got.gaps.map(\.reason) == [.damaged])
+    }
+
     @Test("of a topic there isn't nothing is read, and a live one follows")
     func nothing() {
         let bench = Bench.durable()

@@ -134,3 +134,19 @@ private typealias KeptLetter = BusStore.StoredDeadLetter
         #expect(BrokerTopic(nameless) == nil)
     }
 }
+
+@Suite struct StoredPageTests {
+    @Test func `every kind of damage that a reader misses events by is on the page`() {
+        let page = BatchPage(
+            batches: [], next: 30, isComplete: true,
+            damage: [
+                .batch(position: 3, topic: TopicID(rawValue: 2), count: 1), .batch(position: 4, topic: nil, count: nil),
+                .batchMissing(position: 5, topic: TopicID(rawValue: 2)), .unreadable(positions: 8..<20),
+                .row(table: "seals", key: 1),
+            ])
+        let order = StoreRead(number: 9, from: 1, before: 30, topics: nil, lengthMax: 1, eventCountMax: 1)
+        let damaged = StoredPage(page, order).damaged
+        #expect(damaged.map(\.topic) == [2, 0, 2, 0])
+        #expect(damaged.map(\.position) == [3, 4, 5, 8])
+    }
+}
