@@ -275,7 +275,9 @@ extension Broker {
         for subscription in dirty {
             guard let durable = subscription.durable, !subscription.isEnded else { continue }
             durable.isDirty = false
-            store(.cursor(subscription: durable.number, subscription.cursor(committed: storage.committed)))
+            let cursor = subscription.cursor(committed: storage.committed)
+            durable.savedNext = cursor.next
+            store(.cursor(subscription: durable.number, cursor))
         }
         for line in ledger { store(.ledger(line)) }
     }

@@ -53,6 +53,8 @@ extension Broker {
         guard !durable.missed.isEmpty else { return }
         guard let consumer = subscription.consumers.first(where: { $0.session.phase == .open }) else { return }
         tell(durable.missed.take(), to: consumer)
+        // The next daemon isn't to tell it once more.
+        touch(subscription)
     }
 
     /// Whether a member lacks at most room on its connection. Who takes nothing because its user holds too much goes on

@@ -73,10 +73,15 @@ extension Broker {
         // Without its seal nobody can open a batch: as good as damaged, and told as that.
         page.damaged += unknown
         let start = catchUp.next
+        let gone = catchUp.gone(from: batches, reached: page.reached)
         let portions = catchUp.take(page, batches)
         page.damaged += lost(between: start, and: catchUp.next, reader.filter)
         switch reader {
-        case .durable(let subscription): take(portions, page, subscription)
+        case .durable(let subscription):
+            // Damage is told as that, its extent unknown.
+            let isDamaged = page.damaged.contains { topicOf($0, isMeantBy: reader.filter) != nil }
+            if !isDamaged { missed(gone, of: subscription) }
+            take(portions, page, subscription)
         case .ephemeral(let consumer): take(portions, page, consumer)
         }
     }
@@ -154,13 +159,21 @@ extension Broker {
     }
 
     private func tell(_ damage: (topic: UInt64, position: UInt64), to consumer: Consumer) {
-        let topic = storage?.topics[damage.topic]
-        // Of which topic it was can't be told, perhaps of one that is meant.
-        guard damage.topic == 0 || topic.map({ consumer.subscription.filter.matches($0.name) }) == true else { return }
+        guard let topic = topicOf(damage, isMeantBy: consumer.subscription.filter) else { return }
         let gap = Gap(
             subscription: consumer.number, reason: .damaged, count: nil, firstSequence: 0, lastSequence: 0,
-            topic: topic?.name.bytes ?? [])
+            topic: topic)
         emit(.send(consumer.session.id, .gap(gap)))
+    }
+
+    /// The name of the topic on which something is damaged, empty where it can't be told which; nil for one that isn't
+    /// meant.
+    private func topicOf(
+        _ damage: (topic: UInt64, position: UInt64), isMeantBy filter: TopicFilter
+    ) -> [UInt8]? {
+        if damage.topic == 0 { return [] }
+        guard let topic = storage?.topics[damage.topic], filter.matches(topic.name) else { return nil }
+        return topic.name.bytes
     }
 }
 

@@ -32,6 +32,7 @@ extension Broker {
             stored.attended = max(stored.attended, 0)
             // What was handed out before the daemon went may have been handled, and not told.
             let subscription = add(stored, values, repeatedBefore: state.nextPosition)
+            missedBefore(subscription)
             subscription.durable?.deadCount = state.deadCounts[stored.number] ?? 0
         }
         for usage in state.usage { holds(usage.uid, usage.bytes) }

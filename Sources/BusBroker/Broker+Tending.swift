@@ -107,12 +107,15 @@ extension Broker {
         let stored = topic.stored
         var losers: [(subscription: Subscription, hasNone: Bool)] = []
         for subscription in topic.route(through: filters).subscriptions {
-            // At the end of what is stored it has everything, in memory or behind it.
-            guard let catchUp = subscription.durable?.catchUp, !catchUp.isLive, catchUp.position < position else {
-                continue
-            }
-            losers.append((subscription, catchUp.again.isEmpty && catchUp.next <= stored.firstPosition))
+            guard let durable = subscription.durable else { continue }
+            // Who begins again after a crash mustn't take for lost what it had.
+            if durable.savedNext < position { touch(subscription) }
+            // What it was handed, or has in memory, is missed when it is read again and isn't there.
+            guard !durable.catchUp.isLive, durable.catchUp.next < position else { continue }
+            losers.append((subscription, durable.catchUp.next <= stored.firstPosition))
         }
+        save()
+        stored.removalReason = reason
         stored.removal = StoredCounts.Removal(reason: reason, firstSequence: stored.firstSequence, losers: losers)
         store(.trim(topic: topic.storeNumber, before: position))
     }
@@ -134,6 +137,43 @@ extension Broker {
             }
         }
         stored.update(now)
+        for subscription in topic.route(through: filters).subscriptions where subscription.hasQueued {
+            touch(subscription)
+        }
+    }
+
+    // MARK: What is gone
+
+    /// A subscription was to have these positions once more, and they aren't there.
+    func missed(_ gone: [PendingRange], of subscription: Subscription) {
+        guard let durable = subscription.durable, let storage, let first = gone.first?.first else { return }
+        let count = gone.reduce(0) { $0 + $1.count }
+        let cut = storage.topics.values.filter {
+            $0.stored.firstPosition > first && $0.stored.firstSequence > 1 && subscription.filter.matches($0.name)
+        }
+        guard let topic = cut.first, cut.count == 1 else {
+            // Of one of several, or of one that is deleted.
+            return durable.missed.noteUnnamed(
+                count, cut.contains { $0.settings.retentionIsHard } ? .retention : .purged)
+        }
+        var missed = topic.stored.removed(since: first)
+        missed.count = count
+        missed.isExact = true
+        durable.missed.note(missed, of: topic.name, topic.reasonOfRemoval)
+    }
+
+    /// Takes note of what was removed before a subscription came to it, and no other daemon has told it.
+    func missedBefore(_ subscription: Subscription) {
+        guard let durable = subscription.durable, let storage else { return }
+        let next = durable.catchUp.next
+        let topics = storage.topics.values.filter {
+            // Who begins with all there is, begins behind what had been removed.
+            $0.stored.firstPosition > next && $0.stored.firstSequence > 1 && (next > 0 || $0.settings.retentionIsHard)
+                && subscription.filter.matches($0.name)
+        }
+        for topic in topics.sorted(by: { $0.storeNumber < $1.storeNumber }) {
+            durable.missed.note(topic.stored.removed(since: next), of: topic.name, topic.reasonOfRemoval)
+        }
     }
 
     /// A topic as it is stored, by its number.
@@ -167,6 +207,22 @@ extension Broker {
         guard since > storage.idsTrimmed else { return }
         storage.idsTrimmed = since
         store(.trimIDs(before: since))
+    }
+}
+
+extension TopicState {
+    /// Why something of it that a subscription was still to have is gone. Without a hard limit only who purges it removes
+    /// that.
+    fileprivate var reasonOfRemoval: Reason { settings.retentionIsHard ? stored.removalReason : .purged }
+}
+
+extension StoredCounts {
+    /// What can have been removed of the events from a position on: at most as many as there are positions.
+    fileprivate func removed(since position: UInt64) -> Missed {
+        let last = max(firstSequence, 2) - 1
+        let count = min(last, firstPosition - min(position, firstPosition))
+        return Missed(
+            count: count, firstSequence: last - count + min(count, 1), lastSequence: last, isExact: false)
     }
 }
 

@@ -86,6 +86,24 @@ final class CatchUp {
         return found + behind.filter { $0.batch.position >= next }
     }
 
+    /// What of the ranges to be read again no batch has of a page that reached so far: it was there, and is gone.
+    func gone(from batches: [AcceptedBatch], reached: UInt64) -> [PendingRange] {
+        var gone: [PendingRange] = []
+        var place = 0
+        for range in again {
+            let end = min(range.end, reached)
+            var from = range.first
+            while from < end {
+                while place < batches.count, batches[place].end <= from { place += 1 }
+                let batch = place < batches.count ? batches[place] : nil
+                let until = min(end, max(from, batch?.position ?? end))
+                if until > from { gone.append(PendingRange(first: from, count: until - from, attempts: 0)) }
+                from = max(until, batch?.end ?? end)
+            }
+        }
+        return gone
+    }
+
     /// What of a batch wasn't settled before: everything from `next` on, and of what lies before it the ranges that are
     /// read again, each with the attempts it had.
     private func portions(of batch: AcceptedBatch) -> [Portion] {

@@ -24,6 +24,8 @@ final class Durable {
     var lookAt: Moment.Nanoseconds?
     /// Whether where it stands is to be saved.
     var isDirty = false
+    /// The first position it had not got when that was saved last.
+    var savedNext: UInt64
     /// Events its consumers hold.
     var outstanding: UInt64 = 0
     var acknowledgedCount: UInt64 = 0
@@ -45,6 +47,7 @@ final class Durable {
         created = stored.created
         attended = stored.attended
         self.repeatedBefore = repeatedBefore
+        savedNext = stored.cursor.next
         catchUp = CatchUp(next: stored.cursor.next, again: stored.cursor.pending)
     }
 
@@ -101,8 +104,11 @@ extension Subscription {
         }
         for delayed in durable.delayed { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
         for portion in group?.keys?.portions ?? [] { pending.append(contentsOf: portion.ranges(attempts: 1)) }
-        for portion in queue.map({ Array($0.portions) }) ?? [] {
-            if portion.attempt > 1 || portion.isPassed || portion.batch.position < catchUp.beginning {
+        let queued = queue.map { Array($0.portions) } ?? []
+        // What was removed meanwhile is in no page that is read again: it is named, to be missed there.
+        let isCut = queued.contains { $0.isRemoved }
+        for portion in queued {
+            if isCut || portion.attempt > 1 || portion.isPassed || portion.batch.position < catchUp.beginning {
                 pending.append(contentsOf: portion.ranges(attempts: 1))
             } else {
                 // What nobody has had yet lies behind everything else, in order.
@@ -118,6 +124,12 @@ extension Portion {
     var positions: ClosedRange<UInt64> {
         let bounds = selection.bounds(of: Int(batch.eventCount))
         return batch.position + UInt64(bounds.lowerBound)...batch.position + UInt64(bounds.upperBound)
+    }
+
+    /// Whether its events are in the store no more.
+    var isRemoved: Bool {
+        let topic = batch.seal.topic
+        return !topic.isDurable || batch.position < topic.stored.firstPosition
     }
 
     /// The positions of its events.

@@ -59,6 +59,9 @@ struct MissedEvents {
         note(Key(topic: topic, reason: reason), missed)
     }
 
+    /// Takes note of events of which it isn't known on which topic they were.
+    mutating func noteUnnamed(_ count: UInt64, _ reason: Reason) { noteRest(count, reason) }
+
     /// Takes over what another record says; it comes behind this one.
     mutating func append(_ later: MissedEvents) {
         if isEmpty { return self = later }

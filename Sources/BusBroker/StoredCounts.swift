@@ -16,6 +16,9 @@ final class StoredCounts {
     /// Whether the store was asked to remove something and hasn't answered.
     var isTrimming = false
 
+    /// Why something was removed last.
+    var removalReason = Reason.retention
+
     /// What is being removed, until the store has done it.
     var removal: Removal?
 

@@ -86,6 +86,89 @@ struct BrokerTendingTests {
         #expect(got.deliveries.sequences == [4])
     }
 
+    /// A consumer at the end with four events handed to it, or kept for it, of which a purge takes three.
+    private func purged(credit: UInt64) -> (bench: Bench, worker: Peer) {
+        let bench = Bench.durable()
+        let (publisher, worker) = (bench.open(1), bench.open(2))
+        worker.attend("work", "d.>", credit: credit)
+        let seals = [publisher.seal("d.a"), publisher.seal("d.b")]
+        bench.commit()
+        for seal in [seals[0], seals[1], seals[0], seals[0]] {
+            publisher.publish(seal)
+            bench.commit()
+        }
+        bench.pass(milliseconds: 200)
+        bench.commit()
+        publisher.administer(.purgeTopic, "d.a")
+        bench.commit()
+        return (bench, worker)
+    }
+
+    @Test(
+        "what a consumer held, or was kept in memory for it, is missed when it left and it was removed",
+        arguments: [0, 2, 9])
+    func purgedWhileLive(credit: UInt64) {
+        let (bench, worker) = purged(credit: credit)
+        worker.leave()
+        let got = bench.open(3).attend("work") + bench.round()
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.gaps.first?.count == 3)
+        #expect(got.gaps.first?.topic == Array("d.a".utf8))
+        #expect(got.deliveries.map(\.batch).count == 1)
+        worker.leave()
+        #expect((bench.open(4).attend("more", "d.>", start: .all) + bench.round()).gaps.isEmpty)
+    }
+
+    @Test("and after a crash", arguments: [UInt64(0), 2, 9])
+    func purgedBeforeACrash(credit: UInt64) {
+        let (bench, _) = purged(credit: credit)
+        bench.pass(milliseconds: 200)
+        bench.commit()
+        let got = bench.crashed().open(3).attend("work")
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.gaps.first?.count == 3)
+        #expect(got.deliveries.count == 1)
+    }
+
+    @Test("a loss that nobody was told before the daemon went is told by the next one")
+    func lossBeforeACrash() {
+        let bench = Bench.durable(settings: [Setting(.retentionCount, 2), Setting(.retentionIsHard, 1)])
+        let publisher = bench.open(1)
+        publisher.administer(.createSubscription, "work", filter: "d.a")
+        publisher.administer(.createSubscription, "other", filter: "d.c")
+        let (a, b) = (publisher.seal("d.a"), publisher.seal("d.b"))
+        bench.commit()
+        for seal in [b, a, a, a, a, a, a, b] { publisher.publish(seal) }
+        bench.commit()
+        _ = pass(bench, 2000)
+        let next = bench.crashed()
+        let got = next.open(2).attend("work")
+        #expect(got.gaps.map(\.reason) == [.retention])
+        #expect(got.gaps.first?.lastSequence == 4)
+        #expect(got.gaps.first?.count == nil)
+        #expect(got.deliveries.sequences == [5, 6])
+        #expect(next.open(3).attend("other").gaps.isEmpty)
+        // Once, and not once more for each daemon.
+        next.pass(milliseconds: 200)
+        next.commit()
+        #expect(next.crashed().open(2).attend("work").gaps.isEmpty)
+    }
+
+    @Test("who had everything that is removed isn't told of a loss after a crash")
+    func nothingLost() {
+        let (bench, publisher, seal) = stored(0, settings: [Setting(.retentionCount, 1)])
+        let worker = bench.open(2)
+        worker.attend("work", "d.a")
+        bench.commit()
+        for _ in 0..<3 { publisher.publish(seal) }
+        bench.commit()
+        worker.acknowledge(1, 3)
+        // The sweep comes before the next save would.
+        _ = bench.pass(milliseconds: 2000) + bench.commit()
+        #expect(bench.store?.disk.batches.count == 1)
+        #expect(bench.crashed().open(3).attend("work").gaps.isEmpty)
+    }
+
     @Test("a clock that is set ahead makes nothing too old", arguments: [-30, 30])
     func clock(days: Int64) {
         let (bench, _, _) = stored(2, settings: [])

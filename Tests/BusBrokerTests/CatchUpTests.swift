@@ -41,6 +41,23 @@ struct CatchUpTests {
         #expect(place.admits(Portion(batch(5))))
     }
 
+    @Test("what was to come again and isn't on the page, as far as that reached, is gone")
+    func gone() {
+        let place = CatchUp(
+            next: 40,
+            again: [
+                PendingRange(first: 2, count: 5, attempts: 0), PendingRange(first: 10, count: 2, attempts: 1),
+                PendingRange(first: 20, count: 10, attempts: 1),
+            ])
+        func gone(_ batches: [AcceptedBatch], _ reached: UInt64) -> [UInt64] {
+            place.gone(from: batches, reached: reached).flatMap { $0.first..<$0.end }
+        }
+        #expect(gone([], 4) == [2, 3])
+        #expect(gone([], 2) == [])
+        #expect(gone([batch(1, 2), batch(4), batch(5, 9), batch(24, 100)], 40) == [3, 20, 21, 22, 23])
+        #expect(gone([batch(1, 30)], 40) == [])
+    }
+
     @Test("too much meanwhile is read in another page")
     func tooMuch() {
         let place = CatchUp(next: 1)
