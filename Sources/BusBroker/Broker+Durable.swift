@@ -3,6 +3,7 @@
 
 import BusWire
 import DequeModule
+import HeapModule
 
 /// Why something about a durable subscription or a topic can't be had.
 struct AdministrationFault: Error {
@@ -248,7 +249,7 @@ extension Broker {
         }
         for portion in takeAllWaiting(of: subscription) { durable.noteRepeated(portion) }
         subscription.account.windowLength -= Int(durable.delayedLength)
-        (durable.delayed, durable.delayedLength) = ([], 0)
+        (durable.delayed, durable.delayedLength) = (Heap(), 0)
     }
 
     // MARK: Where it stands

@@ -120,7 +120,7 @@ extension Broker {
         lookAt(subscription, due)
         touch(subscription)
         guard let unordered = waitForKeys(again, until: due, held, consumer, reason) else { return }
-        durable.delayed.append((due, unordered))
+        durable.delayed.insert(DelayedPortion(due: due, portion: unordered))
         durable.delayedLength += unordered.length
         subscription.account.windowLength += Int(unordered.length)
     }
@@ -199,10 +199,9 @@ extension Broker {
     }
 
     private func requeueDue(_ subscription: Subscription, _ durable: Durable) {
-        guard !durable.delayed.isEmpty else { return }
-        let due = durable.delayed.filter { $0.due <= now.monotonic }
-        durable.delayed.removeAll { $0.due <= now.monotonic }
-        if let next = durable.delayed.map(\.due).min() { lookAt(subscription, next) }
+        var due: [DelayedPortion] = []
+        while let first = durable.delayed.min, first.due <= now.monotonic { due.append(durable.delayed.removeMin()) }
+        if let next = durable.delayed.min { lookAt(subscription, next.due) }
         for one in due.sorted(by: { $0.portion.positions.lowerBound > $1.portion.positions.lowerBound }) {
             durable.delayedLength -= one.portion.length
             subscription.account.windowLength -= Int(one.portion.length)

@@ -2,6 +2,7 @@
 // letters and traces are asked of the store, and what only the broker knows of them is told here.
 
 public import BusWire
+import HeapModule
 import DequeModule
 
 extension Broker {
@@ -145,7 +146,7 @@ extension Broker {
                 return (.sent, consumer.session.id.rawValue, held.portion.attempt, held.sent)
             }
         }
-        if let one = durable.delayed.first(where: { $0.portion.holds(position) }) {
+        if let one = durable.delayed.unordered.first(where: { $0.portion.holds(position) }) {
             return (.delayed, 0, one.portion.attempt, 0)
         }
         if let one = subscription.group?.keys?.event(at: position) {

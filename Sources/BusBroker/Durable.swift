@@ -2,6 +2,7 @@
 
 import BusWire
 import DequeModule
+import HeapModule
 
 /// The durable part of a subscription. Its subscription lives as long as nobody deletes it, with consumers or without.
 final class Durable {
@@ -17,8 +18,8 @@ final class Durable {
     /// When it last had a consumer.
     var attended: Int64
     let catchUp: CatchUp
-    /// What waits for its time, in no order.
-    var delayed: [(due: Moment.Nanoseconds, portion: Portion)] = []
+    /// What waits for its time.
+    var delayed = Heap<DelayedPortion>()
     var delayedLength: UInt64 = 0
     /// When deliveries are to be looked at; nil for never.
     var lookAt: Moment.Nanoseconds?
@@ -54,7 +55,7 @@ final class Durable {
     /// What was removed from the store before it was read, to be told before the next delivery.
     var missed = MissedEvents()
     /// Events that wait for their time.
-    var delayedCount: UInt64 { delayed.reduce(0) { $0 + $1.portion.eventCount } }
+    var delayedCount: UInt64 { delayed.unordered.reduce(0) { $0 + $1.portion.eventCount } }
 
     /// Whether its consumers may be handed more: what they hold and what waits to be tried again is bounded, or who never
     /// acknowledges would have the whole store in memory.
@@ -102,7 +103,7 @@ extension Subscription {
                 pending.append(contentsOf: held.portion.ranges(attempts: 0))
             }
         }
-        for delayed in durable.delayed { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
+        for delayed in durable.delayed.unordered { pending.append(contentsOf: delayed.portion.ranges(attempts: 1)) }
         for portion in group?.keys?.portions ?? [] { pending.append(contentsOf: portion.ranges(attempts: 1)) }
         let queued = queue.map { Array($0.portions) } ?? []
         // What was removed meanwhile is in no page that is read again: it is named, to be missed there.
@@ -117,6 +118,15 @@ extension Subscription {
         }
         return StoredCursor(next: next, pending: PendingRange.joined(pending, before: next))
     }
+}
+
+/// What waits until it is tried again.
+struct DelayedPortion: Comparable {
+    let due: Moment.Nanoseconds
+    let portion: Portion
+
+    static func < (a: DelayedPortion, b: DelayedPortion) -> Bool { a.due < b.due }
+    static func == (a: DelayedPortion, b: DelayedPortion) -> Bool { a.due == b.due }
 }
 
 extension Portion {
@@ -141,7 +151,7 @@ extension Portion {
             return [PendingRange(first: batch.position, count: UInt64(batch.eventCount), attempts: attempts)]
         }
         var ranges: [PendingRange] = []
-        for index in 0..<Int(batch.eventCount) where selection.contains(index) {
+        for index in selection.bounds(of: Int(batch.eventCount)) where selection.contains(index) {
             let position = batch.position + UInt64(index)
             if let last = ranges.last, last.end == position {
                 ranges[ranges.count - 1].count += 1

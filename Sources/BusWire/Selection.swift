@@ -82,8 +82,11 @@ public struct Selection: Sendable, Equatable {
     /// The first and last of a batch's `count` events that are meant.
     public func bounds(of count: Int) -> ClosedRange<Int> {
         guard !bytes.isEmpty else { return 0...count - 1 }
-        let first = (0..<count).first(where: contains) ?? 0
-        let last = (0..<count).last(where: contains) ?? first
-        return first...last
+        // Byte by byte: it is asked of every portion whenever a place is saved.
+        guard let low = bytes.firstIndex(where: { $0 != 0 }), let high = bytes.lastIndex(where: { $0 != 0 }) else {
+            return 0...0
+        }
+        let first = min(low * 8 + bytes[low].trailingZeroBitCount, count - 1)
+        return first...max(first, min(high * 8 + 7 - bytes[high].leadingZeroBitCount, count - 1))
     }
 }
