@@ -249,7 +249,7 @@ extension Broker {
         let number = storage.nextRead
         storage.nextRead += 1
         storage.seeks[number] = Seek(reader: reader, wish: wish)
-        catchUp.await(number)
+        catchUp.await(number, committed: storage.committed)
         emit(
             .seek(
                 SeekOrder(

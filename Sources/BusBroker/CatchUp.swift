@@ -140,7 +140,11 @@ final class CatchUp {
     }
 
     /// The store is asked where to begin. A page under way is of no use any more.
-    func await(_ number: UInt64) {
+    ///
+    /// - Parameter committed: everything before is on disk.
+    func await(_ number: UInt64, committed: UInt64) {
+        // At the end it was, and is until the answer comes.
+        if isLive { next = committed }
         isLive = false
         read = nil
         meanwhile = nil

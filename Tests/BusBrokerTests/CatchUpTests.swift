@@ -119,11 +119,17 @@ struct CatchUpTests {
     @Test("nothing is read while the store looks where to begin")
     func seeking() {
         let place = CatchUp(next: 5)
-        place.await(3)
+        place.await(3, committed: 9)
         #expect(place.seek == 3)
         #expect(!place.admits(Portion(batch(7))))
         place.reset(StoredCursor(next: 2))
         #expect(place.seek == nil)
         #expect(place.position == 2)
+        // From the end it is saved as what it was, should the answer never come.
+        place.begin(1)
+        _ = place.take(page(1, reached: 4, last: true), [batch(3)])
+        #expect(place.isLive)
+        place.await(4, committed: 90)
+        #expect(place.next == 90)
     }
 }
