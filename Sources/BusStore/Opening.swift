@@ -136,6 +136,12 @@ struct Opening {
         damage.append(.row(table: "meta", key: 1))
         var meta = StoreMeta(incarnation: head.incarnation)
         (meta.commit, meta.nextPosition) = (head.commit, head.nextPosition)
+        // A head that is behind, of a process that went before it wrote it, mustn't have positions given again.
+        for table in ["batches", "kept", "receipts"] {
+            let end = try reader.connection.integer(
+                "SELECT position + count FROM \(table) ORDER BY position DESC LIMIT 1")
+            meta.nextPosition = max(meta.nextPosition, UInt64(clamping: end))
+        }
         for (index, table) in StoreMeta.counted.enumerated() {
             // Of a version that hasn't got the table yet there is nothing to count.
             let found = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '\(table.name)'"

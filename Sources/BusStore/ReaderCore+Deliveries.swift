@@ -26,13 +26,14 @@ extension ReaderCore {
 
     func ledger(in range: Range<UInt64>, countMax: Int) throws(StoreError) -> [LedgerEntry] {
         let select = try statements(
-            "SELECT record, number FROM ledger WHERE first > ? AND first < ? ORDER BY number LIMIT ?")
+            "SELECT record, number FROM ledger WHERE first > ? AND first < ? ORDER BY number")
+        defer { select.reset() }
         // The longest entry that can reach into the range.
         select.bind(1, Int64(clamping: range.lowerBound) - Int64(LedgerEntry.countMax))
         select.bind(2, range.upperBound)
-        select.bind(3, Int64(countMax))
         var entries: [LedgerEntry] = []
-        while try select.step() {
+        // Lines that end before the range don't count.
+        while entries.count < countMax, try select.step() {
             guard let entry = try? LedgerEntry(record: select.bytes(0)) else {
                 let number = select.uint64(1)
                 note(.row(table: "ledger", key: number), .record(table: .ledger, key: number))

@@ -63,6 +63,23 @@ import Testing
         try refuses(mixed) { if case .foreignHead = $0 { true } else { false } }
     }
 
+    @Test func `Without its own account a store gives no position again, though the head is behind`() throws {
+        let world = try StoreWorld()
+        try world.write([StoreWorld.newTopic(), .append(StoreWorld.batch(1), ids: [])])
+        let old = world.file("store.head")
+        try world.write([.append(StoreWorld.batch(2, count: 3), ids: [])])
+        try world.close()
+        world.setFile("store.head", old)
+        let connection = try Connection(writing: world.directory + "/store.db")
+        try connection.use { () throws(StoreError) in
+            try connection.execute("UPDATE meta SET record = zeroblob(9)")
+        }
+        try connection.closeWhole()
+        let store = try world.open()
+        #expect(store.report.damage == [.row(table: "meta", key: 1)])
+        #expect(store.report.nextPosition == 5)
+    }
+
     @Test func `Two processes don't open one store`() throws {
         let world = try StoreWorld()
         try world.open()
