@@ -7,6 +7,7 @@ import BusStore
 import BusWire
 import Dispatch
 import Glibc
+import Synchronization
 
 extension DurableStore {
     func administer(_ session: SessionID, _ wish: Administer) {
@@ -50,26 +51,23 @@ extension DurableStore {
     private func collectDead(
         of subscription: UInt64?, at positions: Set<UInt64>?, _ done: @escaping @Sendable ([FoundDeadLetter]?) -> Void
     ) {
-        collectDead(of: subscription, after: 0, []) { letters in
-            // Of a letter of several events only those that are meant.
-            let found = letters.map { BusBroker.StoredDeadLetter($0) }.compactMap { letter in
-                positions.map(letter.only) ?? letter
-            }
-            done(found.isEmpty && positions != nil ? nil : found.map(FoundDeadLetter.init))
+        let found = FoundLetters(at: positions)
+        collectDead(of: subscription, after: 0, found) {
+            let letters = found.all
+            done(letters.isEmpty && positions != nil ? nil : letters)
         }
     }
 
     /// All letters, page by page.
     private func collectDead(
-        of subscription: UInt64?, after: UInt64, _ before: [BusStore.StoredDeadLetter],
-        _ done: @escaping @Sendable ([BusStore.StoredDeadLetter]) -> Void
+        of subscription: UInt64?, after: UInt64, _ found: FoundLetters, _ done: @escaping @Sendable () -> Void
     ) {
         let page = 1024
         store.deadLetters(of: subscription, after: after, countMax: page) { [mailbox] result in
             let letters = (try? result.get()) ?? []
-            let all = before + letters
-            guard letters.count == page, let last = letters.last else { return done(all) }
-            mailbox.put(.work { $0.collectDead(of: subscription, after: last.id, all, done) })
+            found.add(letters)
+            guard letters.count == page, let last = letters.last else { return done() }
+            mailbox.put(.work { $0.collectDead(of: subscription, after: last.id, found, done) })
         }
     }
 
@@ -122,5 +120,23 @@ extension DurableStore {
             case .failure(let error): answer(.refused(.storeUnavailable, error.description))
             }
         }
+    }
+}
+
+/// Dead letters that are meant, of those that were looked at so far.
+private final class FoundLetters: Sendable {
+    private let positions: Set<UInt64>?
+    private let found = Mutex<[FoundDeadLetter]>([])
+
+    init(at positions: Set<UInt64>?) { self.positions = positions }
+
+    var all: [FoundDeadLetter] { found.withLock { $0 } }
+
+    func add(_ letters: [BusStore.StoredDeadLetter]) {
+        // Of a letter of several events only those that are meant.
+        let meant = letters.map { BusBroker.StoredDeadLetter($0) }.compactMap { letter in
+            positions.map(letter.only) ?? letter
+        }
+        found.withLock { $0 += meant.map(FoundDeadLetter.init) }
     }
 }
