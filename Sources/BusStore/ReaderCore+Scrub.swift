@@ -2,8 +2,12 @@
 // every record of the other tables.
 
 extension ReaderCore {
-    /// The place at which batches are done and the other tables' turn comes; behind every position.
-    private static let recordsPlace = UInt64(Int64.max)
+    /// The place at which batches are done and the other tables' turn comes: behind every position. From there on a place is
+    /// a table and, in its lower bits, the key at which to go on.
+    private static let recordsPlace = UInt64(1) << 63
+    private static let keyBits: UInt64 = 58
+    /// Rows of a slice: while one is looked at, other reads wait. Not tuned.
+    static let scrubSlice = 4096
 
     /// Looks at what is at `place`, and says where to go on.
     func scrub(from place: UInt64) throws(StoreError) -> ScrubReport {
@@ -15,7 +19,19 @@ extension ReaderCore {
             for batch in page.batches { try checkIndex(batch) }
             report.next = page.isComplete ? ReaderCore.recordsPlace : page.next
         } else {
-            report.records = try scrubRecords()
+            let table = (place - ReaderCore.recordsPlace) >> ReaderCore.keyBits
+            var key: UInt64? = place & (1 << ReaderCore.keyBits - 1)
+            repeat {
+                let slice = try scrub(table: table, from: key ?? 0)
+                report.records += slice.count
+                key = slice.next
+                // A key no row should have: the rest of its table at once.
+            } while key ?? 0 >= 1 << ReaderCore.keyBits
+            if let key {
+                report.next = ReaderCore.recordsPlace + table << ReaderCore.keyBits + key
+            } else if table < ReaderCore.lastTable {
+                report.next = ReaderCore.recordsPlace + (table + 1) << ReaderCore.keyBits
+            }
         }
         report.damage = damage
         return report
@@ -30,32 +46,91 @@ extension ReaderCore {
         if try !select.step() { note(.row(table: "batches_by_topic", key: batch.position)) }
     }
 
-    private func scrubRecords() throws(StoreError) -> UInt64 {
+    /// A slice of a table: how many rows were as they were written, and the key to go on with.
+    private typealias Slice = (count: UInt64, next: UInt64?)
+
+    private static let lastTable: UInt64 = 12
+
+    private func scrub(table: UInt64, from key: UInt64) throws(StoreError) -> Slice {
+        switch table {
+        case 0: try slice(of: TopicRow.self, from: key)
+        case 1: try slice(of: SealRow.self, key: "number", from: key)
+        case 2: try whole(StoredDeclaration.self, key: "0")
+        case 3: try slice(of: SubscriptionRow.self, from: key)
+        case 4: try slice(of: CursorRow.self, from: key)
+        case 5: try slice(of: StoredDeadLetter.self, from: key)
+        case 6: try slice(of: LedgerEntry.self, key: "number", from: key)
+        case 7: try whole(StoredSecret.self, key: "epoch")
+        case 8: try slice(of: UsageRow.self, from: key)
+        case 9: try receipts("first_id, position, count", in: "receipts", from: key)
+        case 10: try receipts("id, position, place", in: "explicit_ids", from: key)
+        case 11: try kept(from: key)
+        case ReaderCore.lastTable: (try scrubScheduled(), nil)
+        default: (0, nil)
+        }
+    }
+
+    /// One of the tables that an administrator fills: there is little in it.
+    private func whole<R: Recorded>(_ type: R.Type, key: String) throws(StoreError) -> Slice {
         var count: UInt64 = 0
-        try records(TopicRow.self) { _ in count += 1 }
-        try records(SealRow.self, key: "number") { _ in count += 1 }
-        try records(StoredDeclaration.self, key: "0") { _ in count += 1 }
-        try records(SubscriptionRow.self) { _ in count += 1 }
-        try records(CursorRow.self) { _ in count += 1 }
-        try records(StoredDeadLetter.self) { _ in count += 1 }
-        try records(LedgerEntry.self, key: "number") { _ in count += 1 }
-        try records(StoredSecret.self, key: "epoch") { _ in count += 1 }
-        count += try scrubScheduled()
-        for (table, place) in [("receipts", "count"), ("explicit_ids", "place")] {
-            let key = table == "receipts" ? "first_id" : "id"
-            let select = try statements(
-                "SELECT publisher, \(key), position, \(place), topic, sequence, accepted, sum FROM \(table)")
-            while try select.step() {
-                count += 1
-                if !ReceiptRow(select).isWhole { note(.row(table: table, key: select.uint64(2))) }
-            }
+        try records(type, key: key) { _ in count += 1 }
+        return (count, nil)
+    }
+
+    private func slice<R: Recorded>(of type: R.Type, key: String = "id", from: UInt64) throws(StoreError) -> Slice {
+        let table = R.table.name
+        let select = try statements("SELECT record, \(key) FROM \(table) WHERE \(key) >= ? ORDER BY \(key) LIMIT ?")
+        return try slice(select, keyAt: 1, from: from) { (row) throws(StoreError) in
+            if (try? R(record: row.bytes(0))) != nil { return true }
+            self.note(.row(table: table, key: row.uint64(1)), .record(table: R.table, key: row.uint64(1)))
+            return false
         }
-        let kept = try statements("SELECT \(Schema.batchColumns) FROM kept")
-        while try kept.step() {
-            count += 1
-            let row = try BatchRow(kept) { (number) throws(StoreError) in try self.publisher(number) }
-            if row == nil { note(.row(table: "kept", key: kept.uint64(0))) }
+    }
+
+    private func receipts(_ columns: String, in table: String, from: UInt64) throws(StoreError) -> Slice {
+        let select = try statements(
+            """
+            SELECT publisher, \(columns), topic, sequence, accepted, sum FROM \(table)
+            WHERE position >= ? ORDER BY position LIMIT ?
+            """)
+        return try slice(select, keyAt: 2, from: from, isUnique: table == "receipts") { (row) throws(StoreError) in
+            if ReceiptRow(row).isWhole { return true }
+            self.note(.row(table: table, key: row.uint64(2)))
+            return false
         }
-        return count
+    }
+
+    private func kept(from: UInt64) throws(StoreError) -> Slice {
+        let select = try statements(
+            "SELECT \(Schema.batchColumns) FROM kept WHERE position >= ? ORDER BY position LIMIT ?")
+        // Bodies are long: as many as a page of batches has.
+        return try slice(select, keyAt: 0, from: from, atMost: 256) { (row) throws(StoreError) in
+            let batch = try BatchRow(row) { (number) throws(StoreError) in try self.publisher(number) }
+            if batch != nil { return true }
+            self.note(.row(table: "kept", key: row.uint64(0)))
+            return false
+        }
+    }
+
+    /// Rows by ascending key. Where several may have the same, at most as many as a slice has, the last of them are looked
+    /// at once more with the next slice.
+    private func slice(
+        _ select: SQLStatement, keyAt column: Int32, from: UInt64, atMost countMax: Int = scrubSlice,
+        isUnique: Bool = true,
+        _ isWhole: (SQLStatement) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Slice {
+        // Keys below 0 are nobody's, and damage.
+        select.bind(1, from == 0 ? Int64.min : Int64(clamping: from))
+        select.bind(2, Int64(countMax))
+        defer { select.reset() }
+        var (count, rows, last): (UInt64, Int, Int64) = (0, 0, 0)
+        while try select.step() {
+            rows += 1
+            last = select.int64(column)
+            if try isWhole(select) { count += 1 }
+        }
+        guard rows == countMax else { return (count, nil) }
+        let next = UInt64(clamping: last)
+        return (count, isUnique || next <= from ? max(next, from) + 1 : next)
     }
 }

@@ -122,6 +122,41 @@ import Testing
         #expect(report.damage == [.row(table: "batches_by_topic", key: 100)])
     }
 
+    @Test func `A check goes through long tables in slices, each row once`() async throws {
+        let world = try StoreWorld()
+        let count = UInt64(ReaderCore.scrubSlice) * 2 + 5
+        try world.write([StoreWorld.newTopic()])
+        try world.write(
+            (1...count).map {
+                .ledger(
+                    LedgerEntry(
+                        subscription: 1, first: $0, count: 1, outcome: 2, session: 1, attempt: 1, sent: 0, time: 0,
+                        reason: 0))
+            })
+        let ids = (1...3000).map { StoreWorld.id(10_000 + $0) }
+        for place in UInt64(0)..<3 {
+            let batch = StoreWorld.batch(1 + place * 3000, count: 3000)
+            try world.write([.append(batch, ids: ids.map { $0.advanced(by: place * 5000) ?? .zero })])
+        }
+        try world.close()
+        try change(
+            world, "UPDATE ledger SET record = zeroblob(40) WHERE number IN (\(ReaderCore.scrubSlice), \(count))")
+        let store = try world.open()
+        var (place, damage, slices, records): (UInt64?, [StoreDamage], Int, UInt64) = (0, [], 0, 0)
+        while let from = place {
+            let report = try await waitFor { store.scrub(from: from, completion: $0) }
+            #expect(report.records <= UInt64(ReaderCore.scrubSlice))
+            damage += report.damage
+            records += report.records
+            slices += 1
+            place = report.next
+        }
+        #expect(
+            damage == [.row(table: "ledger", key: UInt64(ReaderCore.scrubSlice)), .row(table: "ledger", key: count)])
+        #expect(records >= count + 9000 && records < count + 9000 + 8192)
+        #expect(slices > 14)
+    }
+
     @Test func `A page of the table that can't be read costs its rows and no more`() async throws {
         let world = try closedWorld()
         // Every leaf of the table in turn; their numbers are whatever SQLite gave.
