@@ -19,7 +19,7 @@ extension WriterCore {
             if let reason { answers.refused.append((ticket, reason)) }
         case .known(let publisher, let ids):
             answers.known.append((ticket, try known(ids, of: publisher)))
-        case .receiptsTrim(let time): try trimReceipts(before: time)
+        case .receiptsTrim(let time): receiptsDue = max(receiptsDue ?? time, time)
         case .topic(let topic): try create(topic)
         case .topicDeleted(let id): try delete(id)
         case .trim(let id, let position, let since): try trim(id, before: position, receiptsSince: since)
@@ -53,7 +53,7 @@ extension WriterCore {
         case .ledger(let entry):
             // Nobody is promised a line of it; the rest of the headroom is for what makes room.
             if space.admitsLedger() { try put(entry) }
-        case .ledgerTrim(let position): try trimLedger(before: position)
+        case .ledgerTrim(let position): ledgerDue = max(ledgerDue ?? position, position)
         case .secret(let secret):
             try shred { () throws(StoreError) in
                 try self.put(secret) { statement, place in

@@ -137,22 +137,26 @@ extension WriterCore {
         try insert.run()
     }
 
-    /// Forgets receipts of before `time`. They lie in the order of positions, in which times hardly ever go back.
-    func trimReceipts(before time: Int64) throws(StoreError) {
+    /// Forgets some receipts of before `time`; whether there may be more. They lie in the order of positions, in which times
+    /// hardly ever go back.
+    func trimReceipts(before time: Int64, atMost count: Int) throws(StoreError) -> Bool {
         let select = try statements(
-            "SELECT position, accepted, first_id = zeroblob(16) FROM receipts ORDER BY position")
+            "SELECT position, accepted, first_id = zeroblob(16) FROM receipts ORDER BY position LIMIT ?")
+        select.bind(1, Int64(count))
         var through: UInt64?
-        var withIDs: [UInt64] = []
+        var (withIDs, found): ([UInt64], Int) = ([], 0)
         while try select.step(), select.int64(1) < time {
+            found += 1
             through = select.uint64(0)
             if select.int64(2) != 0 { withIDs.append(select.uint64(0)) }
         }
         select.reset()
-        guard let through else { return }
+        guard let through else { return false }
         for position in withIDs { try removeIDs(of: position) }
         let delete = try statements("DELETE FROM receipts WHERE position <= ?")
         delete.bind(1, through)
         try delete.run()
+        return found == count
     }
 }
 

@@ -11,16 +11,20 @@ extension WriterCore {
         try insert.run()
     }
 
-    /// Removes lines that begin before a position, but for those of events that are kept: what was written of an event
-    /// after its batch had gone.
-    func trimLedger(before position: UInt64) throws(StoreError) {
+    /// Removes some lines that begin before a position, but for those of events that are kept: what was written of an event
+    /// after its batch had gone. Whether there may be more.
+    func trimLedger(before position: UInt64, atMost count: Int) throws(StoreError) -> Bool {
         let delete = try statements(
             """
-            DELETE FROM ledger WHERE first < ? AND first >= coalesce(
-              (SELECT position + count FROM kept WHERE position <= ledger.first ORDER BY position DESC LIMIT 1), 0)
+            DELETE FROM ledger WHERE number IN (
+              SELECT number FROM ledger WHERE first < ? AND first >= coalesce(
+                (SELECT position + count FROM kept WHERE position <= ledger.first ORDER BY position DESC LIMIT 1), 0)
+              LIMIT ?)
             """)
         delete.bind(1, position)
+        delete.bind(2, Int64(count))
         try delete.run()
+        return delete.changes == count
     }
 
     /// A batch is gone: so are the lines that begin in it. One that reaches beyond it goes on with the first event behind

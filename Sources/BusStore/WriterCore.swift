@@ -27,6 +27,10 @@ final class WriterCore {
     var uids: [Int64: UInt32] = [:]
     /// Topics with batches below their floor, in the order in which they are worked off.
     var removals: [TopicID]
+    /// Receipts of before this time, and lines of the ledger before this position, are to be forgotten: in slices, as
+    /// batches are removed. What is left at the end is asked for again by the next process.
+    var receiptsDue: Int64?
+    var ledgerDue: UInt64?
     /// Last batch of every seal that is open, so that writing it down can wait until the seal is closed.
     var openSeals: [UInt64: UInt64] = [:]
     /// Those closed in this transaction, to be open again when it is rolled back.
@@ -80,9 +84,9 @@ final class WriterCore {
     deinit { walPages.deallocate() }
 
     /// Whether there is something to do without a new write.
-    var hasWork: Bool { !removals.isEmpty || shredsSecrets }
+    var hasWork: Bool { hasRemovals || shredsSecrets }
     /// Whether that is a transaction.
-    var hasRemovals: Bool { !removals.isEmpty }
+    var hasRemovals: Bool { !removals.isEmpty || receiptsDue != nil || ledgerDue != nil }
 
     // MARK: A transaction
 
@@ -114,6 +118,7 @@ final class WriterCore {
         _ writes: [SubmittedWrite], from ticket: UInt64, removing: Bool
     ) throws(StoreError) -> Committed {
         let (metaBefore, removalsBefore, refusalBefore) = (meta, removals, refusal)
+        let dueBefore = (receiptsDue, ledgerDue)
         let topicRefusedBefore = topicRefused
         answers = Committed()
         do {
@@ -127,7 +132,10 @@ final class WriterCore {
                 case .putAside(let damaged): try putAside(damaged)
                 }
             }
-            if removing { try removeSlice() }
+            if removing {
+                try removeSlice()
+                try trimSlice()
+            }
             answers.through = number - 1
             try finish()
             try commitStatement.run()
@@ -136,6 +144,7 @@ final class WriterCore {
             try? SQLStatement(connection.handle, "ROLLBACK").run()
             (meta, removals, refusal) = (metaBefore, removalsBefore, refusalBefore)
             topicRefused = topicRefusedBefore
+            (receiptsDue, ledgerDue) = dueBefore
             for seal in closedSeals { openSeals[seal.number] = seal.lastUsed }
             closedSeals.removeAll()
             topics.removeAll()

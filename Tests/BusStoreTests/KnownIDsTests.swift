@@ -114,6 +114,19 @@ import Testing
         #expect(found.last?.hasSuffix("WHERE flags < 4294967296") == true)
     }
 
+    @Test func `Ids are forgotten in slices`() throws {
+        let world = try StoreWorld()
+        world.options.removalSlice = 1
+        try world.write(
+            [StoreWorld.newTopic()] + (1...50).map { .append(StoreWorld.batch($0, accepted: 100), ids: []) }
+                + [.trim(StoreWorld.topic, before: .max, receiptsSince: 50)])
+        _ = try world.settled()
+        let before = world.commits.count
+        try world.write([.receiptsTrim(before: 101)])
+        while try !ask(world, 1, 50).isEmpty {}
+        #expect(world.commits.count > before + 3)
+    }
+
     @Test func `An event is found by its id, whoever published it`() async throws {
         let world = try StoreWorld()
         let other = StoredPublisher(uid: 1)

@@ -94,4 +94,25 @@ import Testing
         #expect(try await waitFor { store.batches(at: [11], completion: $0) }.isEmpty)
         #expect(try await lines(world) == [])
     }
+
+    @Test func `Trimming goes on in slices, and a trace counts only the lines that reach into it`() async throws {
+        let world = try StoreWorld()
+        world.options.removalSlice = 1
+        func line(_ first: UInt64, _ count: UInt32 = 1) -> StoreWrite {
+            .ledger(
+                LedgerEntry(
+                    subscription: 1, first: first, count: count, outcome: 2, session: 1, attempt: 1, sent: 0, time: 0,
+                    reason: 0))
+        }
+        try world.write([StoreWorld.newTopic()] + (1...100).map { line($0) } + [line(101, 50)])
+        let store = try world.opened
+        let found = try await waitFor { store.ledger(in: 120..<121, countMax: 1, completion: $0) }
+        #expect(found.map(\.first) == [101])
+        let before = world.commits.count
+        try world.write([.ledgerTrim(before: 101)])
+        // Closing carries out nothing that isn't asked for, so it is waited for.
+        var left = 101
+        while left > 1 { left = try await waitFor { store.ledger(in: 0..<500, countMax: 500, completion: $0) }.count }
+        #expect(world.commits.count >= before + 6)
+    }
 }
