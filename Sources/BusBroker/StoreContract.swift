@@ -181,8 +181,9 @@ public struct StoredState: Sendable {
     public var declarations: [(filter: TopicFilter, settings: [Setting])] = []
     /// Its subscriptions.
     public var subscriptions: [StoredSubscription] = []
-    /// The highest numbers that topics and subscriptions had, those that are deleted included.
+    /// The highest number that a topic had, one that is deleted included.
     public var lastTopic: UInt64 = 0
+    /// The highest number that a subscription had, likewise.
     public var lastSubscription: UInt64 = 0
     /// The number of the last dead letter, and how many there are.
     public var lastDeadLetter: UInt64 = 0
