@@ -111,7 +111,8 @@ extension Broker {
         _ filter: TopicFilter, _ settings: [Setting]
     ) throws(AdministrationFault) -> TopicDeclaration {
         do throws(SettingFault) {
-            return try TopicDeclaration(filter, settings: settings, defaults: configuration.topicDefaults)
+            return try TopicDeclaration(
+                filter, settings: settings, defaults: configuration.topicDefaults, within: configuration)
         } catch {
             throw AdministrationFault(.invalidSetting, error.description)
         }
@@ -175,6 +176,7 @@ extension Broker {
         }
         // What matches and how long batches may be is looked at anew.
         filters.touch()
+        tellPayloadLimits(of: filter)
     }
 
     /// A topic's events are stored from now on.

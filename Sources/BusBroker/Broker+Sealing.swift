@@ -61,7 +61,7 @@ extension Broker {
                 SealOrder(
                     session: session.id, request: request.request, seal: seal.number, topic: topic.name,
                     epoch: seal.epoch, salt: request.salt, batchLengthMax: UInt32(limits.length),
-                    batchEventCountMax: UInt32(limits.eventCount))))
+                    batchEventCountMax: UInt32(limits.eventCount), payloadLengthMax: UInt32(limits.payloadLength))))
     }
 
     /// The topic's state, made if there is none; nil when its maker may make no more.
@@ -147,12 +147,25 @@ extension Broker {
         return seal
     }
 
+    /// What an administrator says of payloads is told at once: a publisher that refuses all it is given by an old limit
+    /// publishes nothing with which it would be told. One that doesn't read hears of it with its next publish.
+    func tellPayloadLimits(of filter: TopicFilter) {
+        for session in sessions.values.sorted(by: { $0.id.rawValue < $1.id.rawValue }) where canWrite(session) {
+            for seal in session.seals.values.sorted(by: { $0.number < $1.number })
+            where seal.isDerived && filter.matches(seal.topic.name) {
+                let limits = seal.topic.route(through: filters).limits
+                if limits.payloadLength != seal.toldLimits.payloadLength { tellLimits(seal, limits, session) }
+            }
+        }
+    }
+
     /// Tells a publisher how long its batches may be, where that has changed since it was told.
     func tellLimits(_ seal: Seal, _ limits: BatchLimits, _ session: Session) {
         guard seal.toldLimits != limits else { return }
         seal.toldLimits = limits
         let changed = SealLimitsChanged(
-            seal: seal.number, batchLengthMax: UInt32(limits.length), batchEventCountMax: UInt32(limits.eventCount))
+            seal: seal.number, batchLengthMax: UInt32(limits.length), batchEventCountMax: UInt32(limits.eventCount),
+            payloadLengthMax: UInt32(limits.payloadLength))
         emit(.send(session.id, .sealLimits(changed)))
     }
 }

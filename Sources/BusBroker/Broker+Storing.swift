@@ -62,6 +62,7 @@ extension Broker {
             )
         }
         if let fault = storedFault(account, length) { throw PublishRefusal(fault) }
+        // The most that can be said of a sealed batch of any headers. The library, which sees payloads, is exact.
         let payloadMax = topic.settings.payloadLengthMax
         guard
             payloadMax == 0 || batch.bytes.count <= payloadMax + Limits.batchOverheadMax || batch.header.eventCount > 1

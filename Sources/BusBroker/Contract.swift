@@ -145,6 +145,8 @@ public struct SealOrder: Sendable {
     public let batchLengthMax: UInt32
     /// How many events a batch may hold on this topic, as of now.
     public let batchEventCountMax: UInt32
+    /// The longest payload of one event on this topic, as of now; 0 for the bus's.
+    public let payloadLengthMax: UInt32
 }
 
 /// Something the daemon tells about the bus, as an event on a topic of its own.

@@ -21,12 +21,27 @@ public struct TopicDeclaration: Sendable, Equatable {
 
     /// A declaration of these settings.
     ///
-    /// - Parameter defaults: what holds where nothing is said.
+    /// - Parameters:
+    ///   - defaults: what holds where nothing is said.
+    ///   - bus: whose bounds it has to be within; nil where they aren't known yet, or were others when it was made.
     /// - Throws: `SettingFault`, which names the setting.
-    public init(_ filter: TopicFilter, settings said: [Setting], defaults: [Setting] = []) throws(SettingFault) {
+    public init(
+        _ filter: TopicFilter, settings said: [Setting], defaults: [Setting] = [],
+        within bus: BrokerConfiguration? = nil
+    ) throws(SettingFault) {
         self.filter = filter
         self.said = said
         settings = try TopicSettings(Setting.merge(defaults, said))
+        if let bus { try checkPayloads(lengthMax: bus.payloadLengthMax) }
+    }
+
+    /// A topic can't take longer payloads than its bus.
+    public func checkPayloads(lengthMax: Int) throws(SettingFault) {
+        guard settings.payloadLengthMax > lengthMax else { return }
+        let (own, bus) = (Int64(settings.payloadLengthMax), Int64(lengthMax))
+        throw SettingFault(
+            description: "max-payload \(Quantity.text(bytes: own)) is above this bus's payload_max, "
+                + Quantity.text(bytes: bus))
     }
 
     /// Whether every event becomes its topic's last value.

@@ -79,7 +79,9 @@ final class TopicState {
         if routeVersion != filters.version {
             let matching = filters.matches(name)
             // Durable subscriptions are of what is stored.
-            route = Route(isDurable ? matching : matching.filter { !$0.isDurable }, retains: retainsAll)
+            route = Route(
+                isDurable ? matching : matching.filter { !$0.isDurable }, retains: retainsAll,
+                payloadLengthMax: settings.payloadLengthMax)
             routeVersion = filters.version
         }
         return route
@@ -107,11 +109,12 @@ struct Route {
 
     init() {}
 
-    init(_ subscriptions: [Subscription], retains: Bool) {
+    init(_ subscriptions: [Subscription], retains: Bool, payloadLengthMax: Int = 0) {
         self.subscriptions = subscriptions
         responderCount = subscriptions.count { $0.responds }
         if subscriptions.contains(where: { $0.isShared && !$0.isExclusive }) { limits = limits.bounded(by: .shared) }
         if retains { limits = limits.bounded(by: .retained) }
+        limits.payloadLength = payloadLengthMax
     }
 }
 
@@ -119,6 +122,8 @@ struct Route {
 struct BatchLimits: Equatable {
     let length: Int
     let eventCount: Int
+    /// The longest payload of one event; 0 for the bus's.
+    var payloadLength = 0
 
     static let normal = BatchLimits(length: Limits.batchLengthMax, eventCount: Limits.batchEventCountMax)
     static let shared = BatchLimits(length: Limits.groupBatchLengthMax, eventCount: Limits.groupBatchEventCountMax)

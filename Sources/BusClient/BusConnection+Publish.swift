@@ -29,6 +29,7 @@ extension BusConnection {
         for event in events { try core.check(event) }
         try await waitForRoom()
         let publisher = core.publishing.topic(topic)
+        for event in events { try publisher.check(payloadLength: event.payload.count) }
         if events.count > 1 {
             guard events.allSatisfy({ $0.dueAt == nil }) else {
                 throw .invalid("events to be published later are published one by one, so that each can be taken back")
@@ -47,7 +48,9 @@ extension BusConnection {
         let topic = try checkedTopic(topic)
         try core.check(event)
         try await waitForRoom()
-        let batch = core.publishing.gather(event, on: core.publishing.topic(topic), wantsReceipt: false)
+        let publisher = core.publishing.topic(topic)
+        try publisher.check(payloadLength: event.payload.count)
+        let batch = core.publishing.gather(event, on: publisher, wantsReceipt: false)
         return batch.id(at: batch.eventCount - 1)
     }
 

@@ -60,6 +60,7 @@ extension BusConnection {
     ) throws(BusError) -> Conversation {
         let topic = try checkedTopic(topic)
         try core.check(event)
+        try core.publishing.topic(topic).check(payloadLength: event.payload.count)
         return try core.requesting.ask(event, topic, options, endsAtFirst: endsAtFirst)
     }
 

@@ -10,6 +10,8 @@ final class OutgoingBatch {
     let traits: BatchTraits
     private(set) var body: [UInt8]
     private(set) var eventCount = 0
+    /// The longest of its events' payloads.
+    private(set) var payloadLengthLongest = 0
     private(set) var firstID = BusUUID.zero
     /// Ids given to nobody else, for the events that bring none of their own.
     let reserved: BusUUID
@@ -126,6 +128,13 @@ final class OutgoingBatch {
         EventRecord.append(time: time, headers: headers, payload: payload, to: &body)
         eventCount += 1
         isTombstone = payload.isEmpty
+        payloadLengthLongest = max(payloadLengthLongest, payload.count)
+    }
+
+    /// Whether its events may go each alone: nobody wants several together, and none is a request or a will.
+    var mayBeSplit: Bool {
+        eventCount > 1 && !traits.contains(.isRequest) && !traits.contains(.isWill)
+            && waiters.allSatisfy { $0.count == 1 }
     }
 
     /// Notes that the last event is this publisher's.
@@ -200,6 +209,9 @@ final class OutgoingBatch {
             body: record, part: part)
         single.firstID = id
         single.eventCount = 1
+        var start = 0
+        single.payloadLengthLongest =
+            (try? EventRecord.next(in: SharedBytes(record), at: &start).payload.count) ?? payloadLengthLongest
         func value<V>(_ column: [V]) -> [V] { column.isEmpty ? [] : [column[index]] }
         single.correlations = value(correlations)
         single.causations = value(causations)

@@ -36,6 +36,9 @@ extension Publishing {
                 // A will has no receipt that would tell who waits.
                 if batch.traits.contains(.isWill) { noteReleased() }
             case .waits: return
+            case .splits:
+                outgoing.removeFirst()
+                outgoing.prepend(contentsOf: SplitBatch(batch).parts())
             case .failed(let error):
                 outgoing.removeFirst()
                 finish(batch, .failure(error))
@@ -46,6 +49,8 @@ extension Publishing {
     private enum Sending {
         case sent
         case waits
+        /// Some of its events are longer than the topic allows: each goes alone.
+        case splits
         case failed(BusError)
     }
 
@@ -63,6 +68,10 @@ extension Publishing {
                 requestSeal(topic)
                 return .waits
             }
+            if let fault = fault(in: batch) {
+                topic.seal = .open(number: number, sealer)
+                return batch.mayBeSplit ? .splits : .failed(fault)
+            }
             do throws(CryptoError) {
                 let replyTo = batch.traits.contains(.isRequest) ? core.requesting.replyTopic : []
                 let sealed = try batch.seal(&sealer, seal: number, replyTo: replyTo, scratch: &scratch)
@@ -79,6 +88,13 @@ extension Publishing {
             requestSeal(topic)
             return .waits
         }
+    }
+
+    /// A payload longer than its topic allows. What was sent before may be known to the daemon: it decides.
+    private func fault(in batch: OutgoingBatch) -> BusError? {
+        guard !batch.wasSent else { return nil }
+        do throws(BusError) { try batch.topic.check(payloadLength: batch.payloadLengthLongest) } catch { return error }
+        return nil
     }
 
     private func write(_ batch: OutgoingBatch, _ sealed: SharedBytes) {
@@ -135,7 +151,7 @@ extension Publishing {
         topic.seal = .open(number: opened.seal, Sealer(grant))
         topic.sealNumber = opened.seal
         openSeals[opened.seal] = topic
-        bound(topic, length: opened.batchLengthMax, eventCount: opened.batchEventCountMax)
+        bound(topic, length: opened.batchLengthMax, eventCount: opened.batchEventCountMax, opened.payloadLengthMax)
         push()
     }
 
@@ -146,11 +162,12 @@ extension Publishing {
     func take(_ limits: SealLimitsChanged) {
         // Of one that was closed meanwhile: nothing to bound.
         guard let topic = openSeals[limits.seal] else { return }
-        bound(topic, length: limits.batchLengthMax, eventCount: limits.batchEventCountMax)
+        bound(topic, length: limits.batchLengthMax, eventCount: limits.batchEventCountMax, limits.payloadLengthMax)
     }
 
     /// What gathers and is over its new bounds gathers no more.
-    private func bound(_ topic: TopicPublisher, length: UInt32, eventCount: UInt32) {
+    private func bound(_ topic: TopicPublisher, length: UInt32, eventCount: UInt32, _ payloadLength: UInt32) {
+        topic.payloadLengthMax = payloadLength == 0 ? .max : Int(payloadLength)
         topic.batchLengthMax = min(Int(length), Limits.batchLengthMax)
         topic.batchEventCountMax = min(max(1, Int(eventCount)), Limits.batchEventCountMax)
         if let open = topic.open, !open.isWithinBounds { close(topic) }

@@ -257,6 +257,7 @@ final class Publishing {
         for topic in topics.values {
             topic.seal = .none
             topic.sealNumber = nil
+            topic.payloadLengthMax = .max
         }
         sealRequests = [:]
         openSeals = [:]

@@ -12,6 +12,8 @@ final class TopicPublisher {
     var open: OutgoingBatch?
     var batchLengthMax = Limits.batchLengthMax
     var batchEventCountMax = Limits.batchEventCountMax
+    /// The longest payload of one event, as the daemon said with the seal; without one nothing is known.
+    var payloadLengthMax = Int.max
 
     /// Where the seal stands. It ends with its connection.
     enum SealState: ~Copyable {
@@ -48,4 +50,12 @@ final class TopicPublisher {
     }
 
     init(_ topic: Topic) { self.topic = topic }
+
+    /// A payload that this topic doesn't take isn't gathered. What is gathered before the limit is known is checked when
+    /// it leaves.
+    func check(payloadLength: Int) throws(BusError) {
+        guard payloadLength > payloadLengthMax else { return }
+        throw .tooLarge(
+            "a payload of \(payloadLength) bytes, at most \(payloadLengthMax) are allowed on topic \(topic)")
+    }
 }

@@ -94,6 +94,7 @@ public final class WindowedPublisher: @unchecked Sendable {
     ) throws(BusError) {
         if let failure = link.failure { throw failure }
         try core.check(payloadLength: payload.count, headers)
+        try link.topic.check(payloadLength: payload.count)
         link.outstanding += 1
         _ = core.publishing.gather(
             payload, on: link.topic, headers: headers, marks: EventMarks(correlation: correlation, traits: traits),
@@ -126,6 +127,7 @@ public final class WindowedPublisher: @unchecked Sendable {
     public func publish(_ event: OutgoingEvent) throws(BusError) {
         if let failure = link.failure { throw failure }
         try core.check(event)
+        try link.topic.check(payloadLength: event.payload.count)
         link.outstanding += 1
         var marks = core.publishing.marks(event, on: link.topic)
         marks.traits.formUnion(traits)

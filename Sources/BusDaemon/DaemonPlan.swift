@@ -20,6 +20,7 @@ struct DaemonPlan {
         } else {
             for file in DaemonPlan.files(isSystem: isSystem) { try settings.read(file: file) }
         }
+        try settings.checkAll()
         if let logLevel {
             guard let level = Logger.Level(rawValue: logLevel) else {
                 throw .configuration("--log-level \(logLevel) is none of trace, debug, info, notice, warning, error")

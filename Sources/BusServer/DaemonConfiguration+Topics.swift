@@ -63,6 +63,7 @@ extension DaemonConfiguration {
             topics.removeAll { $0.filter == declared.filter }
             declaredTopics.append(declared)
             topics.append(declaration)
+            topicPlaces[declared.filter] = value.place
         }
         if let (first, second) = TopicDeclaration.tie(in: topics) {
             throw section.refused(

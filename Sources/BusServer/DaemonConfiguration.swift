@@ -24,6 +24,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var topics: [TopicDeclaration] = []
     /// The same with all that was said, filter for filter.
     public var declaredTopics: [DeclaredTopics] = []
+    /// Where each filter was declared, for what is said against it.
+    var topicPlaces: [TopicFilter: String] = [:]
     /// How much durable topics may hold.
     public var store = StoreBounds()
     /// What holds for durable subscriptions that don't say otherwise.
@@ -49,6 +51,16 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public mutating func read(yaml text: String, from file: String) throws(ServerError) {
         guard let root = try ConfigurationNode.root(yaml: text, file: file) else { return }
         for (key, value) in try root.entries() { try set(try value.known(key, as: Key.self), value) }
+    }
+
+    /// What only all files together can have wrong.
+    public func checkAll() throws(ServerError) {
+        for topic in topics {
+            do throws(SettingFault) { try topic.checkPayloads(lengthMax: payloadLengthMax) } catch {
+                throw .configuration(
+                    "\(topicPlaces[topic.filter].map { "\($0): " } ?? "")topics '\(topic.filter)': \(error)")
+            }
+        }
     }
 
     private enum Key: String, CaseIterable {

@@ -143,7 +143,7 @@ final class ServerPeer: ConnectionOwner {
                 SealOpened(
                     request: order.request, epoch: order.epoch, seal: order.seal,
                     batchLengthMax: order.batchLengthMax,
-                    batchEventCountMax: order.batchEventCountMax,
+                    batchEventCountMax: order.batchEventCountMax, payloadLengthMax: order.payloadLengthMax,
                     grantIncarnation: sealed.position.incarnation, grantCounter: sealed.position.counter,
                     grant: sealed.bytes)))
     }

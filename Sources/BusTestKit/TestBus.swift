@@ -39,6 +39,7 @@ public final class TestBus: @unchecked Sendable {
         var settings = DaemonConfiguration()
         do throws(ServerError) {
             try settings.read(yaml: configuration, from: "configuration")
+            try settings.checkAll()
         } catch {
             throw TestBusError(description: error.description)
         }

@@ -20,6 +20,7 @@ enum FieldTag: UInt16 {
     case start = 15
     case setting = 16
     case selection = 17
+    case payloadLengthMax = 18
 
     /// Set on a tag whose meaning the receiver must know.
     static let requiredBit: UInt16 = 0x8000
@@ -34,7 +35,8 @@ extension FrameType {
         case .hello, .welcome: tag == .name
         case .error, .closing: tag == .message
         case .openSeal, .gap, .circuit, .requestCancelled: tag == .topic
-        case .sealOpened: tag == .grant
+        case .sealOpened: tag == .grant || tag == .payloadLengthMax
+        case .sealLimits: tag == .payloadLengthMax
         case .subscribe:
             tag == .filter || tag == .group || tag == .mode || tag == .durableName || tag == .start || tag == .setting
         case .settle: tag == .selection || tag == .message
@@ -44,9 +46,8 @@ extension FrameType {
         case .grant: tag == .topic || tag == .grant
         case .inspect: tag == .key || tag == .after
         case .inspected: tag == .row || tag == .number || tag == .text || tag == .after
-        case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish,
-            .publishLater, .receipts, .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver,
-            .caughtUp, .administered:
+        case .goodbye, .done, .sync, .will, .cancelRequest, .unanswered, .closeSeal, .publish, .publishLater, .receipts,
+            .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .deliver, .caughtUp, .administered:
             false
         }
     }

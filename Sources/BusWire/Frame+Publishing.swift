@@ -29,6 +29,8 @@ public struct SealOpened: Sendable, Equatable {
     public var batchLengthMax: UInt32
     /// How many events a batch may hold on this topic.
     public var batchEventCountMax: UInt32
+    /// The longest payload of one event on this topic; 0 for the bus's.
+    public var payloadLengthMax: UInt32
     /// Incarnation of the grant's nonce.
     public var grantIncarnation: UInt32
     /// Counter of the grant's nonce.
@@ -39,13 +41,14 @@ public struct SealOpened: Sendable, Equatable {
     /// A seal of these parts.
     public init(
         request: UInt32, epoch: UInt32, seal: UInt64, batchLengthMax: UInt32, batchEventCountMax: UInt32,
-        grantIncarnation: UInt32, grantCounter: UInt64, grant: [UInt8]
+        payloadLengthMax: UInt32 = 0, grantIncarnation: UInt32, grantCounter: UInt64, grant: [UInt8]
     ) {
         self.request = request
         self.epoch = epoch
         self.seal = seal
         self.batchLengthMax = batchLengthMax
         self.batchEventCountMax = batchEventCountMax
+        self.payloadLengthMax = payloadLengthMax
         self.grantIncarnation = grantIncarnation
         self.grantCounter = grantCounter
         self.grant = grant
@@ -53,7 +56,8 @@ public struct SealOpened: Sendable, Equatable {
 }
 
 /// New bounds for the batches of a seal, told when they change: a topic that a group shares, or whose last value is
-/// kept, wants short ones. What is under way may still be longer.
+/// kept, wants short ones; and what an administrator says of a topic's payloads holds at once. What is under way may
+/// still be longer.
 public struct SealLimitsChanged: Sendable, Equatable {
     /// The seal.
     public var seal: UInt64
@@ -61,9 +65,12 @@ public struct SealLimitsChanged: Sendable, Equatable {
     public var batchLengthMax: UInt32
     /// How many events a batch may hold from now on.
     public var batchEventCountMax: UInt32
+    /// The longest payload of one event from now on; 0 for the bus's.
+    public var payloadLengthMax: UInt32
 
     /// Bounds of these parts.
-    public init(seal: UInt64, batchLengthMax: UInt32, batchEventCountMax: UInt32) {
+    public init(seal: UInt64, batchLengthMax: UInt32, batchEventCountMax: UInt32, payloadLengthMax: UInt32 = 0) {
+        self.payloadLengthMax = payloadLengthMax
         self.seal = seal
         self.batchLengthMax = batchLengthMax
         self.batchEventCountMax = batchEventCountMax

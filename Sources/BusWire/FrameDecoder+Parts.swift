@@ -72,6 +72,7 @@ extension SealOpened {
         grantIncarnation = try reader.integer("grant incarnation")
         grantCounter = try reader.integer("grant counter")
         grant = try fields.bytes(.grant, lengthMax: 128)
+        payloadLengthMax = try fields.integer(.payloadLengthMax) ?? 0
     }
 }
 
@@ -291,10 +292,11 @@ extension Gap {
 }
 
 extension SealLimitsChanged {
-    init(_ reader: inout ByteReader) throws(WireError) {
+    init(_ reader: inout ByteReader, _ fields: Fields) throws(WireError) {
         seal = try reader.integer("seal")
         batchLengthMax = try reader.integer("batch length")
         batchEventCountMax = try reader.integer("batch events")
+        payloadLengthMax = try fields.integer(.payloadLengthMax) ?? 0
     }
 }
 

@@ -122,7 +122,7 @@ public struct FrameDecoder: Sendable {
         case .done: try done(&reader)
         case .cancelRequest: .cancelRequest(correlation: try reader.uuid("correlation"))
         case .circuit: .circuit(try Circuit(&reader, fields))
-        case .sealLimits: .sealLimits(try SealLimitsChanged(&reader))
+        case .sealLimits: .sealLimits(try SealLimitsChanged(&reader, fields))
         case .unanswered: .unanswered(try Unanswered(&reader))
         case .caughtUp: .caughtUp(try CaughtUp(&reader))
         case .requestCancelled: .requestCancelled(try RequestCancelled(&reader, fields))

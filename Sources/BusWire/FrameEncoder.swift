@@ -130,7 +130,10 @@ extension Frame {
         case .error(let error): out.putField(.message, error.message, lengthMax: Limits.messageLengthMax)
         case .closing(_, let message): out.putField(.message, message, lengthMax: Limits.messageLengthMax)
         case .openSeal(let open): out.putField(.topic, required: true, open.topic)
-        case .sealOpened(let opened): out.putField(.grant, required: true, opened.grant)
+        case .sealOpened(let opened):
+            out.putField(.grant, required: true, opened.grant)
+            putPayloadLimit(opened.payloadLengthMax, into: &out)
+        case .sealLimits(let limits): putPayloadLimit(limits.payloadLengthMax, into: &out)
         case .receipts(let receipts): for receipt in receipts.receipts { receipt.put(&out) }
         case .subscribe(let subscribe): subscribe.putFields(&out)
         case .settle(let settle):
@@ -156,9 +159,13 @@ extension Frame {
         case .inspected(let inspected):
             if inspected.after != 0 { out.putField(.after, required: true, number: inspected.after) }
             inspected.putRows(&out)
-        case .goodbye, .done, .sync, .will, .cancelRequest, .sealLimits, .unanswered, .closeSeal, .publish,
+        case .goodbye, .done, .sync, .will, .cancelRequest, .unanswered, .closeSeal, .publish,
             .subscribed, .unsubscribe, .unsubscribed, .credit, .acknowledge, .caughtUp, .administered:
             break
         }
+    }
+
+    private func putPayloadLimit(_ limit: UInt32, into out: inout [UInt8]) {
+        if limit != 0 { out.putField(.payloadLengthMax, number: limit) }
     }
 }

@@ -52,6 +52,12 @@ struct BrokerAdministeringTests {
         #expect(
             reason(peer.administer(.createTopic, filter: "y", settings: [Setting(.retentionAge, -5)]))
                 == .invalidSetting)
+        let longer = [Setting(.payloadLengthMax, 2 << 20)]
+        let tooLong = peer.administer(.createTopic, filter: "y", settings: longer)
+        #expect(reason(tooLong) == .invalidSetting)
+        #expect(
+            tooLong.errors.first?.message == "max-payload 2MiB is above this bus's payload_max, 1MiB")
+        #expect(reason(peer.administer(.alterTopic, filter: "x.*", settings: longer)) == .invalidSetting)
         #expect(reason(peer.administer(.alterTopic, filter: "nothing")) == .unknownName)
         #expect(
             reason(peer.administer(.alterTopic, filter: "x.*", settings: [Setting(.durable, 0)])) == .invalidSetting)

@@ -1,6 +1,7 @@
 // Seals: who may publish where, and how long its batches may be.
 
 import BusSimulation
+import BusSimulation
 import BusWire
 import Testing
 
@@ -127,6 +128,29 @@ import Testing
         #expect(publisher.publish(quiet).newLimits.map(\.seal) == [quiet], "each seal for itself")
         member.unsubscribe(1)
         #expect(publisher.publish(seal).newLimits.map(\.batchLengthMax) == [256 << 10])
+    }
+
+    @Test func theLongestPayloadIsToldWithTheSealAndANewOneAtOnce() {
+        let bench = Bench(store: MemoryStore(incarnation: BusUUID(high: 7, low: 9)))
+        let (publisher, other) = (bench.open(1), bench.open(2))
+        publisher.administer(.createTopic, filter: "a.>", settings: [Setting(.payloadLengthMax, 1000)])
+        bench.commit()
+        #expect(other.openSeal("b").orders.map(\.payloadLengthMax) == [0])
+        let seal = publisher.seal("a.y")
+        let told = other.administer(.alterTopic, filter: "a.>", settings: [Setting(.payloadLengthMax, 9)]).newLimits
+        #expect(
+            told == [
+                SealLimitsChanged(
+                    seal: seal, batchLengthMax: 256 << 10, batchEventCountMax: 4096, payloadLengthMax: 9)
+            ])
+        bench.commit()
+        #expect(publisher.openSeal("a.x").orders.map(\.payloadLengthMax) == [9])
+        #expect(publisher.publish(seal).newLimits.isEmpty)
+        bench.commit()
+        let longest = 9 + Limits.batchOverheadMax
+        #expect(publisher.publish(seal, payload: longest).errors.map(\.reason) == [.payloadTooLarge])
+        bench.commit()
+        #expect(other.administer(.deleteTopic, filter: "a.>").newLimits.map(\.payloadLengthMax) == [0, 0])
     }
 
     @Test func batchesAsLongAsTheyMightBeAMomentAgoAreStillTaken() {

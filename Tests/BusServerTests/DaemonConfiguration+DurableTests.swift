@@ -54,6 +54,22 @@ import Testing
         #expect(try read(yaml).topics.map(\.retains) == [false, true, true])
     }
 
+    @Test func `a topic's longest payload is held to the bus's, whichever file says that`() throws {
+        var configuration = try read("payload_max: 1KiB\ntopics: {'a': {max-payload: 1KiB}}")
+        try configuration.checkAll()
+        try configuration.read(yaml: "topics:\n  'b':\n    max-payload: 2KiB", from: "topics.yaml")
+        do throws(ServerError) {
+            try configuration.checkAll()
+            Issue.record("2 KiB were taken")
+        } catch {
+            #expect(
+                error.description.contains(
+                    "topics.yaml:2: topics 'b': max-payload 2KiB is above this bus's payload_max, 1KiB"), "\(error)")
+        }
+        try configuration.read(yaml: "payload_max: 1MiB", from: "later.yaml")
+        try configuration.checkAll()
+    }
+
     @Test func `a later file's declaration of a filter takes the place of an earlier one's`() throws {
         var configuration = try read("topics: {'a.>': {max-age: 1d}, 'b': {}}")
         try configuration.read(yaml: "topics: {'a.>': {kind: live}}", from: "later.yaml")

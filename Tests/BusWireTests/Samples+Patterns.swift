@@ -43,6 +43,12 @@ extension Sample {
         Sample(
             "sealLimits",
             .sealLimits(SealLimitsChanged(seal: number, batchLengthMax: 0x1112_1314, batchEventCountMax: 0x2122_2324))),
+        Sample(
+            "sealLimits-with-a-payload-limit",
+            .sealLimits(
+                SealLimitsChanged(
+                    seal: number, batchLengthMax: 0x1112_1314, batchEventCountMax: 0x2122_2324,
+                    payloadLengthMax: 0x3132_3334))),
         Sample("unanswered", .unanswered(Unanswered(correlation: correlation, reason: .responderGone))),
     ]
 

@@ -53,6 +53,13 @@ struct Sample: Sendable, CustomTestStringConvertible {
                     request: 0x0102_0304, epoch: 0x1112_1314, seal: 0x2122_2324_2526_2728, batchLengthMax: 0x3132_3334,
                     batchEventCountMax: 0x4142_4344, grantIncarnation: 0x5152_5354,
                     grantCounter: 0x6162_6364_6566_6768, grant: run(0x10, 76)))),
+        Sample(
+            "sealOpened-with-a-payload-limit",
+            .sealOpened(
+                SealOpened(
+                    request: 0x0102_0304, epoch: 0x1112_1314, seal: 0x2122_2324_2526_2728, batchLengthMax: 0x3132_3334,
+                    batchEventCountMax: 0x4142_4344, payloadLengthMax: 0x7172_7374, grantIncarnation: 0x5152_5354,
+                    grantCounter: 0x6162_6364_6566_6768, grant: run(0x10, 76)))),
         Sample("closeSeal", .closeSeal(seal: 0x0102_0304_0506_0708)),
         Sample(
             "publish",
