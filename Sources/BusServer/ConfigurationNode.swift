@@ -17,12 +17,52 @@ struct ConfigurationNode {
     static func root(yaml text: String, file: String) throws(ServerError) -> ConfigurationNode? {
         let root: Node?
         do {
-            root = try Yams.compose(yaml: text)
+            let parser = try Parser(yaml: text)
+            root = try parser.singleRoot()
+            // Nodes hold their anchors weakly: they go with the parser.
+            try withExtendedLifetime(parser) {
+                if let root { try refuseExtras(root, "", file: file, line: root.mark?.line ?? 1) }
+            }
+        } catch let refusal as ServerError {
+            throw refusal
         } catch {
             throw .configuration(unreadable(error, file))
         }
         guard let root, root.null == nil else { return nil }
         return ConfigurationNode(node: root, file: file, name: "", line: root.mark?.line ?? 1)
+    }
+
+    /// A value stands where it is meant, and is what it looks like: no anchors, no aliases (which the parser follows to
+    /// their anchors), no tags. Before anything else asks: that would have tags made up where there are none.
+    private static func refuseExtras(
+        _ node: Node, _ name: String, file: String, line: Int
+    ) throws(ServerError) {
+        func refuse(_ what: String) -> ServerError {
+            .configuration("\(file):\(line): \(name.isEmpty ? "the file" : "`\(name)`") has \(what)")
+        }
+        guard node.anchor == nil else { throw refuse("an anchor: write the value wherever it is meant") }
+        var tag = ""
+        switch node {
+        case .scalar(let scalar):
+            // What is quoted, or a block, has the tag of a string without anybody's saying so.
+            let isPlain = scalar.style == .plain
+            if isPlain || scalar.tag.description != Tag.Name.str.rawValue { tag = scalar.tag.description }
+        case .mapping(let mapping):
+            tag = mapping.tag.description
+            for (key, value) in mapping {
+                let line = key.mark?.line ?? line
+                let name = key.scalar?.string ?? name
+                guard key.anchor == nil, !key.tag.description.hasPrefix("!") else {
+                    throw .configuration("\(file):\(line): `\(name)` must be a plain name, without anchor or tag")
+                }
+                try refuseExtras(value, name, file: file, line: line)
+            }
+        case .sequence(let sequence):
+            tag = sequence.tag.description
+            for value in sequence { try refuseExtras(value, name, file: file, line: value.mark?.line ?? line) }
+        case .alias: throw refuse("an alias: write the value itself")
+        }
+        guard tag.isEmpty else { throw refuse("a tag: write the value alone") }
     }
 
     /// What the parser found wrong, and where, on one line.
@@ -62,7 +102,6 @@ struct ConfigurationNode {
 
     /// The one value that stands here.
     func scalar() throws(ServerError) -> String {
-        guard !node.tag.description.hasPrefix("!") else { throw refused("`\(name)` has a tag: write the value alone") }
         guard let text = node.scalar?.string, !text.isEmpty, node.null == nil else {
             throw refused("`\(name)` needs one value")
         }

@@ -87,6 +87,29 @@ import Testing
         #expect(try read("bus_name: \(name)").busName == name)
     }
 
+    @Test(arguments: [
+        ("state: &here /var/lib/x", "busd.yaml:1: `state` has an anchor: write the value wherever it is meant"),
+        ("quotas: &q\n  connections: 1", "busd.yaml:1: `quotas` has an anchor"),
+        ("topics:\n  'a': &a {kind: live}\n  'b': *a", "busd.yaml:2: `a` has an anchor"),
+        ("topics:\n  &a a: {kind: live}", "busd.yaml:2: `a` must be a plain name, without anchor or tag"),
+        ("log_level: info\nstate: !!str /var/lib/x", "busd.yaml:2: `state` has a tag: write the value alone"),
+        ("topics: !!map\n  'a': {kind: live}", "busd.yaml:1: `topics` has a tag"),
+        ("topics:\n  'a':\n    retain: !!bool true", "busd.yaml:3: `retain` has a tag"),
+        ("topics:\n  'a':\n    retain: !mine 'true'", "busd.yaml:3: `retain` has a tag"),
+        ("&all\nstate: /x", "the file has an anchor"),
+        ("state: *nowhere", "undefined alias"),
+    ])
+    func `anchors, aliases and tags are refused with their place`(yaml: String, message: String) {
+        let text = refusal(yaml)
+        #expect(text.contains(message), "\(text)")
+    }
+
+    @Test func `what is quoted or a block is no tag`() throws {
+        #expect(try read("state: '/var/lib/x'").state == "/var/lib/x")
+        #expect(try read("state: \"/var/lib/x\"").state == "/var/lib/x")
+        #expect(try read("state: >-\n  /var/lib/x").state == "/var/lib/x")
+    }
+
     @Test(arguments: ["<<: {state: /x}", "state: !custom /x"])
     func `merges and tags are refused`(yaml: String) {
         #expect(refusal(yaml).hasPrefix("busd.yaml"))
