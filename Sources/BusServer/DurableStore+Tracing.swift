@@ -108,17 +108,33 @@ extension DurableStore {
             let seal = batch.flatMap { page?.seals[$0.seal] }
             store.ledger(in: place.position..<place.position + 1, countMax: 4096) { result in
                 let lines = (try? result.get()) ?? []
-                mailbox.put(
-                    .work { own in
-                        own.describe(events.dropFirst(), rows + own.rows(id, place, batch, seal, lines), done)
-                    })
+                DurableStore.words(on: lines, at: place.position, in: store) { words in
+                    mailbox.put(
+                        .work { own in
+                            let described = own.rows(id, place, batch, seal, lines, words)
+                            own.describe(events.dropFirst(), rows + described, done)
+                        })
+                }
             }
+        }
+    }
+
+    /// What subscribers said of an event that they gave up, by subscription, as long as the dead letters are there.
+    private static func words(
+        on lines: [LedgerEntry], at position: UInt64, in store: Store,
+        _ done: @escaping @Sendable ([UInt64: String]) -> Void
+    ) {
+        guard lines.contains(where: { $0.outcome == LedgerLine.Outcome.dead.rawValue }) else { return done([:]) }
+        store.deadLetters(near: position, countMax: 4096) { result in
+            let letters = ((try? result.get()) ?? []).map(BusBroker.StoredDeadLetter.init)
+            done(
+                Dictionary(letters.filter { $0.holds(position) }.map { ($0.subscription, $0.message) }) { $1 })
         }
     }
 
     private func rows(
         _ id: BusUUID, _ place: EventPlace, _ batch: BusStore.StoredBatch?, _ seal: BusStore.StoredSeal?,
-        _ lines: [LedgerEntry]
+        _ lines: [LedgerEntry], _ words: [UInt64: String]
     ) -> [[InspectedValue]] {
         let columns = batch.flatMap { try? SealedBatch($0.body) }.flatMap {
             try? BatchColumns($0.columns, eventCount: Int($0.header.eventCount))
@@ -137,7 +153,14 @@ extension DurableStore {
                 InspectedValue("causation", text(columns?.causation[index])),
             ]
         ]
-        rows += lines.map { row(id, $0) }
+        for (index, line) in lines.enumerated() {
+            // Given up again after it was redriven, the letter that is there is of the last time.
+            let isLast = !lines[(index + 1)...].contains {
+                $0.subscription == line.subscription && $0.outcome == line.outcome
+            }
+            let isDead = line.outcome == LedgerLine.Outcome.dead.rawValue
+            rows.append(row(id, line, message: isDead && isLast ? words[line.subscription] ?? "" : ""))
+        }
         // What the ledger has the last word on needs no other.
         for now in broker.whereabouts(of: place.position, topic: place.topic.rawValue) where now.state != .settled {
             rows.append(row(id, now))
@@ -148,7 +171,7 @@ extension DurableStore {
     /// A column's id; nothing for none.
     private func text(_ id: BusUUID?) -> String { id.flatMap { $0.isZero ? nil : $0.description } ?? "" }
 
-    private func row(_ id: BusUUID, _ line: LedgerEntry) -> [InspectedValue] {
+    private func row(_ id: BusUUID, _ line: LedgerEntry, message: String) -> [InspectedValue] {
         let outcome = LedgerLine.Outcome(rawValue: line.outcome)
         // Of what was given up without being handed out there is no such time.
         let after =
@@ -162,6 +185,7 @@ extension DurableStore {
             InspectedValue("attempt", UInt64(line.attempt)),
             InspectedValue("time", UInt64(clamping: line.time)),
             InspectedValue("reason", line.reason == 0 ? "" : Reason(rawValue: line.reason).name),
+            InspectedValue("message", message),
         ] + after
     }
 
@@ -172,7 +196,7 @@ extension DurableStore {
             InspectedValue("state", now.state.rawValue), InspectedValue("session", now.session),
             InspectedValue("name", now.session == 0 ? "" : broker.sessionName(now.session, at: now.sent) ?? ""),
             InspectedValue("attempt", UInt64(now.attempt)), InspectedValue("time", UInt64(clamping: now.sent)),
-            InspectedValue("reason", ""),
+            InspectedValue("reason", ""), InspectedValue("message", ""),
         ]
     }
 }

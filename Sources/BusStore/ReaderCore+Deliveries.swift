@@ -12,6 +12,22 @@ extension ReaderCore {
         select.bind(1, after)
         select.bind(2, subscription ?? 0)
         select.bind(3, Int64(countMax))
+        return try letters(select)
+    }
+
+    /// Those whose batch may hold the event at a position.
+    func deadLetters(near position: UInt64, countMax: Int) throws(StoreError) -> [StoredDeadLetter] {
+        let select = try statements(
+            "SELECT record, id FROM dead_letters WHERE position > ?1 AND position <= ?2 ORDER BY id LIMIT ?3")
+        // The longest batch that can reach it.
+        select.bind(1, Int64(clamping: position) - Int64(Limits.batchEventCountMax))
+        select.bind(2, position)
+        select.bind(3, Int64(countMax))
+        return try letters(select)
+    }
+
+    /// The rows of a selection of records and ids; damaged ones are noted and left out.
+    private func letters(_ select: SQLStatement) throws(StoreError) -> [StoredDeadLetter] {
         var letters: [StoredDeadLetter] = []
         while try select.step() {
             if let letter = try? StoredDeadLetter(record: select.bytes(0)), letter.id == select.uint64(1) {

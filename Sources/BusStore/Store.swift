@@ -254,6 +254,16 @@ public final class Store: Sendable {
         }
     }
 
+    /// Dead letters whose batch begins at `position` or at most a batch's length before it, ascending.
+    public func deadLetters(
+        near position: UInt64, countMax: Int,
+        completion: @escaping @Sendable (Result<[StoredDeadLetter], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            try core.deadLetters(near: position, countMax: countMax)
+        }
+    }
+
     /// The ledger's entries that reach into `range`, in the order in which they were written.
     public func ledger(
         in range: Range<UInt64>, countMax: Int,

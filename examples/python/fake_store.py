@@ -38,7 +38,7 @@ DURABLE = {
 }
 TRACE: List[Row] = [
     {"what": "published", "id": ORDER, "time": TIME, "uid": 0, "name": "shop", "topic": "orders.new", "sequence": 42,
-     "durable_at": TIME + 1200, "correlation": ORDER, "causation": ""},
+     "position": 7, "stored": 1, "correlation": ORDER, "causation": ""},
     {"what": "delivery", "id": ORDER, "subscription": "billing", "state": "sent", "session": 7, "name": "biller",
      "attempt": 1, "time": TIME + 1500},
     {"what": "delivery", "id": ORDER, "subscription": "billing", "state": "retried", "session": 7, "name": "biller",

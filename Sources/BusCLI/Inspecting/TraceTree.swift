@@ -65,11 +65,8 @@ struct TraceTree {
         let name = event.text("name")
         let who = [name.isEmpty ? "" : "\(name),", userName(event.number("uid"))].filter { !$0.isEmpty }
         let time = event.number("time")
-        var published = "published \(timestamp(Int64(clamping: time))) by \(who.joined(separator: " "))"
-        if let durable = event.optionalNumber("durable_at") {
-            published += durable == 0 ? ", live" : ", on disk after \(TraceTree.span(from: time, to: durable))"
-        }
-        var facts = [published]
+        let place = event.optionalNumber("stored").map { $0 == 0 ? ", no longer on disk" : ", on disk" } ?? ""
+        var facts = ["published \(timestamp(Int64(clamping: time))) by \(who.joined(separator: " "))\(place)"]
         let correlation = event.text("correlation")
         if !correlation.isEmpty, correlation != id(event) { facts.append("conversation \(correlation)") }
         let causation = event.text("causation")

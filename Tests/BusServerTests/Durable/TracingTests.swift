@@ -74,11 +74,34 @@ import Testing
             let lines = try await deliveries(client, id)
             #expect(lines.map { $0["attempt"] } == ["1", "2", "3"])
             #expect(lines.map { $0["reason"] } == ["retried", "retried", "rejected"])
+            #expect(lines.map { $0["message"] } == ["", "", "no such job"])
             bus.kill()
             try bus.start()
             let later = try await bus.connect("later")
             #expect(try await states(later, id) == wanted)
             await later.close()
+        }
+    }
+
+    @Test func `what was said of an event given up twice stands with the last time, and goes with its dead letter`()
+        async throws
+    {
+        try await withBus { (bus, client) async throws in
+            var taking = Taking(try await client.subscribe("jobs.>", .durable { $0.acknowledgement = .manual }))
+            // Its batch begins with another event, which is given up for another reason.
+            let ids = try await client.publish([OutgoingEvent("1"), OutgoingEvent("2")], to: "jobs.a")
+            let id = try #require(ids.id.advanced(by: 1))
+            try await taking.event().reject(because: "the other")
+            try await taking.event().reject(because: "first")
+            func said() async throws -> [String?] { try await deliveries(client, id).map { $0["message"] } }
+            try await eventually { try await said() == ["first"] }
+            try await client.administer(.redriveDead, key: id.description)
+            try await taking.event().reject(because: "second")
+            try await eventually { try await said() == ["", "second"] }
+            let row = try #require(try await client.rows(.trace, id.description).first)
+            #expect(row["stored"] == "1" && row["durable_at"] == nil)
+            try await client.administer(.dropDead, key: id.description)
+            try await eventually { try await said() == ["", ""] }
         }
     }
 
