@@ -2,6 +2,7 @@
 // costs memory within the subscription's credit before it costs events.
 
 import BusClient
+import BusTransport
 
 /// Prints what all subscriptions of one command bring.
 actor Printer {
@@ -13,7 +14,9 @@ actor Printer {
 
     /// Subscribes and prints until the count is reached, the time is over, or the connection has ended.
     static func run(_ command: SubCommand) async throws {
-        let connection = try await command.connect("bus sub")
+        let reactor = try Reactor.started("bus sub")
+        await OutputWatch(on: reactor).begin()
+        let connection = try await command.connect("bus sub", reactor: reactor)
         let printer = Printer(command)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,6 +1,8 @@
 // Standard output and error: buffered, written whole.
 
+import BusTransport
 import Glibc
+import SystemPackage
 
 enum Standard {
     /// Writes a message to standard error.
@@ -29,9 +31,25 @@ enum Standard {
     }
 }
 
+/// Ends this process when nobody reads its standard output any more, also while there is nothing to write: `bus sub x |
+/// head -n 2` is over with the second line, and not with the third event. What has no other end, such as a file, isn't
+/// watched.
+actor OutputWatch {
+    private let reactor: Reactor
+    private var watch: DescriptorWatch?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { reactor.asUnownedSerialExecutor() }
+
+    init(on reactor: Reactor) { self.reactor = reactor }
+
+    func begin() {
+        watch = try? DescriptorWatch(FileDescriptor(rawValue: 1), for: .hangUp, on: reactor) { Standard.endAsByPipe() }
+    }
+}
+
 extension Standard {
     /// The reader is gone: end as SIGPIPE ends every filter, also on a thread that blocks signals.
-    private static func endAsByPipe() -> Never {
+    static func endAsByPipe() -> Never {
         signal(SIGPIPE, SIG_DFL)
         var pipes = sigset_t()
         sigemptyset(&pipes)

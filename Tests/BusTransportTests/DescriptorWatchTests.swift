@@ -18,4 +18,19 @@ import Testing
             #expect(count == 2)
         }
     }
+
+    @Test func `a pipe whose reader is gone is told about, one that is only not read isn't`() throws {
+        try withReactor { reactor in
+            var ends: [CInt] = [0, 0]
+            try #require(pipe(&ends) == 0)
+            let writer = OwnedDescriptor(raw: ends[1])
+            var count = 0
+            let watch = try DescriptorWatch(writer.borrowed, for: .hangUp, on: reactor) { count += 1 }
+            reactor.turn(waitingAtMost: 0)
+            #expect(count == 0)
+            close(ends[0])
+            reactor.turn { count == 1 }
+            watch.cancel()
+        }
+    }
 }
