@@ -49,6 +49,25 @@ struct ChildProcess: Sendable {
         pid = started
     }
 
+    /// Whether `name` can be run, by the rules of PATH: asked before anything depends on it. It may still fail later.
+    ///
+    /// - Throws: `Failure`, with a shell's status.
+    static func check(_ name: String) throws {
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/bin:/usr/bin"
+        let places =
+            name.contains("/")
+            ? [name]
+            : path.split(separator: ":", omittingEmptySubsequences: false).map { ($0.isEmpty ? "." : $0) + "/" + name }
+        var fault = ENOENT
+        for place in places {
+            var status = stat()
+            guard !name.isEmpty, stat(place, &status) == 0 else { continue }
+            if status.st_mode & S_IFMT == S_IFREG, access(place, X_OK) == 0 { return }
+            fault = EACCES
+        }
+        throw Failure(.notRunnable, "can't run \(name): \(String(cString: strerror(fault)))")
+    }
+
     /// A file in memory that holds `bytes`, to be read from its beginning: a pipe would have to be fed.
     private static func memoryFile(_ bytes: [UInt8]) throws -> CInt {
         let descriptor = linux_memfd("payload", 1 /* MFD_CLOEXEC */)

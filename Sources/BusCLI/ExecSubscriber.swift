@@ -13,6 +13,8 @@ struct ExecSubscriber {
     init(_ command: SubCommand) { self.command = command }
 
     func run() async throws {
+        // Before anything is subscribed to: a typo would use up the attempts of every event of a durable subscription.
+        try ChildProcess.check(command.command[0])
         CommandGroups.endWithUs()
         let reactor = try Reactor.started("bus sub --exec")
         let connection = try await command.connect("bus sub --exec", reactor: reactor)

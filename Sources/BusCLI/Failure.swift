@@ -16,6 +16,8 @@ struct Failure: Error {
         case temporary = 75
         case denied = 77
         case configuration = 78
+        /// A shell's word for a command it couldn't run.
+        case notRunnable = 127
     }
 
     let status: Status

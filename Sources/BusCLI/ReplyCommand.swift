@@ -63,6 +63,7 @@ struct ReplyCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if exec { try ChildProcess.check(command[0]) }
         CommandGroups.endWithUs()
         let reactor = try Reactor.started("bus reply")
         let answering = Answering(self, on: reactor)

@@ -33,7 +33,7 @@ struct RunCommand: AsyncParsableCommand {
         } catch {
             bus.stop()
             Standard.error("bus: \((error as? Failure)?.message ?? "\(error)")\n")
-            throw ExitCode(127)  // a shell's word for a command it couldn't run
+            throw ExitCode(Failure.Status.notRunnable.rawValue)
         }
         bus.stop()
         throw ExitCode(status)
