@@ -19,12 +19,14 @@ struct ExecSubscriber {
         let reactor = try Reactor.started("bus sub --exec")
         let connection = try await command.connect("bus sub --exec", reactor: reactor)
         var subscriptions: [Subscription] = []
+        let newFilter = await LiveTopics.newFilter(command, connection)
         let members = command.acknowledges ? command.parallel : 1
         for filter in command.subscribed {
             for _ in 0..<members {
                 subscriptions.append(try await connection.subscribe(filter, command.subscribeOptions))
             }
         }
+        if let newFilter { await LiveTopics.tell(of: newFilter, connection) }
         let exec = EventCommand(command.command, limit: command.execTimeout?.duration, on: reactor)
         let slots = Slots(count: command.parallel, limit: command.count)
         do {

@@ -19,9 +19,11 @@ actor Printer {
         let connection = try await command.connect("bus sub", reactor: reactor)
         let printer = Printer(command)
         do {
+            let newFilter = await LiveTopics.newFilter(command, connection)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for filter in command.subscribed {
                     let subscription = try await connection.subscribe(filter, command.subscribeOptions)
+                    if let newFilter { await LiveTopics.tell(of: newFilter, connection) }
                     group.addTask { try await printer.follow(subscription) }
                 }
                 if let timeout = command.timeout { group.addTask { try await printer.expire(timeout.duration) } }

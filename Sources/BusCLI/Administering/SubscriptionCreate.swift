@@ -49,30 +49,8 @@ struct SubscriptionCreate: AsyncParsableCommand {
             .createSubscription, key: name, filter: filter, mode: mode, start: begin.start,
             settings: arguments.settings
         ) { _ in "durable subscription \(name) of '\(filter)'" }
-        try await tellOfLiveTopics()
-    }
-
-    /// A durable subscription gets nothing of live topics: where its filter can match some, that is said now, and not
-    /// found out when events are missing.
-    private func tellOfLiveTopics() async throws {
-        let wanted = try checkedFilter(filter)
         let connection = try await options.bus.connect("bus subscription create", reconnects: false)
-        // Who may make one may not be one who may look: then nothing is said.
-        let rows = (try? await DeclarationList.rows(connection)) ?? []
+        await LiveTopics.tell(of: filter, connection)
         await connection.close()
-        var (durable, live): ([TopicFilter], [TopicFilter]) = ([], [])
-        for row in rows {
-            guard let declared = try? TopicFilter(row.text("filter")) else { continue }
-            if row.isSet(SettingKey.durable.name) { durable.append(declared) } else { live.append(declared) }
-        }
-        let covering = durable.filter { $0.covers(wanted) }
-        guard !covering.isEmpty else {
-            let hint = filter.hasPrefix("$") ? "" : ": `bus topic create '\(filter)'` makes them durable"
-            return Standard.error("bus: '\(filter)' can match live topics, of which it gets nothing\(hint)\n")
-        }
-        // Of two declarations that match a topic, the more specific one holds.
-        for declared in live where declared.overlaps(wanted) && !covering.contains(where: declared.covers) {
-            Standard.error("bus: topics '\(declared)' are declared live, and it gets nothing of them\n")
-        }
     }
 }
