@@ -31,6 +31,7 @@ enum Main {
         // A reader that is gone ends us as it ends every filter.
         signal(SIGPIPE, SIG_DFL)
         do {
+            try HelpWords.check(CommandAfterTerminator.ownArguments)
             var command = try Bus.parseAsRoot(CommandAfterTerminator.ownArguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()

@@ -94,6 +94,10 @@ extension DurableStore {
                 answer(.done(DurableStore.length(of: path)))
             } catch StoreError.exists(let path) {
                 answer(.refused(.invalidSetting, "\(path) is there already: a backup needs a directory of its own"))
+            } catch StoreError.directory(path, let errno) where errno == ENOENT {
+                let parent = path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
+                answer(
+                    .refused(.storeUnavailable, "there is no directory \(parent) for a backup \(path): make it first"))
             } catch {
                 answer(.refused(.storeUnavailable, "\(error)"))
             }

@@ -28,7 +28,12 @@ struct AdminBackup: AsyncParsableCommand {
 
     func run() async throws {
         let path = absolute(directory)
-        try await options.change(withKey ? .backupWithKey : .backup, key: path) { "\(path): \(Units.bytes($0))" }
+        do {
+            try await options.change(withKey ? .backupWithKey : .backup, key: path) { "\(path): \(Units.bytes($0))" }
+        } catch BusError.refused(.storeUnavailable, let message) {
+            // The bus is there; a place that can't be written is no reason to wait for it.
+            throw Failure(.other, message)
+        }
     }
 
     /// The daemon's working directory isn't ours.

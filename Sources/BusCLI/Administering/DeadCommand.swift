@@ -31,8 +31,19 @@ struct DeadList: AsyncParsableCommand {
         let rows = try await options.deadLetters(subscription ?? "").sorted {
             $0.number("died_at") < $1.number("died_at")
         }
+        if let subscription, rows.isEmpty { try await checkIsThere(subscription) }
         let whose = subscription.map { " of \($0)" } ?? ""
         options.show(rows, DeadList.columns, ifNone: "no dead letters\(whose)")
+    }
+
+    /// A typo has no dead letters, either.
+    private func checkIsThere(_ name: String) async throws {
+        let known = try await options.with("bus dead") { try await DurableSubscriptions.rows($0) }
+        guard !known.contains(where: { $0.text("subscription") == name }) else { return }
+        throw Failure(
+            .unknownName,
+            "there is no durable subscription \(name) on \(options.bus.address): `bus subscriptions` shows what there is"
+        )
     }
 
     private static let columns: [InspectedColumn] = [

@@ -11,6 +11,16 @@ import Testing
         return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
     }
 
+    @Test func `a place in a directory that isn't there is named`() async throws {
+        let bus = try TestBus.durable()
+        let client = try await bus.connect("client")
+        let parent = bus.directory.path + "/missing"
+        await expectRefusal(.storeUnavailable, naming: "no directory \(parent) ", "\(parent)/copy") {
+            try await client.administer(.backup, key: parent + "/copy")
+        }
+        await client.close()
+    }
+
     @Test func `a daemon on a copy has everything up to then, is another store, and goes its own way`() async throws {
         let bus = try TestBus.durable()
         let client = try await bus.connect("client")
