@@ -112,6 +112,19 @@ class LastValues(PatternTest):
         client.publish("x.a", *events)
         client.publish("x.a", bytes(5000), retain=True)
 
+    def test_payloads_are_held_to_their_topic_s_limit(self) -> None:
+        client = self.connected()
+        client.publish("x.a", bytes(11))
+        limit = {"batch_length_max": 256 << 10, "batch_event_count_max": 4096}
+        self.daemon.send("sealLimits", seal=1, payload_limit=10, **limit)
+        client.publish("x.a", bytes(10))
+        with self.assertRaisesRegex(BatchError, "payload of 11 bytes"):
+            client.publish("x.a", bytes(11))
+        client.publish("x.b", bytes(11))
+        self.daemon.send("sealLimits", seal=1, **limit)
+        client.publish("x.b", b"")  # behind it
+        client.publish("x.a", bytes(11))
+
     def test_bounds_follow_what_the_daemon_says(self) -> None:
         client = self.connected()
         client.publish("x.a", b"")

@@ -50,6 +50,7 @@ FIELDS = {
     "start": Field(15, 9, shape=struct.Struct("<BQ")),
     "setting": Field(16, shape=struct.Struct("<Hq"), is_repeated=True),
     "selection": Field(17),
+    "payload_limit": Field(18, shape=struct.Struct("<I")),
 }
 
 
@@ -100,7 +101,8 @@ LAYOUTS = (
     _layout(0x06, "done", DAEMON, "B7xQ", "in_reply_to request"),
     _layout(0x10, "openSeal", CLIENT, "I32s", "request salt", "topic!"),
     _layout(0x11, "sealOpened", DAEMON, "IIQIIIQ",
-            "request epoch seal batch_length_max batch_event_count_max grant_incarnation counter", "grant!"),
+            "request epoch seal batch_length_max batch_event_count_max grant_incarnation counter",
+            "grant! payload_limit"),
     _layout(0x12, "closeSeal", CLIENT, "Q", "seal"),
     _layout(0x13, "publish", CLIENT, "Q", "number", None),
     _layout(0x14, "receipts", DAEMON, "QIHxx", "progress count entry_length", None),
@@ -109,7 +111,7 @@ LAYOUTS = (
     _layout(0x17, "cancelRequest", CLIENT, "16s", "correlation"),
     _layout(0x18, "circuit", CLIENT, "B3x", "state", "topic!"),
     _layout(0x19, "publishLater", CLIENT, "Qq", "number due", None),
-    _layout(0x1A, "sealLimits", DAEMON, "QII", "seal batch_length_max batch_event_count_max"),
+    _layout(0x1A, "sealLimits", DAEMON, "QII", "seal batch_length_max batch_event_count_max", "payload_limit"),
     _layout(0x1B, "unanswered", DAEMON, "16sHxx", "correlation reason"),
     _layout(0x20, "subscribe", CLIENT, "IB3xIIQQQ",
             "subscription overflow stall_milliseconds queue_event_count queue_length credit_events credit_bytes",

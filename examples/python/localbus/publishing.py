@@ -133,7 +133,7 @@ class Publishing(Link):
     ) -> Tuple[Seal, int, int]:
         seal = self.seal_of(topic, timeout)
         longest = max((len(event.payload) for event in events), default=0)
-        if longest > self.welcome["payload_length_max"]:
+        if longest > (seal.payload_length_max or self.welcome["payload_length_max"]):
             raise BatchError(f"a payload of {longest} bytes", "payload-too-large")
         if not fits(events, seal, RETAINED_LENGTH_MAX if flags & RETAIN else seal.batch_length_max):
             raise BatchError(f"{len(events)} events are more than a batch")
@@ -165,7 +165,8 @@ class Publishing(Link):
             raise FrameError(f"sealOpened for request {frame['request']}", "unexpected-frame")
         keys = self._grants.open_seal(frame, topic.encode())
         self._answers["openSeal", frame["request"]] = Seal(
-            topic, frame["seal"], keys, frame["batch_length_max"], frame["batch_event_count_max"]
+            topic, frame["seal"], keys, frame["batch_length_max"], frame["batch_event_count_max"],
+            frame["payload_limit"] or 0,
         )
 
     def _on_sealLimits(self, frame: wire.Frame) -> None:
@@ -173,6 +174,7 @@ class Publishing(Link):
             if seal.number == frame["seal"]:  # otherwise it crossed a `closeSeal`
                 seal.batch_length_max = frame["batch_length_max"]
                 seal.batch_event_count_max = frame["batch_event_count_max"]
+                seal.payload_length_max = frame["payload_limit"] or 0
 
     def _on_receipts(self, frame: wire.Frame) -> None:
         for receipt in decode_receipts(frame):

@@ -21,6 +21,7 @@ class Seal:
     keys: crypto.SealKeys
     batch_length_max: int
     batch_event_count_max: int
+    payload_length_max: int = 0  # of one event on this topic; 0: the bus's
     next_counter: int = 0
     blocks: int = 0
 
