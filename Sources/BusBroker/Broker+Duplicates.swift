@@ -8,7 +8,7 @@ extension Broker {
         of batch: SealedBatch, _ publish: Publish, _ topic: TopicState, _ session: Session
     ) throws(PublishRefusal) -> Receipt? {
         guard publish.isAgain else { return nil }
-        let known = topic.settings.isDurable ? stored(publish, topic, session) : recent(batch, publish, topic, session)
+        let known = topic.isDurable ? stored(publish, topic, session) : recent(batch, publish, topic, session)
         guard let first = known.first else { return nil }
         let count = known.reduce(0) { $0 + $1.count }
         guard count >= batch.header.eventCount else {
@@ -17,7 +17,7 @@ extension Broker {
         }
         return Receipt(
             number: publish.number, firstSequence: first.firstSequence, eventCount: batch.header.eventCount,
-            liveMatches: 0, isDurable: topic.settings.isDurable, isDuplicate: true,
+            liveMatches: 0, isDurable: topic.isDurable, isDuplicate: true,
             isScheduled: first.isWaiting)
     }
 

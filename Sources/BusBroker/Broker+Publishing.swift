@@ -109,7 +109,7 @@ extension Broker {
         if let receipt = try duplicate(of: batch, publish, topic, session) {
             return repeated(publish.wantsReceipt ? receipt : nil, session)
         }
-        if topic.settings.isDurable { try checkDurable(batch, publish, topic, session.account) }
+        if topic.settings.isDurable || topic.isDurable { try checkDurable(batch, publish, topic, session.account) }
         let waits = try mustWait(publish, batch, topic, session)
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.rates.publishing.take(count, at: now.monotonic) else {

@@ -62,6 +62,7 @@ extension DurableModel {
                     isHard || isRemoving,
                     "\(record.name): \(standing.batch.topic) at \(at) is removed and was never settled")
                 record.events[at]?.isRemoved = true
+                record.events[at]?.isLost = true
                 tally[.trimmed] += 1
             }
         }
@@ -116,11 +117,15 @@ extension DurableModel {
             guard let record = records[letter.subscription] else { continue }
             for position in letter.positions {
                 // It is there, or a subscription that was moved wouldn't get it any more.
-                guard let batch = batch(at: position), record.events[position]?.isOwed != true else { continue }
+                guard let batch = batch(at: position) else { continue }
+                tally[.redriven] += 1
+                if record.events[position]?.isOwed == true {
+                    record.events[position]?.isDouble = true
+                    continue
+                }
                 var standing = Standing(batch)
                 standing.isRedriven = true
                 record.events[position] = standing
-                tally[.redriven] += 1
             }
         }
     }

@@ -51,9 +51,14 @@ struct Standing {
     var isRejected = false
     /// It was removed from the store: it may come or be told as missed.
     var isRemoved = false
+    /// Somebody still had to get it when it was removed.
+    var isLost = false
     /// It was handed out before the daemon died, how often wasn't saved; or it was taken back because one of its key comes
     /// before it.
     var isVague = false
+    /// It was given up on and comes again all the same, because the daemon died before it had saved where it stands; and
+    /// then somebody redrove it, too: it comes twice.
+    var isDouble = false
     /// It comes again because somebody redrove it: in no order.
     var isRedriven = false
 

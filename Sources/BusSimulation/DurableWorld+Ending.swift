@@ -47,7 +47,7 @@ extension DurableWorld {
         }
         for record in model.recordsInOrder {
             try expect(record.owed.isEmpty, "\(record.name): \(record.owed.prefix(20)) never came")
-            let isSilent = record.events.contains { $0.value.isRemoved && !record.delivered.contains($0.key) }
+            let isSilent = record.events.contains { $0.value.isLost && !record.delivered.contains($0.key) }
             try expect(!isSilent || record.gapCount > 0, "\(record.name): events were removed, and it wasn't told")
         }
         try handle(.disconnected(session))

@@ -95,6 +95,7 @@ extension DurableWorld {
 
     func refused(_ error: ErrorFrame, _ session: SessionID) throws(Violation) {
         if error.inReplyTo == FrameType.administer.rawValue { requests[UInt32(error.request)] = nil }
+        if error.inReplyTo == FrameType.subscribe.rawValue { model.leave(session, UInt32(error.request)) }
         guard error.inReplyTo == FrameType.publish.rawValue,
             let publisher = publishers.first(where: { $0.session == session }),
             let index = publisher.outbox.firstIndex(where: { $0.number == error.request })

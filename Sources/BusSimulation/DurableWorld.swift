@@ -244,7 +244,7 @@ final class DurableWorld: SeededWorld {
         for _ in 0..<64 where !isStopped {
             try endRound()
             try settleStore()
-            for session in sessions where blocked.contains(session) { try handle(.disconnected(session)) }
+            for session in sessions where blocked.contains(session) { try vanish(session) }
             for session in closing { try handle(.disconnected(session)) }
             closing = []
             model.now.monotonic += 500_000_000

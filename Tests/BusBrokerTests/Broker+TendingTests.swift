@@ -50,6 +50,20 @@ struct BrokerTendingTests {
         #expect(bench.store?.disk.batches.map(\.firstSequence) == [4])
     }
 
+    @Test("nor what somebody went back to while the store looked for what may go")
+    func wentBack() throws {
+        let (bench, publisher, _) = stored(4, settings: [Setting(.retentionCount, 0)])
+        publisher.attend("work", "d.a")
+        bench.commit()
+        let number = try #require(bench.topic("d.a")?.storeNumber)
+        publisher.administer(.seekSubscription, "work", start: .all)
+        bench.commit()
+        let effects = bench.round(.retained(topic: number, before: 4, firstTime: 0))
+        #expect(!effects.writes.contains { if case .trim = $0 { true } else { false } })
+        bench.commit()
+        #expect(bench.store?.disk.batches.count == 4)
+    }
+
     @Test("a hard limit removes it, and who comes too late is told how much")
     func hard() {
         let bench = Bench.durable(settings: [Setting(.retentionCount, 2), Setting(.retentionIsHard, 1)])
