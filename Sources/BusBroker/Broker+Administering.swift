@@ -330,16 +330,6 @@ struct Seek {
     let wish: Wisher?
 }
 
-extension Start {
-    /// Whether only the store knows where it is.
-    var isSought: Bool {
-        switch self {
-        case .new, .all: false
-        case .last, .since, .sequence: true
-        }
-    }
-}
-
 /// A dead letter that was found in the store.
 public struct FoundDeadLetter: Sendable {
     /// The letter.

@@ -184,3 +184,13 @@ extension PendingRange {
 
     func contains(_ position: UInt64) -> Bool { position >= first && position - first < count }
 }
+
+extension Start {
+    /// Whether only the store knows where it is.
+    var isSought: Bool {
+        switch self {
+        case .new, .all: false
+        case .last, .since, .sequence: true
+        }
+    }
+}

@@ -196,7 +196,7 @@ final class DurableWorld: SeededWorld {
         let found = letters.map { FoundDeadLetter($0) }
         let isRedrive = wish.operation == .redriveDead
         // Who is gone is answered nothing, and nothing happens.
-        if isRedrive, sessions.contains(session) { model.redrive(letters) }
+        if isRedrive, sessions.contains(session) || closing.contains(session) { model.redrive(letters) }
         try handle(.administered(session, request: wish.request, isRedrive ? .redriven(found) : .dropped(found)))
     }
 
