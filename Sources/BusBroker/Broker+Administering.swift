@@ -191,6 +191,7 @@ extension Broker {
 
     private func makeLive(_ topic: TopicState) {
         guard let storage, topic.isDurable else { return }
+        missAll(of: topic)
         store(.removeTopic(number: topic.storeNumber))
         storage.topics[topic.storeNumber] = nil
         releaseScheduled(of: topic)

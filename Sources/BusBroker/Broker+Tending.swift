@@ -149,6 +149,22 @@ extension Broker {
 
     // MARK: What is gone
 
+    /// A topic goes with all that is stored of it. Who stands at the end of what is stored has the rest of it in memory.
+    func missAll(of topic: TopicState) {
+        guard topic.stored.eventCount > 0, let end = storage?.nextPosition else { return }
+        for subscription in topic.route(through: filters).subscriptions {
+            guard let durable = subscription.durable, !durable.catchUp.isLive, durable.catchUp.position < end else {
+                continue
+            }
+            var missed = Missed(
+                count: topic.stored.eventCount, firstSequence: topic.stored.firstSequence,
+                lastSequence: topic.lastSequence)
+            missed.isExact = durable.catchUp.again.isEmpty && durable.catchUp.next <= topic.stored.firstPosition
+            durable.missed.note(missed, of: topic.name, .purged)
+            unsettle(subscription)
+        }
+    }
+
     /// A subscription was to have these positions once more, and they aren't there.
     func missed(_ gone: [PendingRange], of subscription: Subscription) {
         guard let durable = subscription.durable, let storage, let first = gone.first?.first else { return }

@@ -67,6 +67,7 @@ extension DurableModel {
     }
 
     private func leave(_ record: DurableRecord, _ consumer: DurableConsumer) {
+        expire(record)
         record.consumers.removeAll { $0 === consumer }
         for hold in consumer.holds {
             for position in hold.positions.keys { record.events[position]?.hold = nil }

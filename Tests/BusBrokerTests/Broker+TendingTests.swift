@@ -64,6 +64,22 @@ struct BrokerTendingTests {
         #expect(bench.store?.disk.batches.count == 4)
     }
 
+    @Test("who hadn't had what goes with its topic is told")
+    func deleted() {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        publisher.administer(.createTopic, filter: "e.>")
+        let seal = publisher.seal("e.a")
+        bench.commit()
+        publisher.administer(.createSubscription, "work", filter: "e.>", start: .all)
+        for _ in 0..<3 { publisher.publish(seal) }
+        bench.commit()
+        publisher.administer(.deleteTopic, filter: "e.>")
+        bench.commit()
+        let gaps = bench.open(2).attend("work").gaps
+        #expect(gaps.map(\.reason) == [.purged] && gaps.first?.count == 3)
+    }
+
     @Test("a hard limit removes it, and who comes too late is told how much")
     func hard() {
         let bench = Bench.durable(settings: [Setting(.retentionCount, 2), Setting(.retentionIsHard, 1)])
