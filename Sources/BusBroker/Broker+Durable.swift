@@ -234,8 +234,7 @@ extension Broker {
         forgetWaiting(subscription, durable)
         durable.untold = []
         durable.attended = ageTime
-        // A place that is being looked for is still to be found.
-        if durable.catchUp.seek == nil { durable.catchUp.reset(cursor) }
+        durable.catchUp.leave(at: cursor)
         touch(subscription)
         // Since when nobody attends it must be known after a restart, too.
         store(.subscription(subscription.stored(committed: storage.committed)))

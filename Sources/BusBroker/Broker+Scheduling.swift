@@ -29,8 +29,10 @@ extension Broker {
             throw PublishRefusal(
                 .malformedBatch, "\(batch.header.eventCount) events to be published later are a batch each")
         }
-        guard due > now.wall else { return false }
-        guard due - now.wall <= Broker.dueLimit else {
+        // Due is what is due by the clock that a slip doesn't move, too: what comes at once can't be taken back.
+        storage?.schedule.clock.advance(to: now)
+        guard due > min(now.wall, storage?.schedule.clock.now ?? now.wall) else { return false }
+        guard due <= now.wall || due - now.wall <= Broker.dueLimit else {
             throw PublishRefusal(.invalidSetting, "an event can wait for 366 days at most")
         }
         let (count, limit) = (session.account.scheduledCount, configuration.quotas.scheduled)

@@ -94,13 +94,17 @@ extension Broker {
     /// The store found what a topic keeps no longer.
     func retained(_ number: UInt64, before position: UInt64, firstTime: Int64) {
         guard let storage, let topic = storage.topics[number] else { return }
+        guard position > topic.stored.firstPosition else {
+            topic.stored.firstTime = firstTime
+            topic.stored.isTrimming = false
+            return
+        }
         // Somebody may have begun further back since it was asked: then it is looked at anew.
         var floors = SubscriptionFloors(committed: storage.committed)
-        let isSettled =
+        guard
             topic.settings.retentionIsHard
-            || floors.floor(of: topic.route(through: filters).subscriptions) >= position
-        guard position > topic.stored.firstPosition, isSettled else {
-            topic.stored.firstTime = firstTime
+                || floors.floor(of: topic.route(through: filters).subscriptions) >= position
+        else {
             topic.stored.isTrimming = false
             return
         }

@@ -139,6 +139,14 @@ final class CatchUp {
         meanwhile = nil
     }
 
+    /// Nobody takes anything now. A place that is being looked for is still to be found, and this is where it stands if that
+    /// is never told.
+    func leave(at cursor: StoredCursor) {
+        let sought = seek
+        reset(cursor)
+        seek = sought
+    }
+
     /// The store is asked where to begin. A page under way is of no use any more.
     ///
     /// - Parameter committed: everything before is on disk.

@@ -34,7 +34,7 @@ struct RecentRange {
 
     /// Takes in ids that follow without a gap, on the same topic and in the same run of sequences.
     mutating func join(_ ids: IDRun, topic: UInt64, firstSequence: UInt64, at time: Int64) -> Bool {
-        guard self.topic == topic, high == ids.first.high, lastLow &+ 1 == ids.first.low,
+        guard self.topic == topic, high == ids.first.high, lastLow < .max, lastLow + 1 == ids.first.low,
             self.firstSequence + count == firstSequence, count + ids.count <= RecentIDs.joinedCountMax,
             time >= begun, time - begun <= RecentIDs.joinedTimeMax
         else { return false }

@@ -54,10 +54,11 @@ extension ReaderCore {
             "SELECT topic, publisher, count(*), min(due), max(id) FROM scheduled GROUP BY topic, publisher")
         defer { select.reset() }
         while try select.step() {
+            // No number is given again and none waits unseen, whatever a row says of its topic and its publisher.
+            summary.next = min(summary.next ?? .max, select.int64(3))
+            summary.lastNumber = max(summary.lastNumber, UInt64(clamping: select.int64(4)))
             guard let topic = select.topicID(0), let uid = UInt32(exactly: select.int64(1)) else { continue }
             summary.counts.append((topic, uid, select.uint64(2)))
-            summary.next = min(summary.next ?? .max, select.int64(3))
-            summary.lastNumber = max(summary.lastNumber, select.uint64(4))
         }
         return summary
     }

@@ -176,7 +176,7 @@ final class ReaderCore {
                 found = mark
                 high = middle
             } else {
-                low = mark.position + 1
+                low = mark.position &+ 1
             }
         }
         return found

@@ -232,8 +232,8 @@ public final class Store: Sendable {
         completion: @escaping @Sendable (Result<UInt64?, StoreError>) -> Void
     ) {
         read(completion) { (core) throws(StoreError) in
-            guard let mark = try core.first(of: topic, { $0.sequence + $0.count > sequence }) else { return nil }
-            return mark.position + (sequence > mark.sequence ? sequence - mark.sequence : 0)
+            guard let mark = try core.first(of: topic, { $0.sequence &+ $0.count > sequence }) else { return nil }
+            return mark.position &+ (sequence > mark.sequence ? sequence - mark.sequence : 0)
         }
     }
 
@@ -241,7 +241,7 @@ public final class Store: Sendable {
     public func lastPosition(
         in topic: TopicID, completion: @escaping @Sendable (Result<UInt64?, StoreError>) -> Void
     ) {
-        read(completion) { (core) throws(StoreError) in try core.last(of: topic).map { $0.position + $0.count - 1 } }
+        read(completion) { (core) throws(StoreError) in try core.last(of: topic).map { $0.position &+ $0.count &- 1 } }
     }
 
     /// Dead letters behind the number `after`, ascending, of one subscription or of all.

@@ -117,6 +117,12 @@ extension WriterCore {
         if let position = ledgerDue, try !trimLedger(before: position, atMost: count) { ledgerDue = nil }
     }
 
+    /// Positions as columns say that no checksum was compared for: a flipped bit there must trap nobody.
+    private func positions(from first: UInt64, _ count: UInt64) -> Range<UInt64> {
+        let first = min(first, UInt64(Int64.max))
+        return first..<first + min(count, UInt64(Limits.batchEventCountMax))
+    }
+
     private func remove(_ batch: BatchOutline, from entry: TopicEntry) throws(StoreError) {
         let isRetained = entry.row.topic.retained == batch.position
         let isNeeded = if isRetained { true } else { try hasDeadLetter(batch.position) }
@@ -124,7 +130,7 @@ extension WriterCore {
             try move(batch.position, to: "kept")
         } else {
             try giveBack(publisher: batch.publisher, batch.bodyLength)
-            try forgetLedger(of: batch.position..<batch.position + batch.count)
+            try forgetLedger(of: positions(from: batch.position, batch.count))
         }
         if batch.accepted >= entry.row.receiptsSince {
             try insertReceipt(batch, topic: entry.row.topic.id)
@@ -184,7 +190,7 @@ extension WriterCore {
         delete.bind(1, position)
         try delete.run()
         try giveBack(publisher: publisher, length)
-        try forgetLedger(of: position..<position + count)
+        try forgetLedger(of: positions(from: position, count))
         let find = try statements("SELECT record FROM seals WHERE number = ?")
         find.bind(1, seal)
         guard try find.step() else { return }

@@ -28,6 +28,13 @@ struct CatchUpTests {
         portions.flatMap { portion in portion.ranges(attempts: 0).flatMap { $0.first..<$0.end } }
     }
 
+    @Test func `who leaves while a place is looked for stands where it stood`() {
+        let catchUp = CatchUp(next: 10, again: [])
+        catchUp.await(7, committed: 50)
+        catchUp.leave(at: StoredCursor(next: 12, pending: [PendingRange(first: 3, count: 2, attempts: 1)]))
+        #expect(catchUp.seek == 7 && catchUp.next == 12 && catchUp.again.map(\.first) == [3])
+    }
+
     @Test("what is committed while the last page is read follows it, and nothing comes twice")
     func meanwhile() {
         let place = CatchUp(next: 1)

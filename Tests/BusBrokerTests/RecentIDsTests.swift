@@ -137,6 +137,16 @@ import Testing
         #expect(ids.sequences(of: runs, topic: 1, since: 0) == [5])
     }
 
+    @Test func `what begins anew behind the last of an upper half is no run with it`() {
+        note(IDRun(first: BusUUID(high: 4, low: .max), count: 1), sequence: 1)
+        note(IDRun(first: BusUUID(high: 4, low: 0), count: 1), sequence: 2)
+        note(IDRun(first: BusUUID(high: 4, low: 1), count: 1), sequence: 3)
+        let sought = [
+            IDRun(first: BusUUID(high: 4, low: .max), count: 1), IDRun(first: BusUUID(high: 4, low: 0), count: 2),
+        ]
+        #expect(ids.sequences(of: sought, topic: 1, since: 0) == [1, 2, 3])
+    }
+
     @Test func `ids given one by one are as many runs as it takes`() {
         let given = [5, 6, 7, 3, 9, 10].map { BusUUID(high: 1, low: $0) }
         var runs: [IDRun] = []
