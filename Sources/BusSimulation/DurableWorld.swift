@@ -21,6 +21,8 @@ final class DurableWorld: SeededWorld {
     /// Sessions that are open, oldest first.
     var sessions: [SessionID] = []
     var blocked: Set<SessionID> = []
+    /// Sessions that were written to and whose connections haven't taken all of it.
+    var written: Set<SessionID> = []
     var nextSession: UInt64 = 1
     var nextRequest: UInt32 = 1
     var nextBatch: UInt64 = 1
@@ -89,6 +91,16 @@ final class DurableWorld: SeededWorld {
         if let deadline = broker.nextDeadline, !isStopped {
             try expect(deadline > model.now.monotonic, "asks to be called at \(deadline), which is over")
         }
+        try drain()
+    }
+
+    /// Connections take what was written, those that aren't blocked.
+    private func drain() throws(Violation) {
+        for session in sessions where written.contains(session) && !blocked.contains(session) {
+            written.remove(session)
+            broker.handle(.drained(session), at: model.now)
+            try carryOut()
+        }
     }
 
     /// Looks at everything the broker wants done, and does it or keeps it for later.
@@ -101,7 +113,9 @@ final class DurableWorld: SeededWorld {
 
     private func carryOut(_ effect: Effect) throws(Violation) {
         switch effect {
-        case .send(let session, let frame): try told(frame, session)
+        case .send(let session, let frame):
+            written.insert(session)
+            try told(frame, session)
         case .openSeal(let order):
             lastSeal = max(lastSeal, order.seal)
             sealOpened(order)
@@ -229,7 +243,7 @@ final class DurableWorld: SeededWorld {
         store.crash()
         try model.die(leaving: store.disk, isClean: isClean)
         (writes, commits, questions, requests) = ([], [], [], [:])
-        (sessions, blocked, isStopped) = ([], [], false)
+        (sessions, blocked, written, isStopped) = ([], [], [], false)
         for publisher in publishers { publisher.disconnect() }
         lives += 1
         note("the daemon's life \(lives) begins")
