@@ -39,10 +39,6 @@ extension World {
 
     private func publish(_ action: Action, seal: ModelSeal, _ session: ModelSession) throws(Violation) {
         var batch = makeBatch(seal: seal.number, counter: seal.clientCounter)
-        if knobs.keyPercent > 0, chance.chance(knobs.keyPercent) {
-            let keys = (0..<Int(batch.eventCount)).map { _ in UInt64(chance.below(knobs.keyCount)) }
-            batch.columns.orderingKey = .shortest(keys, absent: 0)
-        }
         switch action {
         case .badSeal: batch.seal = UInt64(chance.below(500))
         case .badCounter: batch.counter += 1
@@ -51,6 +47,10 @@ extension World {
         default: break
         }
         let isAgain = action == .publish && repeatIDs(&batch, on: seal, of: session)
+        if knobs.keyPercent > 0, chance.chance(knobs.keyPercent) {
+            let keys = (0..<Int(batch.eventCount)).map { _ in UInt64(chance.below(knobs.keyCount)) }
+            batch.columns.orderingKey = .shortest(keys, absent: 0)
+        }
         var publish = makePublish(batch, session, skipping: action == .badNumber ? 1 : 0)
         publish.isAgain = isAgain
         publish.retains = action == .retain
