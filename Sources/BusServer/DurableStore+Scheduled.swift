@@ -12,10 +12,15 @@ extension DurableStore {
         }
     }
 
-    /// What waits under an id that somebody wrote.
+    /// What waits under an id that somebody wrote. What can't be read is no answer: nobody is told that nothing waits.
     func findScheduled(_ key: String, _ done: @escaping @Sendable ([BusBroker.StoredScheduled]) -> Void) {
         guard let id = BusUUID(key) else { return done([]) }
-        store.scheduled(id: id) { done(((try? $0.get()) ?? []).map(BusBroker.StoredScheduled.init)) }
+        store.scheduled(id: id) { [mailbox] result in
+            switch result {
+            case .success(let found): done(found.map(BusBroker.StoredScheduled.init))
+            case .failure(let error): mailbox.put(.failed(error))
+            }
+        }
     }
 
     // MARK: Rows
@@ -31,7 +36,11 @@ extension DurableStore {
         }
         let page = DurableStore.page
         store.scheduled(after: question.after, countMax: page.count, bytesMax: page.length) { [mailbox] result in
-            let events = ((try? result.get()) ?? []).map(BusBroker.StoredScheduled.init)
+            guard case .success(let found) = result else {
+                if case .failure(let error) = result { mailbox.put(.failed(error)) }
+                return
+            }
+            let events = found.map(BusBroker.StoredScheduled.init)
             mailbox.put(
                 .work { own in
                     // The last page is the empty one: how many fit into one is a matter of their bytes, too.

@@ -20,9 +20,6 @@ public enum Occurrence: String, Sendable, CaseIterable {
     case committed, receipted, known, storeFull, settled, retried, rejected, dead, redriven, trimmed, gapTold
     /// Of places to begin, and of ends of the daemon.
     case sought, crashed, stopped
-
-    /// What happens in worlds that store nothing.
-    public static var live: [Occurrence] { Array(allCases.prefix { $0 != .committed }) }
 }
 
 /// How often what happened in a run, or in many.
