@@ -52,11 +52,13 @@ extension Broker {
 
     /// What the store knows better is asked there; the answer comes as `Input.administered`.
     private func ask(_ wish: Administer, _ session: Session) {
+        if wish.operation == .cancelScheduled { storage?.schedule.beginSearch() }
         emit(.administer(session.id, wish))
     }
 
     /// Answers what was asked of the store.
     func administered(_ id: SessionID, _ request: UInt32, _ outcome: AdministrationOutcome) {
+        defer { if case .scheduled = outcome { storage?.schedule.endSearch() } }
         guard let session = sessions[id] else { return }
         switch outcome {
         case .done(let count): answer(session, .administered(Administered(request: request, count: count)))

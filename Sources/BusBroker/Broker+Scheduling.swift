@@ -202,6 +202,7 @@ extension Broker {
     /// It is published, on disk.
     func published(_ event: StoredScheduled, _ pending: PendingPublish) {
         storage?.schedule.moving.remove(event.number)
+        storage?.schedule.left(event.number)
         storage?.schedule.deadline = now.monotonic
         release(event.uid, pending.batch.seal.topic, event.topic)
         happen(pending) { _ in }
@@ -237,7 +238,8 @@ extension Broker {
     private func cancel(_ found: [StoredScheduled], _ session: Session) throws(AdministrationFault) -> UInt64 {
         guard let storage else { return 0 }
         let waiting = found.filter {
-            !storage.schedule.moving.contains($0.number) && storage.schedule.cancelled[$0.number] == nil
+            !storage.schedule.moving.contains($0.number) && !storage.schedule.leftMeanwhile.contains($0.number)
+                && storage.schedule.cancelled[$0.number] == nil
                 && storage.topics[$0.topic] != nil
         }
         guard !waiting.isEmpty else {
@@ -260,6 +262,7 @@ extension Broker {
     /// It waits no more, on disk.
     func unscheduled(_ event: StoredScheduled, _ topic: TopicState) {
         release(event.uid, topic, event.topic)
+        storage?.schedule.left(event.number)
         // What is read at this moment may still have it.
         storage?.schedule.cancelled[event.number] = storage?.schedule.isAsking == true ? true : nil
     }

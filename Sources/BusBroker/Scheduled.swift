@@ -101,10 +101,24 @@ struct Schedule {
     var moving: Set<UInt64> = []
     /// Those that are being taken back, or were since what is due was asked for; whether that is on disk.
     var cancelled: [UInt64: Bool] = [:]
+    /// How many wishes to take something back the store is looking for, and which events have stopped waiting meanwhile:
+    /// its answer may be of a moment before.
+    var searchCount = 0
+    private(set) var leftMeanwhile: Set<UInt64> = []
     /// When what can't be published now is tried again.
     var retry: Moment.Nanoseconds = 0
     /// When to look again.
     var deadline: Moment.Nanoseconds?
+
+    /// An event waits no more, on disk.
+    mutating func left(_ number: UInt64) { if searchCount > 0 { leftMeanwhile.insert(number) } }
+
+    mutating func beginSearch() { searchCount += 1 }
+
+    mutating func endSearch() {
+        searchCount = max(searchCount - 1, 0)
+        if searchCount == 0 { leftMeanwhile = [] }
+    }
 
     mutating func note(due: Int64) {
         next = min(next ?? .max, due)

@@ -237,6 +237,24 @@ struct BrokerSchedulingTests {
         #expect(bench.commit().deliveries.count == 1)
     }
 
+    @Test("that were found to wait and are published before that is told can't be taken back")
+    func foundTooEarly() throws {
+        let (bench, publisher, seal, _) = bench()
+        let id = BusUUID(high: 7, low: 1)
+        schedule(publisher, seal, at: bench.now.wall + Self.second, id: id)
+        let found = try #require(bench.store?.disk.scheduled.values.first)
+        bench.broker.handle(
+            .received(publisher.id, .administer(Administer(request: 5, .cancelScheduled, key: id.description))),
+            at: bench.now)
+        // The store has looked; its answer comes behind the commit that publishes the event.
+        let asked = bench.broker.nextEffect()
+        #expect(asked.map { [$0].kinds } == ["administer"])
+        #expect(pass(bench, seconds: 2).deliveries.count == 1)
+        let late = bench.round(.administered(publisher.id, request: 5, .scheduled([found]))) + bench.commit()
+        #expect(late.errors.map(\.reason) == [.unknownName] && late.administered.isEmpty)
+        #expect(bench.account()?.scheduledCount == 0)
+    }
+
     @Test("that are taken back while what is due is read aren't published")
     func cancelledMeanwhile() throws {
         let (bench, publisher, seal, _) = bench()
