@@ -62,7 +62,8 @@ extension DurableModel {
         try expect(!standing.isSettled, "\(name): \(position) comes again, and was settled")
         if let hold = standing.hold {
             try expect(
-                now.monotonic >= hold.deadline, "\(name): \(position) is still held by \(hold.consumer.session)")
+                now.monotonic >= hold.deadline || standing.isRecalled,
+                "\(name): \(position) is still held by \(hold.consumer.session)")
         }
         let was = record.delivered.contains(position)
         try expect(
@@ -91,7 +92,9 @@ extension DurableModel {
         guard key.key != 0, !standing.isRedriven else { return }
         for (earlier, other) in record.events where earlier != position && other.isOwed && !other.isRedriven {
             guard other.batch.stored.topic == key.topic, other.key(at: earlier) == key.key else { continue }
-            if let hold = other.hold, now.monotonic < hold.deadline || hold.consumer === consumer {
+            if let hold = other.hold,
+                now.monotonic < hold.deadline && !other.isRecalled || hold.consumer === consumer
+            {
                 try expect(
                     hold.consumer === consumer,
                     "\(name): \(position), \(hold.consumer.session) has \(earlier) of its key")
@@ -108,6 +111,7 @@ extension DurableModel {
     ) {
         consumer.sent += UInt64(positions.count)
         let hold = Hold(consumer, deliver.delivery, [:], deadline: now.monotonic + record.wait)
+        note(record, consumer, "has", positions, ", attempt \(deliver.attempt), delivery \(deliver.delivery)")
         for position in positions {
             release(position, record)
             hold.positions[position] = Int(position - (record.events[position]?.batch.stored.position ?? 0))

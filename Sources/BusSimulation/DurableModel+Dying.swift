@@ -61,7 +61,8 @@ extension DurableModel {
             for position in batch.positions {
                 var standing = before[position] ?? Standing(batch)
                 standing.isSettled = cursor.settles(position)
-                (standing.hold, standing.isRemoved, standing.isRejected) = (nil, false, false)
+                (standing.hold, standing.isRecalled) = (nil, false)
+                (standing.isRemoved, standing.isRejected) = (false, false)
                 standing.isVague = standing.isVague || isMoved || record.delivered.contains(position)
                 // Where it stood before it was moved isn't known any more.
                 if isMoved { standing.attempts = .max - 1 }

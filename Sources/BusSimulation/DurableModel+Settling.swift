@@ -6,6 +6,7 @@ import BusWire
 extension DurableModel {
     /// A consumer says something of events it holds, in time.
     func say(_ settlement: Settlement, of positions: [UInt64], _ hold: Hold, _ record: DurableRecord) {
+        note(record, hold.consumer, "\(settlement)", positions)
         switch settlement {
         case .acknowledge:
             for position in positions {
@@ -13,7 +14,11 @@ extension DurableModel {
                 tally[.settled] += 1
             }
         case .retry:
-            takeBack(behind: positions, hold.consumer, record)
+            for later in events(behind: positions, hold.consumer, record) {
+                release(later, record)
+                // It doesn't count as an attempt, if it wasn't late itself.
+                record.events[later]?.isVague = true
+            }
             for position in positions { release(position, record) }
             tally[.retried] += 1
         case .reject:
@@ -23,8 +28,11 @@ extension DurableModel {
         }
     }
 
-    /// What a consumer has of some events' keys behind them comes again, too.
-    func takeBack(behind positions: [UInt64], _ consumer: DurableConsumer, _ record: DurableRecord) {
+    /// What a consumer has of some events' keys behind them: it comes again, too.
+    private func events(
+        behind positions: [UInt64], _ consumer: DurableConsumer, _ record: DurableRecord
+    ) -> Set<UInt64> {
+        var found: Set<UInt64> = []
         for position in positions {
             // What was tried often enough is given up on, and nothing waits for it.
             guard let standing = record.events[position], standing.key(at: position) != 0,
@@ -35,19 +43,21 @@ extension DurableModel {
                     guard let other = record.events[later], other.batch.stored.topic == standing.batch.stored.topic,
                         other.key(at: later) == standing.key(at: position)
                     else { continue }
-                    release(later, record)
-                    // It doesn't count as an attempt, if it wasn't late itself.
-                    record.events[later]?.isVague = true
+                    found.insert(later)
                 }
             }
         }
+        return found
     }
 
     /// What wasn't settled in time is taken back some time soon, and what is behind it of its key.
     func expire(_ record: DurableRecord) {
         for consumer in record.consumers {
             for hold in consumer.holds where hold.deadline <= now.monotonic {
-                takeBack(behind: hold.positions.keys.sorted(), consumer, record)
+                for later in events(behind: hold.positions.keys.sorted(), consumer, record) {
+                    record.events[later]?.isRecalled = true
+                    record.events[later]?.isVague = true
+                }
             }
         }
     }
@@ -68,9 +78,13 @@ extension DurableModel {
 
     private func leave(_ record: DurableRecord, _ consumer: DurableConsumer) {
         expire(record)
+        note(record, consumer, "leaves", consumer.holds.flatMap(\.positions.keys).sorted())
         record.consumers.removeAll { $0 === consumer }
         for hold in consumer.holds {
-            for position in hold.positions.keys { record.events[position]?.hold = nil }
+            for position in hold.positions.keys {
+                record.events[position]?.hold = nil
+                record.events[position]?.isRecalled = false
+            }
         }
         consumer.holds = []
     }

@@ -72,6 +72,7 @@ extension DurableModel {
     private func check(_ letter: StoredDeadLetter) throws(Violation) {
         guard let record = records[letter.subscription] else { throw Violation("a dead letter of nobody") }
         letters[letter.number] = letter
+        note(record, nil, "gives up on", letter.positions, ", \(letter.reason) \(letter.message)")
         for position in letter.positions {
             guard let standing = record.events[position], !standing.isSettled else {
                 throw Violation("\(record.name): \(position) is given up on, and isn't owed")
@@ -98,6 +99,7 @@ extension DurableModel {
     func release(_ position: UInt64, _ record: DurableRecord) {
         guard let hold = record.events[position]?.hold else { return }
         record.events[position]?.hold = nil
+        record.events[position]?.isRecalled = false
         hold.positions[position] = nil
         if hold.positions.isEmpty { hold.consumer.holds.removeAll { $0 === hold } }
     }

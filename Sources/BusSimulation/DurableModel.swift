@@ -46,6 +46,8 @@ final class DurableModel {
     /// Dead letters that are kept.
     var letters: [UInt64: StoredDeadLetter] = [:]
     var tally = SimulationTally()
+    /// What became of which events, for a failure's description; only while somebody wants to see it.
+    var notes: [String]?
 
     init(isHard: Bool) { self.isHard = isHard }
 

@@ -56,6 +56,8 @@ struct Standing {
     /// It was handed out before the daemon died, how often wasn't saved; or it was taken back because one of its key comes
     /// before it.
     var isVague = false
+    /// What comes before it of its key is late: it is taken back, too, some time soon.
+    var isRecalled = false
     /// It was given up on and comes again all the same, because the daemon died before it had saved where it stands; and
     /// then somebody redrove it, too: it comes twice.
     var isDouble = false

@@ -187,13 +187,18 @@ extension DurableWorld {
         guard let hold = chance.pickAny(live) else { return }
         guard action == .acknowledge else { return try settle(action, hold, record, consumer) }
         let through = consumer.holds.filter { $0.delivery <= hold.delivery }
-        guard consumer.holds.allSatisfy({ model.now.monotonic < $0.deadline }) else { return }
+        let isCertain = consumer.holds.allSatisfy { hold in
+            model.now.monotonic < hold.deadline
+                && hold.positions.keys.allSatisfy { record.events[$0]?.isRecalled == false }
+        }
+        guard isCertain else { return }
         try acknowledge(through, hold.delivery, record, consumer)
     }
 
     func acknowledge(
         _ holds: [Hold], _ delivery: UInt64, _ record: DurableRecord, _ consumer: DurableConsumer
     ) throws(Violation) {
+        model.note(record, consumer, "acknowledges", holds.flatMap(\.positions.keys).sorted())
         for hold in holds {
             for position in hold.positions.keys {
                 model.settle(position, record)
@@ -208,7 +213,10 @@ extension DurableWorld {
     private func settle(
         _ action: DurableAction, _ hold: Hold, _ record: DurableRecord, _ consumer: DurableConsumer
     ) throws(Violation) {
-        let all = hold.positions.sorted { $0.key < $1.key }
+        // Of what is taken back soon nobody knows whether word comes in time.
+        let all = hold.positions.filter { record.events[$0.key]?.isRecalled == false }.sorted { $0.key < $1.key }
+        guard !all.isEmpty else { return }
+        let isCertain = all.count == hold.positions.count
         let some = chance.chance(50) ? all : Array(all.prefix(chance.within(1...all.count)))
         let settlement: Settlement
         switch action {
@@ -220,7 +228,7 @@ extension DurableWorld {
         model.say(settlement, of: action == .extend ? all.map(\.key) : some.map(\.key), hold, record)
         var bits = [UInt8](repeating: 0, count: ((some.map(\.value).max() ?? 0) >> 3) + 1)
         for (_, place) in some { bits[place >> 3] |= 1 << UInt8(place & 7) }
-        let isWhole = some.count == all.count && chance.chance(50) || action == .extend
+        let isWhole = isCertain && some.count == all.count && chance.chance(50) || action == .extend
         try handle(
             .received(
                 consumer.session,

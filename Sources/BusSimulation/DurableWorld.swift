@@ -14,7 +14,7 @@ final class DurableWorld: SeededWorld {
     var chance: SplitMix64
     var stepNumber = 0
     var trace: [String] = []
-    var isTracing = false
+    var isTracing = false { didSet { model.notes = isTracing ? [] : nil } }
     var tally: SimulationTally { model.tally }
 
     var publishers: [DurablePublisher] = []
@@ -286,6 +286,8 @@ final class DurableWorld: SeededWorld {
         guard isTracing else { return }
         var plain = text()
         for room in ["BusWire.", "BusBroker.", "Frame."] { plain = plain.replacing(room, with: "") }
+        for note in model.notes ?? [] { trace.append("  > \(note)") }
+        if isTracing { model.notes = [] }
         trace.append(String(plain.prefix(400)))
         if trace.count > 30000 { trace.removeFirst(20) }
     }
