@@ -63,9 +63,10 @@ extension DurableModel {
                 standing.isSettled = cursor.settles(position)
                 (standing.hold, standing.isRecalled) = (nil, false)
                 (standing.isRemoved, standing.isRejected) = (false, false)
-                standing.isVague = standing.isVague || isMoved || record.delivered.contains(position)
-                // Where it stood before it was moved isn't known any more.
-                if isMoved { standing.attempts = .max - 1 }
+                // How often it was tried before it was moved, or redriven and that wasn't saved, isn't known any more.
+                let isUnknown = isMoved || standing.isRedriven && !isClean
+                standing.isVague = standing.isVague || isUnknown || record.delivered.contains(position)
+                if isUnknown { standing.attempts = .max - 1 }
                 record.events[position] = standing
             }
         }

@@ -74,7 +74,7 @@ extension DurableModel {
         letters[letter.number] = letter
         note(record, nil, "gives up on", letter.positions, ", \(letter.reason) \(letter.message)")
         for position in letter.positions {
-            guard let standing = record.events[position], !standing.isSettled else {
+            guard let standing = record.events[position], !standing.isSettled || standing.isDouble else {
                 throw Violation("\(record.name): \(position) is given up on, and isn't owed")
             }
             switch letter.reason {
