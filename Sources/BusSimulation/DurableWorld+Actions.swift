@@ -283,7 +283,6 @@ extension DurableWorld {
         removes: Bool = false
     ) throws(Violation) {
         nextRequest += 1
-        if operation == .createSubscription { requests[nextRequest] = key }
         model.isRemoving = removes
         model.hasRemoved = model.hasRemoved || removes
         try handle(
@@ -294,6 +293,8 @@ extension DurableWorld {
                         request: nextRequest, operation, key: key, filter: Array(filter.utf8),
                         mode: operation == .createSubscription ? knobs.mode(of: key) : [], start: start,
                         settings: operation == .createSubscription ? knobs.settings : []))))
+        // Its answer comes when it is on disk, and another of its name may be there by then.
+        if operation == .createSubscription { requests[nextRequest] = model.record(named: key)?.number }
         model.isRemoving = false
     }
 }

@@ -38,8 +38,8 @@ final class DurableWorld: SeededWorld {
     var commits: [(commit: StoreCommit, end: UInt64)] = []
     /// What the broker asked the store.
     var questions: [Question] = []
-    /// What is to be known of the answers to administrators' requests.
-    var requests: [UInt32: String] = [:]
+    /// Subscriptions that administrators made, by the requests that aren't answered.
+    var requests: [UInt32: UInt64] = [:]
 
     struct PendingWrite {
         let ticket: UInt64
@@ -147,7 +147,7 @@ final class DurableWorld: SeededWorld {
         case .receipts(let receipts): try receipted(receipts, session)
         case .error(let error): try refused(error, session)
         case .administered(let answer):
-            if let name = requests.removeValue(forKey: answer.request) { model.record(named: name)?.isTold = true }
+            if let made = requests.removeValue(forKey: answer.request) { model.records[made]?.isTold = true }
         case .unsubscribed(let end): ended(end.subscription, session)
         default: break
         }
