@@ -1,18 +1,11 @@
-// Events that are published later: taken like any other publish, kept in the store as they came, and published when they
-// are due as if they came then, under their publisher's name. The broker knows only when the next is due and reads what
-// is due in pages; one write of the store publishes an event and ends its waiting.
+// Events that are published later: taken like any other publish and kept in the store as they came, until they are due
+// (Broker+Due.swift) or taken back. The broker knows only how many there are, and when the next is due.
 
 import BusWire
 
 extension Broker {
     /// How far ahead something may be due, in microseconds: a leap year.
     static let dueLimit: Int64 = 366 * 86_400_000_000
-    /// How much of what is due is read at once. Not tuned.
-    private static let duePage = (eventCount: 256, length: 4 << 20)
-    /// How long what can't be published now, because the store is full, waits until it is tried again. Not tuned.
-    private static let duePause: Moment.Nanoseconds = 1_000_000_000
-    /// Clocks are looked at so often at least, in microseconds. Not tuned.
-    private static let dueGlance: Int64 = 1_000_000
 
     // MARK: Taking
 
@@ -68,7 +61,7 @@ extension Broker {
         let (publish, event) = (pending.publish, pending.event)
         session.uncommittedCount -= 1
         storage?.bytesUnderWay -= UInt64(event.bytes.count)
-        storage?.schedule.note(due: event.due)
+        storage?.schedule.walk.note(due: event.due)
         if session.phase != .closing {
             if publish.wantsReceipt {
                 session.receipts.append(
@@ -88,7 +81,7 @@ extension Broker {
     }
 
     /// An event of a user waits no more.
-    private func release(_ uid: UInt32, _ topic: TopicState, _ storeNumber: UInt64) {
+    func release(_ uid: UInt32, _ topic: TopicState, _ storeNumber: UInt64) {
         // What a deleted topic had waiting was let go of with it.
         guard topic.storeNumber == storeNumber, let count = topic.scheduled[uid] else { return }
         topic.scheduled[uid] = count > 1 ? count - 1 : nil
@@ -108,112 +101,13 @@ extension Broker {
 
     /// Takes up what waited when the daemon began.
     func recover(_ summary: ScheduledSummary, _ storage: Storage) {
-        storage.schedule.next = summary.next
+        storage.schedule.walk = DueWalk(next: summary.next)
         storage.schedule.nextNumber = summary.lastNumber + 1
         for (number, uid, count) in summary.counts {
             guard let topic = storage.topics[number] else { continue }
             topic.scheduled[uid, default: 0] += count
             account(of: uid).scheduledCount += count
         }
-    }
-
-    // MARK: Publishing
-
-    /// Asks for what is due, or notes when to look again.
-    func lookForDue() {
-        guard let storage else { return }
-        storage.schedule.clock.advance(to: now)
-        storage.schedule.deadline = nil
-        guard draining == nil, let next = storage.schedule.next, !storage.schedule.isAsking,
-            storage.schedule.moving.isEmpty
-        else { return }
-        let time = storage.schedule.clock.now
-        guard storage.schedule.retry <= now.monotonic else {
-            return storage.schedule.deadline = storage.schedule.retry
-        }
-        guard next <= time else {
-            let pause = min(next - time, Broker.dueGlance)
-            return storage.schedule.deadline = now.monotonic + Moment.Nanoseconds(pause) * 1000
-        }
-        storage.schedule.isAsking = true
-        emit(
-            .readDue(
-                DueOrder(
-                    time: time, eventCountMax: Broker.duePage.eventCount, lengthMax: Broker.duePage.length)))
-    }
-
-    /// What is due was read.
-    func took(_ page: DuePage) {
-        guard let storage else { return }
-        storage.schedule.isAsking = false
-        storage.schedule.next = [page.next, storage.schedule.nextSinceAsked].compactMap(\.self).min()
-        storage.schedule.nextSinceAsked = nil
-        storage.schedule.deadline = now.monotonic
-        for event in page.events where storage.schedule.cancelled[event.number] == nil {
-            // Going down: it is published after the next start.
-            guard draining == nil, publish(event, page.seals[event.seal], storage) else {
-                retry(event, storage)
-                continue
-            }
-        }
-        storage.schedule.cancelled = storage.schedule.cancelled.filter { !$0.value }
-    }
-
-    /// It is as good as new.
-    private func retry(_ event: StoredScheduled, _ storage: Storage) {
-        storage.schedule.next = min(storage.schedule.next ?? .max, event.due)
-        storage.schedule.retry = now.monotonic + Broker.duePause
-    }
-
-    /// Publishes an event that is due; false where it has to wait.
-    private func publish(_ event: StoredScheduled, _ stored: StoredSeal?, _ storage: Storage) -> Bool {
-        // Of a deleted topic, whose removal is on its way to the disk: it goes with it.
-        guard let topic = storage.topics[event.topic] else { return true }
-        guard let stored, let batch = try? SealedBatch(event.bytes) else { return drop(event, topic) }
-        let (seal, length) = (seal(stored, topic), UInt64(batch.bytes.count))
-        guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax,
-            storedFault(seal.account, length) == nil
-        else { return false }
-        let retains = event.retains || topic.retainsAll
-        if retains {
-            let check = Result { () throws(PublishRefusal) in
-                try checkRetention(batch, isTombstone: event.isTombstone, topic, seal.account)
-            }
-            guard case .success = check else { return false }
-        }
-        storage.schedule.moving.insert(event.number)
-        let (ticket, accepted) = append(batch, under: seal, scheduled: event.number)
-        let pending = PendingPublish(
-            number: 0, wantsReceipt: false, isPatient: false, retains: retains, isTombstone: event.isTombstone,
-            batch: accepted, storeNumber: event.topic)
-        complete(ticket, .due(pending, event))
-        keepLastValue(of: pending)
-        return true
-    }
-
-    /// An event whose seal is damaged can't be opened by anybody: it isn't tried for ever.
-    private func drop(_ event: StoredScheduled, _ topic: TopicState) -> Bool {
-        storage?.schedule.cancelled[event.number] = false
-        complete(store(.unschedule(event.number)), .unscheduled(event, topic))
-        totals.scheduledLost += 1
-        return true
-    }
-
-    /// It is published, on disk.
-    func published(_ event: StoredScheduled, _ pending: PendingPublish) {
-        storage?.schedule.moving.remove(event.number)
-        storage?.schedule.left(event.number)
-        storage?.schedule.deadline = now.monotonic
-        release(event.uid, pending.batch.seal.topic, event.topic)
-        happen(pending) { _ in }
-    }
-
-    /// The store had no room for it.
-    func notPublished(_ event: StoredScheduled) {
-        guard let storage else { return }
-        storage.schedule.moving.remove(event.number)
-        storage.schedule.deadline = now.monotonic
-        retry(event, storage)
     }
 
     // MARK: Taking back
@@ -264,6 +158,6 @@ extension Broker {
         release(event.uid, topic, event.topic)
         storage?.schedule.left(event.number)
         // What is read at this moment may still have it.
-        storage?.schedule.cancelled[event.number] = storage?.schedule.isAsking == true ? true : nil
+        storage?.schedule.cancelled[event.number] = storage?.schedule.walk.isReading == true ? true : nil
     }
 }

@@ -47,6 +47,8 @@ public struct StoredScheduled: Sendable {
 public struct DueOrder: Sendable {
     /// By this time, microseconds since 1970.
     public var time: Int64
+    /// What comes behind this place; nil for all.
+    public var after: DuePlace?
     /// Events after which a page ends.
     public var eventCountMax: Int
     /// Bytes after which a page ends.
@@ -59,13 +61,16 @@ public struct DuePage: Sendable {
     public var events: [StoredScheduled]
     /// Their seals.
     public var seals: [UInt64: StoredSeal]
-    /// When the first that isn't among them is due; nil: there is none.
+    /// Where it ends, also where the last couldn't be read; nil: nothing is due behind the order's place.
+    public var end: DuePlace?
+    /// When the first behind it is due; nil: there is none.
     public var next: Int64?
 
     /// A page of these parts.
-    public init(events: [StoredScheduled], seals: [UInt64: StoredSeal], next: Int64?) {
+    public init(events: [StoredScheduled], seals: [UInt64: StoredSeal], end: DuePlace?, next: Int64?) {
         self.events = events
         self.seals = seals
+        self.end = end
         self.next = next
     }
 }
@@ -91,12 +96,8 @@ public struct ScheduledSummary: Sendable {
 struct Schedule {
     var clock: DueClock
     var nextNumber: UInt64 = 1
-    /// When the first is due, of those on disk.
-    var next: Int64?
-    /// The same of those that came on disk since what is due was asked for.
-    var nextSinceAsked: Int64?
-    /// Whether what is due was asked for.
-    var isAsking = false
+    /// How far what is due was read.
+    var walk = DueWalk()
     /// Those that are being published, by number.
     var moving: Set<UInt64> = []
     /// Those that are being taken back, or were since what is due was asked for; whether that is on disk.
@@ -105,8 +106,6 @@ struct Schedule {
     /// its answer may be of a moment before.
     var searchCount = 0
     private(set) var leftMeanwhile: Set<UInt64> = []
-    /// When what can't be published now is tried again.
-    var retry: Moment.Nanoseconds = 0
     /// When to look again.
     var deadline: Moment.Nanoseconds?
 
@@ -118,11 +117,6 @@ struct Schedule {
     mutating func endSearch() {
         searchCount = max(searchCount - 1, 0)
         if searchCount == 0 { leftMeanwhile = [] }
-    }
-
-    mutating func note(due: Int64) {
-        next = min(next ?? .max, due)
-        if isAsking { nextSinceAsked = min(nextSinceAsked ?? .max, due) }
     }
 }
 

@@ -7,7 +7,10 @@ import BusWire
 extension DurableStore {
     /// Reads what is due; the answer comes as an input.
     func readDue(_ order: DueOrder) {
-        store.scheduled(dueBy: order.time, countMax: order.eventCountMax, bytesMax: order.lengthMax) { [mailbox] in
+        let place = order.after.map { BusStore.DuePlace(due: $0.due, number: $0.number) }
+        store.scheduled(
+            dueBy: order.time, after: place, countMax: order.eventCountMax, bytesMax: order.lengthMax
+        ) { [mailbox] in
             mailbox.put($0) { .storeReadDue(DuePage($0)) }
         }
     }
@@ -76,7 +79,7 @@ extension DuePage {
         self.init(
             events: page.events.map(BusBroker.StoredScheduled.init),
             seals: page.seals.mapValues(BusBroker.StoredSeal.init),
-            next: page.next)
+            end: page.end.map { BusBroker.DuePlace(due: $0.due, number: $0.number) }, next: page.next)
     }
 }
 

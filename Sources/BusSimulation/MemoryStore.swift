@@ -229,7 +229,9 @@ public struct MemoryStore {
 
     /// Answers what is due.
     public func due(_ order: DueOrder) -> DuePage {
-        let all = disk.scheduled.values.sorted { ($0.due, $0.number) < ($1.due, $1.number) }
+        let place = order.after ?? DuePlace(due: .min, number: 0)
+        let all = disk.scheduled.values.filter { ($0.due, $0.number) > (place.due, place.number) }
+            .sorted { ($0.due, $0.number) < ($1.due, $1.number) }
         var events: [StoredScheduled] = []
         var length = 0
         for event in all {
@@ -238,7 +240,9 @@ public struct MemoryStore {
             length += event.bytes.count
         }
         let seals = disk.seals.filter { seal in events.contains { $0.seal == seal.key } }
-        return DuePage(events: events, seals: seals, next: all.dropFirst(events.count).first?.due)
+        return DuePage(
+            events: events, seals: seals, end: events.last.map { DuePlace(due: $0.due, number: $0.number) },
+            next: all.dropFirst(events.count).first?.due)
     }
 
     /// What waits, in numbers.

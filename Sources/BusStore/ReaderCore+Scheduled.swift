@@ -3,22 +3,41 @@
 import BusWire
 
 extension ReaderCore {
-    /// What is due by `time`, the first to be due first, ties in the order in which they were taken.
-    func scheduled(dueBy time: Int64, _ limit: PageLimit) throws(StoreError) -> ScheduledPage {
+    /// What is due by `time` behind a place, the first to be due first, ties in the order in which they were taken.
+    func scheduled(dueBy time: Int64, after place: DuePlace?, _ limit: PageLimit) throws(StoreError) -> ScheduledPage {
         var page = ScheduledPage()
-        let select = try statements("SELECT record, id, due, topic, seal FROM scheduled ORDER BY due, id")
+        // In two steps: SQLite looks a due time up in the index, and within one a number, but not both at once.
+        if let place {
+            let rest = try statements(
+                "SELECT record, id, due, topic, seal FROM scheduled WHERE due = ? AND id > ? ORDER BY id")
+            rest.bind(1, place.due)
+            rest.bind(2, Int64(clamping: place.number))
+            try fill(&page, from: rest, dueBy: time, limit)
+        }
+        guard page.next == nil else { return page }
+        let (condition, bound) = place.map { ("due > ?", $0.due) } ?? ("due >= ?", .min)
+        let all = try statements(
+            "SELECT record, id, due, topic, seal FROM scheduled WHERE \(condition) ORDER BY due, id")
+        all.bind(1, bound)
+        try fill(&page, from: all, dueBy: time, limit)
+        return page
+    }
+
+    /// Goes on with a page until it is full, which `next` tells, or there are no more rows.
+    private func fill(
+        _ page: inout ScheduledPage, from select: SQLStatement, dueBy time: Int64, _ limit: PageLimit
+    ) throws(StoreError) {
         defer { select.reset() }
-        var bytes = 0
         while try select.step() {
-            guard select.int64(2) <= time, page.events.count < limit.count, bytes < limit.bytes else {
-                page.next = select.int64(2)
-                break
+            guard select.int64(2) <= time, page.rowCount < limit.count, page.byteCount < limit.bytes else {
+                return page.next = select.int64(2)
             }
+            page.rowCount += 1
+            page.end = DuePlace(due: select.int64(2), number: select.uint64(1))
             guard let event = scheduledEvent(select) else { continue }
-            bytes += event.body.count
+            page.byteCount += event.body.count
             page.events.append(event)
         }
-        return page
     }
 
     /// What waits, by number.

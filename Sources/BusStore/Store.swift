@@ -282,14 +282,15 @@ public final class Store: Sendable {
     /// What is due by `time`, with its seals, the first to be due first.
     ///
     /// - Parameters:
-    ///   - countMax: how many at most.
+    ///   - place: behind which the page begins; nil for the first of all.
+    ///   - countMax: how many rows are looked at, at most.
     ///   - bytesMax: the page ends with the one that reaches this.
     public func scheduled(
-        dueBy time: Int64, countMax: Int, bytesMax: Int,
+        dueBy time: Int64, after place: DuePlace? = nil, countMax: Int, bytesMax: Int,
         completion: @escaping @Sendable (Result<ScheduledPage, StoreError>) -> Void
     ) {
         read(completion) { (core) throws(StoreError) in
-            var page = try core.scheduled(dueBy: time, PageLimit(count: countMax, bytes: bytesMax))
+            var page = try core.scheduled(dueBy: time, after: place, PageLimit(count: countMax, bytes: bytesMax))
             page.seals = try core.seals(numbered: page.events.map(\.seal))
             return page
         }

@@ -67,14 +67,32 @@ extension StoredScheduled: Recorded {
     }
 }
 
-/// Some of what waits.
+/// A row's place among those that wait: by due time, then by number.
+public struct DuePlace: Sendable, Equatable {
+    /// When it is due.
+    public var due: Int64
+    /// Its number.
+    public var number: UInt64
+
+    /// A place.
+    public init(due: Int64, number: UInt64) {
+        self.due = due
+        self.number = number
+    }
+}
+
+/// Some of what is due.
 public struct ScheduledPage: Sendable {
-    /// By due time, or by number, as was asked.
+    /// By due time, then by number.
     public var events: [StoredScheduled] = []
     /// Their seals, by number; without one that is missing or damaged.
     public var seals: [UInt64: StoredSeal] = [:]
-    /// When the first that isn't among them is due; nil: there is none. Only where what is due was asked for.
+    /// The place of the last row that was looked at, also where that is damaged; nil: there is none.
+    public var end: DuePlace?
+    /// When the first behind it is due; nil: there is none.
     public var next: Int64?
+    /// Rows that were looked at, and bytes of the events.
+    var (rowCount, byteCount) = (0, 0)
 }
 
 /// What waits, in numbers: how much of whom on which topic.

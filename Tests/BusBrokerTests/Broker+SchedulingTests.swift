@@ -261,7 +261,7 @@ struct BrokerSchedulingTests {
         let id = BusUUID(high: 7, low: 1)
         schedule(publisher, seal, at: bench.now.wall + Self.second, id: id)
         // The answer is kept back.
-        let page = bench.store?.due(DueOrder(time: .max, eventCountMax: 9, lengthMax: 99))
+        let page = bench.store?.due(DueOrder(time: .max, after: nil, eventCountMax: 9, lengthMax: 99))
         let store = bench.store
         bench.store = nil
         #expect(bench.pass(milliseconds: 2000).kinds.contains("readDue"))

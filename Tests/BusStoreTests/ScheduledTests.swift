@@ -20,11 +20,11 @@ import Testing
     }
 
     private func due(
-        _ world: StoreWorld, by time: Int64, countMax: Int = 100, bytesMax: Int = 1 << 20
+        _ world: StoreWorld, by time: Int64, after place: DuePlace? = nil, countMax: Int = 100, bytesMax: Int = 1 << 20
     ) async throws -> ScheduledPage {
         let store = try world.opened
         return try await waitFor {
-            store.scheduled(dueBy: time, countMax: countMax, bytesMax: bytesMax, completion: $0)
+            store.scheduled(dueBy: time, after: place, countMax: countMax, bytesMax: bytesMax, completion: $0)
         }
     }
 
@@ -47,6 +47,42 @@ import Testing
         #expect(
             try await waitFor { store.scheduled(after: 2, countMax: 1, bytesMax: 1 << 20, completion: $0) }
                 == [events[2]])
+    }
+
+    @Test func `What is due is read on behind a place, each once, also of those due at the same time`() async throws {
+        let world = try StoreWorld()
+        let dues: [Int64] = [20, 10, 20, 30, 20, 10, 20, 40]
+        let events = dues.enumerated().map { Self.event(UInt64($0.offset + 1), due: $0.element) }
+        try world.write([StoreWorld.newTopic(), Self.seal()] + events.map { .schedule($0) })
+        for countMax in 1...9 {
+            var (found, place, next) = ([UInt64](), DuePlace?.none, Int64?(0))
+            while let first = next, first <= 30 {
+                let page = try await due(world, by: 30, after: place, countMax: countMax)
+                #expect(page.events.count <= countMax)
+                found += page.events.map(\.number)
+                (place, next) = (page.end, page.next)
+            }
+            #expect(found == [2, 6, 1, 3, 5, 7, 4] && next == 40, "\(countMax) a page")
+        }
+        let last = try await due(world, by: 99, after: DuePlace(due: 40, number: 8))
+        #expect(last.events.isEmpty && last.end == nil && last.next == nil)
+    }
+
+    @Test func `A page of rows that are damaged ends, too, and is read on behind`() async throws {
+        let world = try StoreWorld()
+        try world.write(
+            [StoreWorld.newTopic(), Self.seal()] + (1...9).map { .schedule(Self.event($0, due: Int64($0))) })
+        try world.close()
+        let connection = try Connection(writing: world.options.databasePath)
+        try connection.use { () throws(StoreError) in
+            try connection.execute("UPDATE scheduled SET record = zeroblob(80) WHERE id < 9")
+        }
+        try connection.close()
+        try world.open()
+        let page = try await due(world, by: 99, countMax: 5)
+        #expect(page.events.isEmpty && page.end == DuePlace(due: 5, number: 5) && page.next == 6)
+        #expect(try await due(world, by: 99, after: page.end, countMax: 5).events.map(\.number) == [9])
+        #expect(world.waitForDamage(8).count == 8)
     }
 
     @Test func `Publishing one moves it: its batch is there and it waits no more, or neither`() async throws {
