@@ -47,9 +47,10 @@ extension Broker {
 
     /// Publishes an event that is due; false where it has to wait.
     private func publish(_ event: StoredScheduled, _ stored: StoredSeal?, _ storage: Storage) -> Bool {
-        // Of a deleted topic, whose removal is on its way to the disk: it goes with it.
-        guard let topic = storage.topics[event.topic] else { return true }
-        guard let stored, let batch = try? SealedBatch(event.bytes) else { return drop(event, topic) }
+        guard let topic = storage.topics[event.topic], let stored, let batch = try? SealedBatch(event.bytes) else {
+            setAside(event)
+            return true
+        }
         let (seal, length) = (seal(stored, topic), UInt64(batch.bytes.count))
         guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax,
             storedFault(seal.account, length) == nil
@@ -71,14 +72,6 @@ extension Broker {
         return true
     }
 
-    /// An event whose seal is damaged can't be opened by anybody: it isn't tried for ever.
-    private func drop(_ event: StoredScheduled, _ topic: TopicState) -> Bool {
-        storage?.schedule.cancelled[event.number] = false
-        complete(store(.unschedule(event.number)), .unscheduled(event, topic))
-        totals.scheduledLost += 1
-        return true
-    }
-
     /// It is published, on disk.
     func published(_ event: StoredScheduled, _ pending: PendingPublish) {
         storage?.schedule.moving.remove(event.number)
@@ -94,5 +87,26 @@ extension Broker {
         storage.schedule.moving.remove(event.number)
         storage.schedule.deadline = now.monotonic
         storage.schedule.walk.leave(due: event.due, topic: event.topic, uid: event.uid)
+    }
+
+    // MARK: Damage
+
+    /// An event whose topic is damaged or isn't there, or whose seal is, can be published and opened by nobody: it is put
+    /// aside, and told as what is damaged. Of a topic that was deleted it went with that, and there is nothing to put aside.
+    func setAside(_ event: StoredScheduled) {
+        guard let storage else { return }
+        storage.schedule.moving.remove(event.number)
+        storage.schedule.cancelled[event.number] = false
+        complete(store(.setAsideScheduled(event.number)), .unscheduled(event, storage.topics[event.topic]))
+    }
+
+    /// The store put an event aside. What is on its way to be taken back, or to be put aside, is let go of there.
+    func wasSetAside(_ row: SetAsideScheduled) {
+        guard let storage, storage.schedule.cancelled[row.number] == nil, !storage.schedule.moving.contains(row.number)
+        else { return }
+        if let topic = storage.topics[row.topic] { release(row.uid, topic, row.topic) }
+        storage.schedule.left(row.number)
+        // What is read at this moment may still have it.
+        if storage.schedule.walk.isReading { storage.schedule.cancelled[row.number] = true }
     }
 }

@@ -23,7 +23,6 @@ struct Totals {
     var willsPublished: UInt64 = 0
     var topicsForgotten: UInt64 = 0
     var circuitsOpened: UInt64 = 0
-    var scheduledLost: UInt64 = 0
     /// Held now.
     var eventsQueued: UInt64 = 0
     var bytesQueued: UInt64 = 0

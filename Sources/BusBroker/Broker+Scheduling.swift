@@ -154,8 +154,8 @@ extension Broker {
     }
 
     /// It waits no more, on disk.
-    func unscheduled(_ event: StoredScheduled, _ topic: TopicState) {
-        release(event.uid, topic, event.topic)
+    func unscheduled(_ event: StoredScheduled, _ topic: TopicState?) {
+        if let topic { release(event.uid, topic, event.topic) }
         storage?.schedule.left(event.number)
         // What is read at this moment may still have it.
         storage?.schedule.cancelled[event.number] = storage?.schedule.walk.isReading == true ? true : nil

@@ -185,6 +185,7 @@ extension Broker {
         if commit.duration > 0 { storage?.commitTimes.note(commit.duration) }
         for usage in commit.usage { holds(usage.uid, usage.bytes) }
         for answer in commit.known { noteKnown(answer.ids, ticket: answer.ticket) }
+        for row in commit.setAside { wasSetAside(row) }
         takeBack(commit.refused)
         while let first = storage?.completions.first, first.ticket <= commit.through {
             storage?.completions.removeFirst()
@@ -224,7 +225,7 @@ extension Broker {
                 completions[index].completion = .lost
             case .due(let pending, let event):
                 takeBack(pending)
-                completions[index].completion = .notDue(event)
+                completions[index].completion = refusal.reason == .storeFull ? .notDue(event) : .unpublishable(event)
             case .scheduled(let session, let pending):
                 takeBack(pending)
                 completions[index].completion = .refused(
@@ -256,6 +257,7 @@ extension Broker {
         case .scheduled(let session, let pending): scheduled(pending, session)
         case .due(let pending, let event): published(event, pending)
         case .notDue(let event): notPublished(event)
+        case .unpublishable(let event): setAside(event)
         case .unscheduled(let event, let topic): unscheduled(event, topic)
         case .refused(let session, let number, let reason, let message):
             session.uncommittedCount -= 1

@@ -75,6 +75,23 @@ public struct DuePage: Sendable {
     }
 }
 
+/// An event that waited and was put aside as damaged, as its store counts it.
+public struct SetAsideScheduled: Sendable {
+    /// Its number.
+    public var number: UInt64
+    /// Its topic.
+    public var topic: UInt64
+    /// Its publisher's user.
+    public var uid: UInt32
+
+    /// One of these parts.
+    public init(number: UInt64, topic: UInt64, uid: UInt32) {
+        self.number = number
+        self.topic = topic
+        self.uid = uid
+    }
+}
+
 /// What waited when the daemon began, in numbers.
 public struct ScheduledSummary: Sendable {
     /// How many, by topic's number in the store and user.

@@ -92,8 +92,10 @@ enum Completion {
     case due(PendingPublish, StoredScheduled)
     /// It couldn't be, and waits on.
     case notDue(StoredScheduled)
-    /// An event that waited does so no more.
-    case unscheduled(StoredScheduled, TopicState)
+    /// An event that waited can't be published ever.
+    case unpublishable(StoredScheduled)
+    /// An event that waited does so no more; of a topic that isn't there, it was counted for nobody.
+    case unscheduled(StoredScheduled, TopicState?)
     /// A will wasn't taken, and nobody is left to be told.
     case lost
     /// A publish was refused behind others that weren't on disk yet.

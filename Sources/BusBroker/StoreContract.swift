@@ -14,6 +14,9 @@ public enum StoreWrite: Sendable {
     case schedule(StoredScheduled)
     /// Let go of an event that waits.
     case unschedule(UInt64)
+    /// Put an event aside that waits and can't be published ever: it is damage, and told as such. Nothing where it waits no
+    /// more.
+    case setAsideScheduled(UInt64)
     /// Store the batch of the event that waits under this number, which then doesn't any more: both, or neither.
     case publishScheduled(UInt64, StoredBatch)
     /// Remember whose seal a number is; before its first batch.
@@ -122,6 +125,8 @@ public struct StoreCommit: Sendable {
     public var trimmed: [StoredTopic]
     /// Users whose batches came or went, and the bytes they hold now.
     public var usage: [(uid: UInt32, bytes: UInt64)]
+    /// Events that waited and were put aside as damaged: whose they were, by what can still be told.
+    public var setAside: [SetAsideScheduled]
     /// How long it took, in microseconds; 0 where that isn't known.
     public var duration: UInt64
     /// Bytes in use.
@@ -131,13 +136,15 @@ public struct StoreCommit: Sendable {
     public init(
         through: UInt64, refused: [(ticket: UInt64, reason: Reason, message: String)] = [],
         known: [(ticket: UInt64, ids: [KnownIDs])] = [], trimmed: [StoredTopic] = [],
-        usage: [(uid: UInt32, bytes: UInt64)] = [], duration: UInt64 = 0, bytesUsed: UInt64 = 0
+        usage: [(uid: UInt32, bytes: UInt64)] = [], setAside: [SetAsideScheduled] = [], duration: UInt64 = 0,
+        bytesUsed: UInt64 = 0
     ) {
         self.through = through
         self.refused = refused
         self.known = known
         self.trimmed = trimmed
         self.usage = usage
+        self.setAside = setAside
         self.duration = duration
         self.bytesUsed = bytesUsed
     }

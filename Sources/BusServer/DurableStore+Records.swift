@@ -11,6 +11,7 @@ extension DurableStore {
         case .append(let batch): .append(BusStore.StoredBatch(batch), ids: batch.ids)
         case .schedule(let event): .schedule(BusStore.StoredScheduled(event))
         case .unschedule(let number): .unschedule(number)
+        case .setAsideScheduled(let number): .setAsideScheduled(number)
         case .publishScheduled(let number, let batch):
             .publishScheduled(number, BusStore.StoredBatch(batch), ids: batch.ids)
         case .seal(let seal): .seal(BusStore.StoredSeal(seal))
@@ -157,7 +158,9 @@ extension StoreCommit {
             refused: commit.refused.map { ($0.ticket, $0.reason.reason, $0.reason.message) },
             known: commit.known.map { ($0.ticket, $0.ids.map(BusBroker.KnownIDs.init)) },
             trimmed: commit.removedFrom.compactMap { BusBroker.StoredTopic($0) },
-            usage: commit.usage.map { ($0.uid, $0.byteCount) }, duration: commit.duration, bytesUsed: commit.bytesUsed)
+            usage: commit.usage.map { ($0.uid, $0.byteCount) },
+            setAside: commit.setAside.map(BusBroker.SetAsideScheduled.init), duration: commit.duration,
+            bytesUsed: commit.bytesUsed)
     }
 }
 

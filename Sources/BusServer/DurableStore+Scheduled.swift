@@ -83,6 +83,12 @@ extension DuePage {
     }
 }
 
+extension BusBroker.SetAsideScheduled {
+    init(_ row: BusStore.SetAsideScheduled) {
+        self.init(number: row.number, topic: row.topic.rawValue, uid: row.uid)
+    }
+}
+
 extension BusBroker.ScheduledSummary {
     init(_ summary: BusStore.ScheduledSummary) {
         self.init(

@@ -25,7 +25,8 @@ extension DurableModel {
         case .removeDeadLetter: break
         case .ledger(let line): try check(line)
         // Nobody publishes for later in this world.
-        case .schedule, .unschedule, .publishScheduled: throw Violation("an event waits that nobody left")
+        case .schedule, .unschedule, .setAsideScheduled, .publishScheduled:
+            throw Violation("an event waits that nobody left")
         case .append, .seal, .sealClosed, .retain, .declare, .undeclare, .trimLedger, .lookUp, .trimIDs: break
         }
     }

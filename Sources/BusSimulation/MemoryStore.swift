@@ -26,6 +26,8 @@ public struct MemoryStore {
         public var deadLetters: [UInt64: StoredDeadLetter] = [:]
         /// What is to be published later, by number.
         public var scheduled: [UInt64: StoredScheduled] = [:]
+        /// What waited and was put aside, by number.
+        public var setAside: [UInt64: StoredScheduled] = [:]
         /// Lines of the ledger.
         public var ledger: [LedgerLine] = []
         /// Batches that are removed and whose ids are still known.
@@ -75,6 +77,19 @@ public struct MemoryStore {
         disk.lost.append((first..<disk.nextPosition, disk.topics.keys.max() ?? 0))
     }
 
+    /// A topic turns out to be damaged: nothing is known of it, what it has is still there.
+    public mutating func damage(topic number: UInt64) { disk.topics[number] = nil }
+
+    /// A seal turns out to be damaged.
+    public mutating func damage(seal number: UInt64) { disk.seals[number] = nil }
+
+    /// The row of an event that waits turns out to be damaged.
+    public mutating func damage(scheduled number: UInt64) -> SetAsideScheduled? {
+        var commit = StoreCommit(through: 0)
+        setAside(scheduled: number, &commit)
+        return commit.setAside.first
+    }
+
     /// Carries out everything that waits, or only the first so many.
     public mutating func commit(first count: Int = .max) -> StoreCommit {
         var commit = StoreCommit(through: 0)
@@ -109,6 +124,7 @@ public struct MemoryStore {
         case .append(let batch): _ = append(batch, ticket, &commit)
         case .schedule(let event): schedule(event, ticket, &commit)
         case .unschedule(let number): disk.scheduled[number] = nil
+        case .setAsideScheduled(let number): setAside(scheduled: number, &commit)
         case .publishScheduled(let number, let batch):
             if append(batch, ticket, &commit) { disk.scheduled[number] = nil }
         case .seal(let seal): disk.seals[seal.number] = seal
@@ -152,6 +168,12 @@ public struct MemoryStore {
         }
     }
 
+    private mutating func setAside(scheduled number: UInt64, _ commit: inout StoreCommit) {
+        guard let event = disk.scheduled.removeValue(forKey: number) else { return }
+        disk.setAside[number] = event
+        commit.setAside.append(SetAsideScheduled(number: number, topic: event.topic, uid: event.uid))
+    }
+
     private mutating func schedule(_ event: StoredScheduled, _ ticket: UInt64, _ commit: inout StoreCommit) {
         guard bytesUsed + UInt64(event.bytes.count) <= bytesMax else {
             return commit.refused.append((ticket, .storeFull, "the store is full"))
@@ -161,6 +183,11 @@ public struct MemoryStore {
 
     /// - Returns: whether there was room.
     private mutating func append(_ batch: StoredBatch, _ ticket: UInt64, _ commit: inout StoreCommit) -> Bool {
+        guard disk.topics[batch.topic] != nil else {
+            commit.refused.append((ticket, .storeUnavailable, "the topic isn't there"))
+            topicRefused = batch.topic
+            return false
+        }
         guard bytesUsed + UInt64(batch.bytes.count) <= bytesMax else {
             commit.refused.append((ticket, .storeFull, "the store is full"))
             topicRefused = batch.topic

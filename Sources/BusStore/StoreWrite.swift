@@ -13,6 +13,9 @@ public enum StoreWrite: Sendable {
     case schedule(StoredScheduled)
     /// Lets go of an event that waits.
     case unschedule(UInt64)
+    /// Puts an event aside that waits, as damaged: whoever asks knows that it can't be published. Nothing where none waits
+    /// under this number.
+    case setAsideScheduled(UInt64)
     /// Stores the batch of an event that waited under this number, which doesn't wait any more: both or neither.
     case publishScheduled(UInt64, StoredBatch, ids: [BusUUID])
     /// Remembers whose seal a number is. Goes before the seal's first batch; again after taking over from another
@@ -114,6 +117,10 @@ public struct Committed: Sendable {
     public var removedFrom: [StoredTopic] = []
     /// Users whose batches came or went, and what they hold now.
     public var usage: [StoredUsage] = []
+    /// Rows of events that waited and were put aside as damaged, as far as they say whose they were.
+    public var setAside: [SetAsideScheduled] = []
+    /// Damage that is to be told of with it.
+    var damage: [StoreDamage] = []
     /// How long it took, from the first write to the head file, in microseconds.
     public var duration: UInt64 = 0
     /// Bytes of the database in use.

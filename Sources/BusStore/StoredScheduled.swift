@@ -95,6 +95,16 @@ public struct ScheduledPage: Sendable {
     var (rowCount, byteCount) = (0, 0)
 }
 
+/// A row that was put aside, as its columns count it.
+public struct SetAsideScheduled: Sendable, Equatable {
+    /// Its number.
+    public var number: UInt64
+    /// Its topic.
+    public var topic: TopicID
+    /// Its publisher's user.
+    public var uid: UInt32
+}
+
 /// What waits, in numbers: how much of whom on which topic.
 public struct ScheduledSummary: Sendable, Equatable {
     /// How many, by topic and user.

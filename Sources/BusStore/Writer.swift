@@ -84,6 +84,7 @@ final class Writer: @unchecked Sendable {
                 }
                 committed.duration = UInt64(clamping: (ContinuousClock.now - began).microseconds)
                 ticket = committed.through + 1
+                for damage in committed.damage { callbacks.onDamage(damage) }
                 callbacks.onCommit(committed)
             }
             // Kept for the next round, but not what one burst needed.

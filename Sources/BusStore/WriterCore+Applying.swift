@@ -13,6 +13,7 @@ extension WriterCore {
         case .schedule(let event):
             if let reason = try schedule(event) { answers.refused.append((ticket, reason)) }
         case .unschedule(let number): try unschedule(number)
+        case .setAsideScheduled(let number): try setAside(scheduled: number)
         case .publishScheduled(let number, let batch, let ids):
             let reason = try publish(scheduled: number, batch, ids: ids)
             topicRefused = reason == nil ? nil : batch.topic

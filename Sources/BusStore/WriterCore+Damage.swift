@@ -27,6 +27,7 @@ extension WriterCore {
                 let record = select.bytes(0)
                 select.reset()
                 try self.writeDown(table.name, key, record: record)
+                if table == .scheduled { try self.tellSetAside(scheduled: key) }
                 let delete = try self.statements("DELETE FROM \(table.name) WHERE \(column) = ?")
                 delete.bind(1, key)
                 try delete.run()

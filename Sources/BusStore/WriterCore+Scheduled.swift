@@ -39,6 +39,26 @@ extension WriterCore {
         try removeIfUnneeded(row, floor: entry.row.topic.floor)
     }
 
+    /// Puts a row aside that is whole, and of no use: its topic or its seal is damaged.
+    func setAside(scheduled number: UInt64) throws(StoreError) {
+        let select = try statements("SELECT 1 FROM scheduled WHERE id = ?")
+        select.bind(1, number)
+        guard try select.step() else { return }
+        select.reset()
+        try putAside(.record(table: .scheduled, key: number))
+        answers.damage.append(.row(table: RecordTable.scheduled.name, key: number))
+    }
+
+    /// Tells of a row that is put aside whose it was, so that it is counted no more.
+    func tellSetAside(scheduled number: UInt64) throws(StoreError) {
+        let select = try statements("SELECT topic, publisher FROM scheduled WHERE id = ?")
+        select.bind(1, number)
+        guard try select.step() else { return }
+        defer { select.reset() }
+        guard let topic = select.topicID(0), let uid = UInt32(exactly: select.int64(1)) else { return }
+        answers.setAside.append(SetAsideScheduled(number: number, topic: topic, uid: uid))
+    }
+
     /// Stores the batch of an event that waited, in its place; where it can't, the event goes on waiting.
     func publish(scheduled number: UInt64, _ batch: StoredBatch, ids: [BusUUID]) throws(StoreError) -> StoreRefusal? {
         let wasOpen = openSeals[batch.seal] != nil

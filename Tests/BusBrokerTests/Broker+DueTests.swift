@@ -100,3 +100,86 @@ struct BrokerDueTests {
         #expect(pass(bench, seconds: 2).deliveries.count == 1 && published(bench) == [seals.1, seals.0])
     }
 }
+
+@Suite("Events that are due and damaged")
+struct BrokerDueDamageTests {
+    /// A user with events that wait on two topics, 300 of them on the first.
+    private func bench() -> (bench: Bench, seals: [UInt64]) {
+        let bench = Bench.durable()
+        let peer = bench.open(1)
+        let seals = [peer.seal("d.a"), peer.seal("d.b")]
+        bench.commit()
+        for (seal, count) in zip(seals, [300, 1]) {
+            for _ in 0..<count {
+                peer.send(peer.batch(seal).with { $0.due = bench.now.wall + 1_000_000 })
+            }
+        }
+        bench.commit()
+        return (bench, seals)
+    }
+
+    /// Ten seconds later, in what began on the store as it is now.
+    private func later(_ bench: Bench) -> (bench: Bench, effects: [Effect]) {
+        let next = bench.crashed()
+        var effects: [Effect] = []
+        for _ in 0..<10 { effects += next.pass(milliseconds: 1000) + next.commit() }
+        return (next, effects)
+    }
+
+    @Test("are put aside where their topic is gone, once, and others come")
+    func topic() {
+        let (bench, seals) = bench()
+        bench.store?.damage(topic: 1)
+        let (next, effects) = later(bench)
+        #expect(next.store?.disk.batches.map(\.seal) == [seals[1]])
+        #expect(next.store?.disk.setAside.count == 300 && next.store?.disk.scheduled.isEmpty == true)
+        #expect(effects.kinds.count { $0 == "readDue" } < 10)
+        #expect(next.account()?.scheduledCount ?? 0 == 0)
+        #expect(next.broker.storage?.schedule.cancelled.isEmpty == true)
+    }
+
+    @Test("are put aside where their seal is, and count for nobody any more")
+    func seal() {
+        let (bench, seals) = bench()
+        bench.store?.damage(seal: seals[0])
+        let (next, _) = later(bench)
+        #expect(next.store?.disk.batches.map(\.seal) == [seals[1]])
+        #expect(next.store?.disk.setAside.count == 300 && next.store?.disk.scheduled.isEmpty == true)
+        #expect(next.account()?.scheduledCount ?? 0 == 0 && next.topic("d.a")?.scheduled.isEmpty == true)
+    }
+
+    @Test("are put aside where the store finds only then that their topic is")
+    func refused() {
+        let (bench, seals) = bench()
+        bench.store?.damage(topic: 1)
+        var effects: [Effect] = []
+        for _ in 0..<10 { effects += bench.pass(milliseconds: 1000) + bench.commit() }
+        #expect(bench.store?.disk.batches.map(\.seal) == [seals[1]])
+        #expect(bench.store?.disk.setAside.count == 300 && bench.store?.disk.scheduled.isEmpty == true)
+        #expect(effects.kinds.count { $0 == "readDue" } < 10)
+        #expect(bench.account()?.scheduledCount == 0)
+        #expect(bench.broker.storage?.schedule.cancelled.isEmpty == true)
+    }
+
+    @Test("that the store put aside by itself count for nobody any more, unless they are on their way out already")
+    func found() throws {
+        let (bench, _) = bench()
+        func tell(_ row: SetAsideScheduled) {
+            var commit = StoreCommit(through: 0)
+            commit.setAside = [row]
+            bench.round(.stored(commit))
+        }
+        let damaged = bench.store?.damage(scheduled: 1)
+        tell(try #require(damaged))
+        #expect(bench.account()?.scheduledCount == 300)
+        bench.pass(milliseconds: 2000)
+        // It is being published: that it waits no more is counted when that is on disk.
+        tell(SetAsideScheduled(number: 2, topic: 1, uid: 1000))
+        #expect(bench.account()?.scheduledCount == 300)
+        bench.commit()
+        #expect(bench.account()?.scheduledCount == 0)
+        tell(SetAsideScheduled(number: 3, topic: 1, uid: 1000))
+        tell(SetAsideScheduled(number: 4, topic: 77, uid: 1000))
+        #expect(bench.account()?.scheduledCount == 0)
+    }
+}

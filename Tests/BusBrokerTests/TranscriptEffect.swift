@@ -36,6 +36,7 @@ extension StoreWrite {
         switch self {
         case .schedule(let event): "schedule \(event.number) due=\(event.due)"
         case .unschedule(let number): "unschedule \(number)"
+        case .setAsideScheduled(let number): "set-aside scheduled=\(number)"
         case .publishScheduled(let number, let batch):
             "publish scheduled=\(number) position=\(batch.position) sequence=\(batch.firstSequence)"
         case .append(let batch):

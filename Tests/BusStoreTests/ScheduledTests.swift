@@ -190,6 +190,46 @@ import Testing
         #expect(try world.reopen().report.damage == [])
     }
 
+    @Test func `One that nothing can be made of is put aside when that is said, told, and counted no more`()
+        async throws
+    {
+        let world = try StoreWorld()
+        try world.write(
+            [StoreWorld.newTopic(), Self.seal()] + (1...3).map { .schedule(Self.event($0, due: Int64($0) * 10)) })
+        let commit = try world.write([.setAsideScheduled(2), .setAsideScheduled(2), .setAsideScheduled(9)])
+        #expect(commit.setAside == [SetAsideScheduled(number: 2, topic: StoreWorld.topic, uid: 1000)])
+        #expect(world.damage == [.row(table: "scheduled", key: 2)])
+        #expect(try await due(world, by: 99).events.map(\.number) == [1, 3])
+        #expect(try world.reopen().report.damage == [])
+        let connection = try Connection(writing: world.options.databasePath)
+        try connection.use { () throws(StoreError) in
+            let found = try connection.integer(
+                "SELECT length(record) FROM quarantine WHERE tbl = 'scheduled' AND key = 2")
+            #expect(found > 200)
+        }
+        try connection.close()
+    }
+
+    @Test func `Whose a damaged row was is told when it is put aside`() async throws {
+        let world = try StoreWorld()
+        try world.write(
+            [StoreWorld.newTopic(), Self.seal()] + (1...3).map { .schedule(Self.event($0, due: Int64($0) * 10)) })
+        try world.close()
+        let connection = try Connection(writing: world.options.databasePath)
+        try connection.use { () throws(StoreError) in
+            try connection.execute("UPDATE scheduled SET record = zeroblob(80) WHERE id = 1")
+            // Nobody's.
+            try connection.execute("UPDATE scheduled SET publisher = -1, record = zeroblob(80) WHERE id = 3")
+        }
+        try connection.close()
+        try world.open()
+        #expect(try await due(world, by: 99).events.map(\.number) == [2])
+        #expect(try await due(world, by: 99).events.map(\.number) == [2])
+        try world.write([.unschedule(7)])
+        #expect(
+            world.commits.flatMap(\.setAside) == [SetAsideScheduled(number: 1, topic: StoreWorld.topic, uid: 1000)])
+    }
+
     @Test func `A row that vanished is noticed at the next start`() throws {
         let world = try StoreWorld()
         try world.write([StoreWorld.newTopic(), Self.seal(), .schedule(Self.event(1, due: 10))])
