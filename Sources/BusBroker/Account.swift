@@ -23,8 +23,8 @@ final class Account {
     var parkedLength = 0
     /// Bytes of last values and wills it left here.
     var retainedLength = 0
-    /// Events it has waiting to be published.
-    var scheduledCount = 0
+    /// What it has waiting to be published.
+    var scheduled = Waiting()
     /// Bytes its batches hold in the store, and of those on their way there.
     var storedLength: UInt64 = 0
     var storingLength: UInt64 = 0
@@ -73,9 +73,12 @@ final class Account {
 
     /// Whether it may be forgotten.
     var isForgettable: Bool {
-        isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && scheduledCount == 0 && !isLookingUp
+        isIdle && topicCount == 0 && retainedLength == 0 && durableCount == 0 && scheduled.count == 0 && !isLookingUp
             && storedLength == 0 && storingLength == 0
     }
+
+    /// Bytes that count as stored by it: batches, those on their way, and what waits to be published.
+    var keptLength: UInt64 { storedLength + storingLength + scheduled.length }
 
     // MARK: Members that wait
 

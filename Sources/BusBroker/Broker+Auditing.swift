@@ -185,9 +185,8 @@ extension Broker {
         expect(account.requestCount == requests, "\(name): \(account.requestCount) requests counted, has \(requests)")
         let values = topics.values.compactMap(\.retained).filter { $0.account === account }.reduce(0) { $0 + $1.length }
         let wills = own.reduce(0) { $0 + ($1.will?.length ?? 0) }
-        let waiting = topics.values.reduce(0) { $0 + ($1.scheduled[account.uid] ?? 0) }
-        expect(
-            account.scheduledCount == waiting, "\(name): \(account.scheduledCount) counted as waiting, \(waiting) do")
+        let waiting = topics.values.compactMap { $0.scheduled[account.uid] }.reduce(Waiting(), +)
+        expect(account.scheduled == waiting, "\(name): \(account.scheduled) counted as waiting, \(waiting) is")
         expect(account.retainedLength == values + wills, "\(name): charged \(account.retainedLength) retained bytes")
     }
 

@@ -52,9 +52,8 @@ extension Broker {
             return true
         }
         let (seal, length) = (seal(stored, topic), UInt64(batch.bytes.count))
-        guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax,
-            storedFault(seal.account, length) == nil
-        else { return false }
+        // Its user's stored bytes don't become more by it, and so don't matter.
+        guard storage.bytesUsed + storage.bytesUnderWay + length < storage.bytesMax else { return false }
         let retains = event.retains || topic.retainsAll
         if retains {
             let check = Result { () throws(PublishRefusal) in
@@ -63,6 +62,7 @@ extension Broker {
             guard case .success = check else { return false }
         }
         storage.schedule.moving.insert(event.number)
+        handOver(event, topic)
         let (ticket, accepted) = append(batch, under: seal, scheduled: event.number)
         let pending = PendingPublish(
             number: 0, wantsReceipt: false, isPatient: false, retains: retains, isTombstone: event.isTombstone,
@@ -77,7 +77,8 @@ extension Broker {
         storage?.schedule.moving.remove(event.number)
         storage?.schedule.left(event.number)
         storage?.schedule.deadline = now.monotonic
-        release(event.uid, pending.batch.seal.topic, event.topic)
+        // Its bytes were handed over.
+        release(Waiting(count: 1), event.uid, pending.batch.seal.topic, event.topic)
         happen(pending) { _ in }
     }
 
@@ -87,6 +88,7 @@ extension Broker {
         storage.schedule.moving.remove(event.number)
         storage.schedule.deadline = now.monotonic
         storage.schedule.walk.leave(due: event.due, topic: event.topic, uid: event.uid)
+        if let topic = storage.topics[event.topic] { handOver(event, topic, isBack: true) }
     }
 
     // MARK: Damage
@@ -95,16 +97,19 @@ extension Broker {
     /// aside, and told as what is damaged. Of a topic that was deleted it went with that, and there is nothing to put aside.
     func setAside(_ event: StoredScheduled) {
         guard let storage else { return }
-        storage.schedule.moving.remove(event.number)
+        let topic = storage.topics[event.topic]
+        if storage.schedule.moving.remove(event.number) != nil, let topic { handOver(event, topic, isBack: true) }
         storage.schedule.cancelled[event.number] = false
-        complete(store(.setAsideScheduled(event.number)), .unscheduled(event, storage.topics[event.topic]))
+        complete(store(.setAsideScheduled(event.number)), .unscheduled(event, topic))
     }
 
     /// The store put an event aside. What is on its way to be taken back, or to be put aside, is let go of there.
     func wasSetAside(_ row: SetAsideScheduled) {
         guard let storage, storage.schedule.cancelled[row.number] == nil, !storage.schedule.moving.contains(row.number)
         else { return }
-        if let topic = storage.topics[row.topic] { release(row.uid, topic, row.topic) }
+        if let topic = storage.topics[row.topic] {
+            release(Waiting(count: 1, length: row.length), row.uid, topic, row.topic)
+        }
         storage.schedule.left(row.number)
         // What is read at this moment may still have it.
         if storage.schedule.walk.isReading { storage.schedule.cancelled[row.number] = true }

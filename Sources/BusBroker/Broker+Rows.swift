@@ -139,11 +139,11 @@ extension Broker {
             + pair("kernel_bytes", account.kernelLength, quotas.kernelLength)
             + pair("retained_bytes", account.retainedLength, quotas.retainedLength)
             + pair("parked_bytes", account.parkedLength, quotas.parkedLength)
-            + pair("stored_bytes", Int(clamping: account.storedLength + account.storingLength), quotas.storedLength)
+            + pair("stored_bytes", Int(clamping: account.keptLength), quotas.storedLength)
             + pair("outstanding_events", Int(account.outstandingEvents), quotas.outstandingEvents)
             + pair("outstanding_bytes", account.outstandingLength, quotas.outstandingLength)
             + pair("requests", account.requestCount, quotas.requests)
-            + pair("scheduled", account.scheduledCount, quotas.scheduled)
+            + pair("scheduled", account.scheduled.count, quotas.scheduled)
             + pair("publish_rate", Int(account.publishRate.rate(at: now.monotonic)), quotas.publishRate)
     }
 }

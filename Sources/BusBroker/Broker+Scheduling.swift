@@ -28,7 +28,7 @@ extension Broker {
         guard due <= now.wall || due - now.wall <= Broker.dueLimit else {
             throw PublishRefusal(.invalidSetting, "an event can wait for 366 days at most")
         }
-        let (count, limit) = (session.account.scheduledCount, configuration.quotas.scheduled)
+        let (count, limit) = (session.account.scheduled.count, configuration.quotas.scheduled)
         guard count < limit else {
             throw PublishRefusal(
                 QuotaFault(quota: "scheduled", used: count, limit: limit, uid: session.peer.uid))
@@ -47,8 +47,7 @@ extension Broker {
             retains: publish.retains, isTombstone: publish.isTombstone, bytes: batch.bytes.compacted())
         storage.schedule.nextNumber += 1
         storage.bytesUnderWay += UInt64(batch.bytes.count)
-        topic.scheduled[event.uid, default: 0] += 1
-        account(of: event.uid).scheduledCount += 1
+        put(event.waiting, event.uid, topic)
         session.uncommittedCount += 1
         complete(
             store(.schedule(event)), .scheduled(session, PendingSchedule(publish: publish, topic: topic, event: event)))
@@ -77,15 +76,35 @@ extension Broker {
     /// It isn't: as if it had never come.
     func takeBack(_ pending: PendingSchedule) {
         storage?.bytesUnderWay -= UInt64(pending.event.bytes.count)
-        release(pending.event.uid, pending.topic, pending.event.topic)
+        release(pending.event.waiting, pending.event.uid, pending.topic, pending.event.topic)
     }
 
-    /// An event of a user waits no more.
-    func release(_ uid: UInt32, _ topic: TopicState, _ storeNumber: UInt64) {
+    // MARK: Counting
+
+    /// So much more of a user waits.
+    private func put(_ waiting: Waiting, _ uid: UInt32, _ topic: TopicState) {
+        topic.scheduled[uid] = (topic.scheduled[uid] ?? Waiting()) + waiting
+        let account = account(of: uid)
+        account.scheduled = account.scheduled + waiting
+    }
+
+    /// So much of a user waits no more. What damage left over goes with the last event.
+    func release(_ waiting: Waiting, _ uid: UInt32, _ topic: TopicState, _ storeNumber: UInt64) {
         // What a deleted topic had waiting was let go of with it.
-        guard topic.storeNumber == storeNumber, let count = topic.scheduled[uid] else { return }
-        topic.scheduled[uid] = count > 1 ? count - 1 : nil
-        account(of: uid).scheduledCount -= 1
+        guard topic.storeNumber == storeNumber, let before = topic.scheduled[uid] else { return }
+        let after = before - waiting
+        topic.scheduled[uid] = after.count > 0 ? after : nil
+        let account = account(of: uid)
+        account.scheduled = account.scheduled - (after.count > 0 ? before - after : before)
+        forget(account)
+    }
+
+    /// An event that is being published counts as a batch on its way, and its bytes for nothing else; where it wasn't
+    /// published they are what waits, again.
+    func handOver(_ event: StoredScheduled, _ topic: TopicState, isBack: Bool = false) {
+        guard topic.storeNumber == event.topic, topic.scheduled[event.uid] != nil else { return }
+        let bytes = Waiting(length: event.waiting.length)
+        if isBack { put(bytes, event.uid, topic) } else { release(bytes, event.uid, topic, event.topic) }
     }
 
     /// A topic is stored no more, and what waited for it goes with it.
@@ -95,18 +114,21 @@ extension Broker {
     func releaseScheduled(of topic: TopicState) -> Int {
         let all = topic.scheduled
         topic.scheduled = [:]
-        for (uid, count) in all { account(of: uid).scheduledCount -= count }
-        return all.values.reduce(0, +)
+        for (uid, waiting) in all {
+            let account = account(of: uid)
+            account.scheduled = account.scheduled - waiting
+            forget(account)
+        }
+        return all.values.reduce(0) { $0 + $1.count }
     }
 
     /// Takes up what waited when the daemon began.
     func recover(_ summary: ScheduledSummary, _ storage: Storage) {
         storage.schedule.walk = DueWalk(next: summary.next)
         storage.schedule.nextNumber = summary.lastNumber + 1
-        for (number, uid, count) in summary.counts {
+        for (number, uid, count, length) in summary.counts {
             guard let topic = storage.topics[number] else { continue }
-            topic.scheduled[uid, default: 0] += count
-            account(of: uid).scheduledCount += count
+            put(Waiting(count: count, length: length), uid, topic)
         }
     }
 
@@ -114,7 +136,7 @@ extension Broker {
 
     /// Events of all durable topics, and those that wait for them.
     var storedCount: UInt64 {
-        let waiting = storage?.topics.values.reduce(0) { $0 + $1.scheduled.values.reduce(0, +) } ?? 0
+        let waiting = storage?.topics.values.reduce(0) { $0 + $1.scheduled.values.reduce(0) { $0 + $1.count } } ?? 0
         return (storage?.eventCount ?? 0) + UInt64(waiting)
     }
 
@@ -155,9 +177,14 @@ extension Broker {
 
     /// It waits no more, on disk.
     func unscheduled(_ event: StoredScheduled, _ topic: TopicState?) {
-        if let topic { release(event.uid, topic, event.topic) }
+        if let topic { release(event.waiting, event.uid, topic, event.topic) }
         storage?.schedule.left(event.number)
         // What is read at this moment may still have it.
         storage?.schedule.cancelled[event.number] = storage?.schedule.walk.isReading == true ? true : nil
     }
+}
+
+extension StoredScheduled {
+    /// What it counts for while it waits.
+    var waiting: Waiting { Waiting(count: 1, length: UInt64(bytes.count)) }
 }

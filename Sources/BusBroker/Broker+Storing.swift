@@ -73,7 +73,7 @@ extension Broker {
 
     /// What is wrong with a user's storing so many bytes more.
     func storedFault(_ account: Account, _ length: UInt64) -> QuotaFault? {
-        let (used, limit) = (account.storedLength + account.storingLength, configuration.quotas.storedLength)
+        let (used, limit) = (account.keptLength, configuration.quotas.storedLength)
         guard limit > 0, used + length > UInt64(limit) else { return nil }
         return QuotaFault(quota: "stored_bytes", used: Int(clamping: used), limit: limit, uid: account.uid)
     }

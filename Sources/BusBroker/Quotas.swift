@@ -18,7 +18,7 @@ public struct Quotas: Sendable, Equatable {
     public var kernelLength = 1088 << 20
     /// Bytes of last values and last wills it has left here. Not tuned.
     public var retainedLength = 64 << 20
-    /// Bytes its batches may hold in the store; 0 for no limit but the store's own. None by default: on most hosts, and on
+    /// Bytes its batches may hold in the store, those that wait to be published included; 0 for no limit but the store's own. None by default: on most hosts, and on
     /// every user's bus, one user is all there is, and half a store would be a full one for no reason.
     public var storedLength = 0
     /// Events handed to its members of groups and not acknowledged. Not tuned.
@@ -29,7 +29,7 @@ public struct Quotas: Sendable, Equatable {
     public var requests = 65_536
     /// Bytes of its publishes that may wait for stalled subscriptions: sixty-four full windows. Not tuned.
     public var parkedLength = 256 << 20
-    /// Events that may wait to be published later. What they are long counts against the store. Not tuned.
+    /// Events that may wait to be published later. What they are long counts as stored. Not tuned.
     public var scheduled = 65_536
     /// Events it may publish in a second, and as many at once after a quiet one; 0 for as many as it can.
     public var publishRate = 0

@@ -83,26 +83,48 @@ public struct SetAsideScheduled: Sendable {
     public var topic: UInt64
     /// Its publisher's user.
     public var uid: UInt32
+    /// Bytes of its batch.
+    public var length: UInt64
 
     /// One of these parts.
-    public init(number: UInt64, topic: UInt64, uid: UInt32) {
+    public init(number: UInt64, topic: UInt64, uid: UInt32, length: UInt64) {
         self.number = number
         self.topic = topic
         self.uid = uid
+        self.length = length
+    }
+}
+
+/// How much waits.
+struct Waiting: Equatable {
+    var count = 0
+    /// Bytes of the batches, but for those on their way to being stored as batches: as such they count already.
+    var length: UInt64 = 0
+
+    static func + (one: Waiting, other: Waiting) -> Waiting {
+        Waiting(count: one.count + other.count, length: one.length + other.length)
+    }
+
+    /// Takes out what was put in; where damage says that it was more than there is, all there is.
+    static func - (one: Waiting, other: Waiting) -> Waiting {
+        Waiting(count: one.count - min(other.count, one.count), length: one.length - min(other.length, one.length))
     }
 }
 
 /// What waited when the daemon began, in numbers.
 public struct ScheduledSummary: Sendable {
-    /// How many, by topic's number in the store and user.
-    public var counts: [(topic: UInt64, uid: UInt32, count: Int)]
+    /// How many and of how many bytes, by topic's number in the store and user.
+    public var counts: [(topic: UInt64, uid: UInt32, count: Int, length: UInt64)]
     /// When the first is due; nil where none waits.
     public var next: Int64?
     /// The highest number.
     public var lastNumber: UInt64
 
     /// A summary of these parts.
-    public init(counts: [(topic: UInt64, uid: UInt32, count: Int)] = [], next: Int64? = nil, lastNumber: UInt64 = 0) {
+    public init(
+        counts: [(topic: UInt64, uid: UInt32, count: Int, length: UInt64)] = [], next: Int64? = nil,
+        lastNumber: UInt64 = 0
+    ) {
         self.counts = counts
         self.next = next
         self.lastNumber = lastNumber

@@ -34,8 +34,8 @@ final class TopicState {
     var eventCount: UInt64 = 0
     var byteCount: UInt64 = 0
     var rate = RateMeter()
-    /// How many events wait to be published here, by their publisher's user.
-    var scheduled: [UInt32: Int] = [:]
+    /// What waits to be published here, by its publisher's user.
+    var scheduled: [UInt32: Waiting] = [:]
     /// Of a reply topic: the seals open on it and whose they are, to be taken back when its requester is gone.
     var answering: [UInt64: SessionID] = [:]
 

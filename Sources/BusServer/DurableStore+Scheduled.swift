@@ -85,15 +85,15 @@ extension DuePage {
 
 extension BusBroker.SetAsideScheduled {
     init(_ row: BusStore.SetAsideScheduled) {
-        self.init(number: row.number, topic: row.topic.rawValue, uid: row.uid)
+        self.init(number: row.number, topic: row.topic.rawValue, uid: row.uid, length: row.length)
     }
 }
 
 extension BusBroker.ScheduledSummary {
     init(_ summary: BusStore.ScheduledSummary) {
         self.init(
-            counts: summary.counts.map { ($0.topic.rawValue, $0.uid, Int(clamping: $0.count)) }, next: summary.next,
-            lastNumber: summary.lastNumber)
+            counts: summary.counts.map { ($0.topic.rawValue, $0.uid, Int(clamping: $0.count), $0.length) },
+            next: summary.next, lastNumber: summary.lastNumber)
     }
 }
 

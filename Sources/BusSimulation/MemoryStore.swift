@@ -171,7 +171,9 @@ public struct MemoryStore {
     private mutating func setAside(scheduled number: UInt64, _ commit: inout StoreCommit) {
         guard let event = disk.scheduled.removeValue(forKey: number) else { return }
         disk.setAside[number] = event
-        commit.setAside.append(SetAsideScheduled(number: number, topic: event.topic, uid: event.uid))
+        commit.setAside.append(
+            SetAsideScheduled(
+                number: number, topic: event.topic, uid: event.uid, length: UInt64(event.bytes.count)))
     }
 
     private mutating func schedule(_ event: StoredScheduled, _ ticket: UInt64, _ commit: inout StoreCommit) {
@@ -274,10 +276,11 @@ public struct MemoryStore {
 
     /// What waits, in numbers.
     private var scheduled: ScheduledSummary {
-        var counts: [[UInt64]: Int] = [:]
-        for event in disk.scheduled.values { counts[[event.topic, UInt64(event.uid)], default: 0] += 1 }
+        let counts = Dictionary(grouping: disk.scheduled.values) { [$0.topic, UInt64($0.uid)] }
         return ScheduledSummary(
-            counts: counts.map { ($0.key[0], UInt32($0.key[1]), $0.value) },
+            counts: counts.map { key, events in
+                (key[0], UInt32(key[1]), events.count, events.reduce(0) { $0 + UInt64($1.bytes.count) })
+            },
             next: disk.scheduled.values.map(\.due).min(), lastNumber: disk.scheduled.keys.max() ?? 0)
     }
 

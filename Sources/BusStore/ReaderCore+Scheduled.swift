@@ -70,14 +70,17 @@ extension ReaderCore {
     func scheduledSummary() throws(StoreError) -> ScheduledSummary {
         var summary = ScheduledSummary()
         let select = try statements(
-            "SELECT topic, publisher, count(*), min(due), max(id) FROM scheduled GROUP BY topic, publisher")
+            """
+            SELECT topic, publisher, count(*), min(due), max(id), sum(\(StoredScheduled.bodyLength)) FROM scheduled
+            GROUP BY topic, publisher
+            """)
         defer { select.reset() }
         while try select.step() {
             // No number is given again and none waits unseen, whatever a row says of its topic and its publisher.
             summary.next = min(summary.next ?? .max, select.int64(3))
             summary.lastNumber = max(summary.lastNumber, UInt64(clamping: select.int64(4)))
             guard let topic = select.topicID(0), let uid = UInt32(exactly: select.int64(1)) else { continue }
-            summary.counts.append((topic, uid, select.uint64(2)))
+            summary.counts.append((topic, uid, select.uint64(2), select.uint64(5)))
         }
         return summary
     }

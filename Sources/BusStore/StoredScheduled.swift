@@ -44,6 +44,15 @@ public struct StoredScheduled: Sendable, Equatable {
 extension StoredScheduled: Recorded {
     static var table: RecordTable { .scheduled }
 
+    /// What a record has beside its batch's bytes: how long that is can be told without reading it.
+    static let overhead = StoredScheduled(
+        number: 0, topic: TopicID(rawValue: 0), due: 0, taken: 0, seal: 0, uid: 0, id: .zero, flags: 0,
+        body: SharedBytes([])
+    ).record.count
+
+    /// The length of a row's batch, in SQL.
+    static let bodyLength = "max(length(record) - \(overhead), 0)"
+
     func encode(into record: inout RecordWriter) {
         record.put(number)
         record.put(topic.rawValue)
@@ -103,12 +112,14 @@ public struct SetAsideScheduled: Sendable, Equatable {
     public var topic: TopicID
     /// Its publisher's user.
     public var uid: UInt32
+    /// Bytes of its batch.
+    public var length: UInt64
 }
 
 /// What waits, in numbers: how much of whom on which topic.
 public struct ScheduledSummary: Sendable, Equatable {
-    /// How many, by topic and user.
-    public var counts: [(topic: TopicID, uid: UInt32, count: UInt64)] = []
+    /// How many and of how many bytes, by topic and user.
+    public var counts: [(topic: TopicID, uid: UInt32, count: UInt64, length: UInt64)] = []
     /// When the first is due; nil where none waits.
     public var next: Int64?
     /// The highest number of one that is there.

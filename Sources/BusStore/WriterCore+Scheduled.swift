@@ -51,12 +51,14 @@ extension WriterCore {
 
     /// Tells of a row that is put aside whose it was, so that it is counted no more.
     func tellSetAside(scheduled number: UInt64) throws(StoreError) {
-        let select = try statements("SELECT topic, publisher FROM scheduled WHERE id = ?")
+        let select = try statements(
+            "SELECT topic, publisher, \(StoredScheduled.bodyLength) FROM scheduled WHERE id = ?")
         select.bind(1, number)
         guard try select.step() else { return }
         defer { select.reset() }
         guard let topic = select.topicID(0), let uid = UInt32(exactly: select.int64(1)) else { return }
-        answers.setAside.append(SetAsideScheduled(number: number, topic: topic, uid: uid))
+        answers.setAside.append(
+            SetAsideScheduled(number: number, topic: topic, uid: uid, length: select.uint64(2)))
     }
 
     /// Stores the batch of an event that waited, in its place; where it can't, the event goes on waiting.

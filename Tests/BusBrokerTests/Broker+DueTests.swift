@@ -60,7 +60,7 @@ struct BrokerDueTests {
         _ = pass(bench, seconds: 3)
         let order = bench.store?.disk.batches.filter { $0.seal == kept }.map(\.firstID.low)
         #expect(order == Array(1...600))
-        #expect(bench.store?.disk.scheduled.isEmpty == true && bench.account(1001)?.scheduledCount == 0)
+        #expect(bench.store?.disk.scheduled.isEmpty == true && bench.account(1001)?.scheduled.count == 0)
     }
 
     @Test("hold back what their user left for later on the same topic, and nothing on others")
@@ -134,7 +134,7 @@ struct BrokerDueDamageTests {
         #expect(next.store?.disk.batches.map(\.seal) == [seals[1]])
         #expect(next.store?.disk.setAside.count == 300 && next.store?.disk.scheduled.isEmpty == true)
         #expect(effects.kinds.count { $0 == "readDue" } < 10)
-        #expect(next.account()?.scheduledCount ?? 0 == 0)
+        #expect(next.account()?.scheduled.count ?? 0 == 0)
         #expect(next.broker.storage?.schedule.cancelled.isEmpty == true)
     }
 
@@ -145,7 +145,7 @@ struct BrokerDueDamageTests {
         let (next, _) = later(bench)
         #expect(next.store?.disk.batches.map(\.seal) == [seals[1]])
         #expect(next.store?.disk.setAside.count == 300 && next.store?.disk.scheduled.isEmpty == true)
-        #expect(next.account()?.scheduledCount ?? 0 == 0 && next.topic("d.a")?.scheduled.isEmpty == true)
+        #expect(next.account()?.scheduled.count ?? 0 == 0 && next.topic("d.a")?.scheduled.isEmpty == true)
     }
 
     @Test("are put aside where the store finds only then that their topic is")
@@ -157,7 +157,7 @@ struct BrokerDueDamageTests {
         #expect(bench.store?.disk.batches.map(\.seal) == [seals[1]])
         #expect(bench.store?.disk.setAside.count == 300 && bench.store?.disk.scheduled.isEmpty == true)
         #expect(effects.kinds.count { $0 == "readDue" } < 10)
-        #expect(bench.account()?.scheduledCount == 0)
+        #expect(bench.account()?.scheduled.count == 0)
         #expect(bench.broker.storage?.schedule.cancelled.isEmpty == true)
     }
 
@@ -171,15 +171,15 @@ struct BrokerDueDamageTests {
         }
         let damaged = bench.store?.damage(scheduled: 1)
         tell(try #require(damaged))
-        #expect(bench.account()?.scheduledCount == 300)
+        #expect(bench.account()?.scheduled.count == 300)
         bench.pass(milliseconds: 2000)
         // It is being published: that it waits no more is counted when that is on disk.
-        tell(SetAsideScheduled(number: 2, topic: 1, uid: 1000))
-        #expect(bench.account()?.scheduledCount == 300)
+        tell(SetAsideScheduled(number: 2, topic: 1, uid: 1000, length: 9))
+        #expect(bench.account()?.scheduled.count == 300)
         bench.commit()
-        #expect(bench.account()?.scheduledCount == 0)
-        tell(SetAsideScheduled(number: 3, topic: 1, uid: 1000))
-        tell(SetAsideScheduled(number: 4, topic: 77, uid: 1000))
-        #expect(bench.account()?.scheduledCount == 0)
+        #expect(bench.account()?.scheduled.count == 0)
+        tell(SetAsideScheduled(number: 3, topic: 1, uid: 1000, length: .max))
+        tell(SetAsideScheduled(number: 4, topic: 77, uid: 1000, length: 9))
+        #expect(bench.account()?.scheduled.count == 0)
     }
 }

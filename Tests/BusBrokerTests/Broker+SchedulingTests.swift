@@ -51,13 +51,13 @@ struct BrokerSchedulingTests {
         let receipt = taken.receipted.first
         #expect(receipt?.isScheduled == true && receipt?.isDurable == true && receipt?.firstSequence == 0)
         #expect(taken.deliveries.isEmpty && bench.store?.disk.scheduled.count == 1)
-        #expect(bench.account()?.scheduledCount == 1)
+        #expect(bench.account()?.scheduled.count == 1)
         #expect(pass(bench, seconds: 9).deliveries.isEmpty)
         let delivered = pass(bench, seconds: 3).deliveries
         #expect(delivered.map(\.sequences) == [[1]])
         #expect(delivered.first.map { $0.time >= due } == true)
         #expect(bench.store?.disk.scheduled.isEmpty == true && bench.store?.disk.batches.count == 1)
-        #expect(bench.account()?.scheduledCount == 0)
+        #expect(bench.account()?.scheduled.count == 0)
         #expect(pass(bench, seconds: 5).deliveries.isEmpty)
     }
 
@@ -174,7 +174,7 @@ struct BrokerSchedulingTests {
         next.commit()
         #expect(next.store?.disk.batches.map(\.firstID.low) == [1, 2, 3])
         #expect(next.store?.disk.batches.map(\.firstSequence) == [1, 2, 3])
-        #expect(next.account()?.scheduledCount ?? 0 == 0)
+        #expect(next.account()?.scheduled.count ?? 0 == 0)
     }
 
     @Test("are neither lost nor doubled by a crash before or after what publishes them is on disk")
@@ -223,7 +223,7 @@ struct BrokerSchedulingTests {
             let again = peer.administer(.cancelScheduled, id.description) + bench.commit()
             #expect(again.errors.map(\.reason) == [.unknownName])
         }
-        #expect(bench.account()?.scheduledCount == 0)
+        #expect(bench.account()?.scheduled.count == 0)
         #expect(pass(bench, seconds: 12).deliveries.isEmpty)
     }
 
@@ -252,7 +252,7 @@ struct BrokerSchedulingTests {
         #expect(pass(bench, seconds: 2).deliveries.count == 1)
         let late = bench.round(.administered(publisher.id, request: 5, .scheduled([found]))) + bench.commit()
         #expect(late.errors.map(\.reason) == [.unknownName] && late.administered.isEmpty)
-        #expect(bench.account()?.scheduledCount == 0)
+        #expect(bench.account()?.scheduled.count == 0)
     }
 
     @Test("that are taken back while what is due is read aren't published")
@@ -292,7 +292,7 @@ struct BrokerSchedulingTests {
         #expect(bench.store?.disk.scheduled.count == 1 && bench.store?.disk.batches.count == 1)
         let deleted = publisher.administer(.deleteTopic, filter: "x") + bench.commit()
         #expect(deleted.administered.map(\.count) == [2])
-        #expect(bench.store?.disk.scheduled.isEmpty == true && bench.account()?.scheduledCount == 0)
+        #expect(bench.store?.disk.scheduled.isEmpty == true && bench.account()?.scheduled.count == 0)
         _ = pass(bench, seconds: 12)
         #expect(bench.store?.disk.batches.isEmpty == true)
     }

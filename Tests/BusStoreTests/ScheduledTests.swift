@@ -43,6 +43,7 @@ import Testing
         let summary = try store.scheduled()
         #expect(summary.next == 10 && summary.lastNumber == 4)
         #expect(summary.counts.map(\.count) == [4] && summary.counts.first?.uid == 1000)
+        #expect(summary.counts.map(\.length) == [800])
         #expect(try await waitFor { store.scheduled(id: StoreWorld.id(3), completion: $0) } == [events[2]])
         #expect(
             try await waitFor { store.scheduled(after: 2, countMax: 1, bytesMax: 1 << 20, completion: $0) }
@@ -197,7 +198,7 @@ import Testing
         try world.write(
             [StoreWorld.newTopic(), Self.seal()] + (1...3).map { .schedule(Self.event($0, due: Int64($0) * 10)) })
         let commit = try world.write([.setAsideScheduled(2), .setAsideScheduled(2), .setAsideScheduled(9)])
-        #expect(commit.setAside == [SetAsideScheduled(number: 2, topic: StoreWorld.topic, uid: 1000)])
+        #expect(commit.setAside == [SetAsideScheduled(number: 2, topic: StoreWorld.topic, uid: 1000, length: 200)])
         #expect(world.damage == [.row(table: "scheduled", key: 2)])
         #expect(try await due(world, by: 99).events.map(\.number) == [1, 3])
         #expect(try world.reopen().report.damage == [])
@@ -217,7 +218,8 @@ import Testing
         try world.close()
         let connection = try Connection(writing: world.options.databasePath)
         try connection.use { () throws(StoreError) in
-            try connection.execute("UPDATE scheduled SET record = zeroblob(80) WHERE id = 1")
+            // As long as it was, as what a bit flips in is.
+            try connection.execute("UPDATE scheduled SET record = zeroblob(length(record)) WHERE id = 1")
             // Nobody's.
             try connection.execute("UPDATE scheduled SET publisher = -1, record = zeroblob(80) WHERE id = 3")
         }
@@ -227,7 +229,9 @@ import Testing
         #expect(try await due(world, by: 99).events.map(\.number) == [2])
         try world.write([.unschedule(7)])
         #expect(
-            world.commits.flatMap(\.setAside) == [SetAsideScheduled(number: 1, topic: StoreWorld.topic, uid: 1000)])
+            world.commits.flatMap(\.setAside) == [
+                SetAsideScheduled(number: 1, topic: StoreWorld.topic, uid: 1000, length: 200)
+            ])
     }
 
     @Test func `A row that vanished is noticed at the next start`() throws {
