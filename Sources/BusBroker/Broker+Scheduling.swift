@@ -134,6 +134,12 @@ extension Broker {
 
     // MARK: Taking back
 
+    /// Whose events a session may take back: its own user's; nil for everybody's.
+    public func cancelsOnly(of session: SessionID) -> UInt32? {
+        guard let uid = sessions[session]?.peer.uid, uid != 0, uid != configuration.ownIdentity.uid else { return nil }
+        return uid
+    }
+
     /// Events of all durable topics, and those that wait for them.
     var storedCount: UInt64 {
         let waiting = storage?.topics.values.reduce(0) { $0 + $1.scheduled.values.reduce(0) { $0 + $1.count } } ?? 0
@@ -161,8 +167,8 @@ extension Broker {
         guard !waiting.isEmpty else {
             throw AdministrationFault(.unknownName, "no event of this id waits to be published")
         }
-        let uid = session.peer.uid
-        let own = waiting.filter { $0.uid == uid || uid == 0 || uid == configuration.ownIdentity.uid }
+        let only = cancelsOnly(of: session.id)
+        let own = waiting.filter { only == nil || $0.uid == only }
         guard !own.isEmpty else {
             throw AdministrationFault(
                 .denied, "only its publisher (uid \(waiting[0].uid)), root and the bus's own user take an event back")

@@ -25,7 +25,7 @@ extension DurableStore {
                 answer($0.map { .dropped($0) } ?? .refused(.unknownName, "there is no dead letter of \(wish.key)"))
             }
         case .cancelScheduled:
-            findScheduled(wish.key) { answer(.scheduled($0)) }
+            findToCancel(session, wish.key) { answer(.scheduled($0)) }
         case .backup: backup(to: wish.key, withKey: false, answer)
         case .backupWithKey: backup(to: wish.key, withKey: true, answer)
         case .scrub: scrub(from: 0, damaged: 0, answer)

@@ -15,10 +15,16 @@ extension DurableStore {
         }
     }
 
-    /// What waits under an id that somebody wrote. What can't be read is no answer: nobody is told that nothing waits.
-    func findScheduled(_ key: String, _ done: @escaping @Sendable ([BusBroker.StoredScheduled]) -> Void) {
-        guard let id = BusUUID(key) else { return done([]) }
-        store.scheduled(id: id) { [mailbox] result in
+    /// As much of what waits is read at once, since each is read with its batch.
+    private static let page = (count: 256, length: 4 << 20)
+
+    /// Some of what waits under an id. What can't be read is no answer: nobody is told that nothing waits.
+    private func findScheduled(
+        _ id: BusUUID, of uid: UInt32? = nil, after: UInt64 = 0, countMax: Int = page.count,
+        _ done: @escaping @Sendable ([BusBroker.StoredScheduled]) -> Void
+    ) {
+        store.scheduled(id: id, of: uid, after: after, countMax: countMax, bytesMax: DurableStore.page.length) {
+            [mailbox] result in
             switch result {
             case .success(let found): done(found.map(BusBroker.StoredScheduled.init))
             case .failure(let error): mailbox.put(.failed(error))
@@ -26,18 +32,31 @@ extension DurableStore {
         }
     }
 
+    /// What a session may take back of what waits under an id: the first page of it. Where that is nothing, one of somebody
+    /// else's, so that it can be told of.
+    func findToCancel(
+        _ session: SessionID, _ key: String, _ done: @escaping @Sendable ([BusBroker.StoredScheduled]) -> Void
+    ) {
+        guard let id = BusUUID(key) else { return done([]) }
+        let uid = broker.cancelsOnly(of: session)
+        findScheduled(id, of: uid) { [mailbox] own in
+            guard own.isEmpty, uid != nil else { return done(own) }
+            mailbox.put(.work { $0.findScheduled(id, countMax: 1, done) })
+        }
+    }
+
     // MARK: Rows
 
-    /// Rows of a page; each is read with its batch.
-    private static let page = (count: 256, length: 4 << 20)
-
     func listScheduled(_ session: SessionID, _ question: Inspect) {
+        let page = DurableStore.page
         guard question.key.isEmpty else {
-            return findScheduled(question.key) { [mailbox] found in
-                mailbox.put(.work { own in own.answer(session, question, found.map(own.row)) })
+            guard let id = BusUUID(question.key) else { return answer(session, question, []) }
+            return findScheduled(id, after: question.after) { [mailbox] found in
+                let isFull = found.count == page.count || found.reduce(0) { $0 + $1.bytes.count } >= page.length
+                let after = isFull ? found.last?.number ?? 0 : 0
+                mailbox.put(.work { own in own.answer(session, question, found.map(own.row), after: after) })
             }
         }
-        let page = DurableStore.page
         store.scheduled(after: question.after, countMax: page.count, bytesMax: page.length) { [mailbox] result in
             guard case .success(let found) = result else {
                 if case .failure(let error) = result { mailbox.put(.failed(error)) }
@@ -63,9 +82,9 @@ extension DurableStore {
         ]
     }
 
-    /// Of an event that isn't published yet, this is all there is to say.
+    /// Of an event that isn't published yet, this is all there is to say; where its id was used very often, of the first.
     func traceScheduled(_ session: SessionID, _ question: Inspect, _ id: BusUUID) {
-        findScheduled(id.description) { [mailbox] found in
+        findScheduled(id) { [mailbox] found in
             mailbox.put(
                 .work { own in
                     own.answer(session, question, found.map { [InspectedValue("what", "scheduled")] + own.row($0) })

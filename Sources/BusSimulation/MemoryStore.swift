@@ -162,8 +162,8 @@ public struct MemoryStore {
             disk.deadLetters[number] = letter.selection.contains { $0 != 0 } ? letter : nil
         case .ledger(let line): disk.ledger.append(line)
         case .trimLedger(let position): disk.ledger.removeAll { $0.first < position }
-        case .lookUp(let uid, let first, let count, let ids):
-            commit.known.append((ticket, known(uid, first, count, ids)))
+        case .lookUp(let uid, let first, let count, let ids, let topic):
+            commit.known.append((ticket, known(uid, first, count, ids, waitingOn: topic)))
         case .trimIDs(let time): disk.receipts.removeAll { $0.time < time }
         }
     }
@@ -212,10 +212,12 @@ public struct MemoryStore {
         return (0..<batch.eventCount).compactMap { batch.firstID.advanced(by: UInt64($0)) }
     }
 
-    private func known(_ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID]) -> [KnownIDs] {
+    private func known(
+        _ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID], waitingOn topic: UInt64?
+    ) -> [KnownIDs] {
         let sought = explicit.isEmpty ? (0..<count).compactMap { first.advanced(by: UInt64($0)) } : explicit
         return sought.compactMap { id in
-            if let event = disk.scheduled.values.first(where: { $0.id == id && $0.uid == uid }) {
+            if let event = disk.scheduled.values.first(where: { $0.id == id && $0.uid == uid && $0.topic == topic }) {
                 return KnownIDs(first: id, count: 1, topic: event.topic, firstSequence: 0, accepted: event.taken)
             }
             for batch in disk.receipts + disk.batches where batch.uid == uid {

@@ -44,26 +44,36 @@ extension ReaderCore {
     func scheduled(after number: UInt64, _ limit: PageLimit) throws(StoreError) -> [StoredScheduled] {
         let select = try statements(
             "SELECT record, id, due, topic, seal FROM scheduled WHERE id > ? ORDER BY id LIMIT ?")
-        select.bind(1, number)
+        select.bind(1, Int64(clamping: number))
         select.bind(2, Int64(limit.count))
+        return try events(select, bytesMax: limit.bytes)
+    }
+
+    /// What waits under an event's id, of one user or of all, by number.
+    func scheduled(
+        id: BusUUID, of uid: UInt32?, after number: UInt64, _ limit: PageLimit
+    ) throws(StoreError) -> [StoredScheduled] {
+        let select = try statements(
+            """
+            SELECT record, id, due, topic, seal FROM scheduled INDEXED BY scheduled_by_event
+            WHERE event = ?1 AND id > ?2 AND (?3 IS NULL OR publisher = ?3) ORDER BY id LIMIT ?4
+            """)
+        select.bind(1, id)
+        select.bind(2, Int64(clamping: number))
+        select.bind(3, uid.map(Int64.init) as Int64?)
+        select.bind(4, Int64(limit.count))
+        return try events(select, bytesMax: limit.bytes)
+    }
+
+    private func events(_ select: SQLStatement, bytesMax: Int) throws(StoreError) -> [StoredScheduled] {
         defer { select.reset() }
         var events: [StoredScheduled] = []
         var bytes = 0
-        while bytes < limit.bytes, try select.step() {
+        while bytes < bytesMax, try select.step() {
             guard let event = scheduledEvent(select) else { continue }
             bytes += event.body.count
             events.append(event)
         }
-        return events
-    }
-
-    /// What waits under an event's id: one, unless several publishers used it.
-    func scheduled(id: BusUUID) throws(StoreError) -> [StoredScheduled] {
-        let select = try statements("SELECT record, id, due, topic, seal FROM scheduled WHERE event = ? ORDER BY id")
-        select.bind(1, id)
-        defer { select.reset() }
-        var events: [StoredScheduled] = []
-        while try select.step() { if let event = scheduledEvent(select) { events.append(event) } }
         return events
     }
 

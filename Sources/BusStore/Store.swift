@@ -306,11 +306,17 @@ public final class Store: Sendable {
         }
     }
 
-    /// What is to be published later under an event's id.
+    /// What is to be published later under an event's id, behind the number `after`, by number: one, unless several
+    /// publishers used it, or one several times.
+    ///
+    /// - Parameter uid: of this user alone; nil for all.
     public func scheduled(
-        id: BusUUID, completion: @escaping @Sendable (Result<[StoredScheduled], StoreError>) -> Void
+        id: BusUUID, of uid: UInt32? = nil, after: UInt64 = 0, countMax: Int, bytesMax: Int,
+        completion: @escaping @Sendable (Result<[StoredScheduled], StoreError>) -> Void
     ) {
-        read(completion) { (core) throws(StoreError) in try core.scheduled(id: id) }
+        read(completion) { (core) throws(StoreError) in
+            try core.scheduled(id: id, of: uid, after: after, PageLimit(count: countMax, bytes: bytesMax))
+        }
     }
 
     /// Compares another slice of everything stored with its checksums; from 0 on, then from each report's `next`.

@@ -54,7 +54,9 @@ public enum StoreWrite: Sendable {
     /// that is removed go with it.
     case ledgerTrim(before: UInt64)
     /// Which of these ids are known of this publisher, and with which first receipt. Sees what was submitted before.
-    case known(StoredPublisher, [EventIDs])
+    /// `waitingOn`: where events of its user may wait to be published, which are known, too: not all of them where they are
+    /// long, but one at least.
+    case known(StoredPublisher, [EventIDs], waitingOn: TopicID? = nil)
     /// Forgets the ids of removed batches accepted before this time, microseconds since 1970.
     case receiptsTrim(before: Int64)
     /// A wrapped secret, new or in place of the one of the same namespace and epoch.

@@ -5,9 +5,10 @@ import BusWire
 
 extension WriterCore {
     /// The runs of `asked` that are known of `publisher`, each with its first receipt.
-    func known(_ asked: [EventIDs], of publisher: StoredPublisher) throws(StoreError) -> [KnownIDs] {
-        var found: [KnownIDs] = []
-        for ids in asked { found += try waiting(ids, of: publisher.uid) }
+    func known(
+        _ asked: [EventIDs], of publisher: StoredPublisher, waitingOn topic: TopicID?
+    ) throws(StoreError) -> [KnownIDs] {
+        var found = if let topic { try waiting(asked, of: publisher.uid, on: topic) } else { [KnownIDs]() }
         guard let number = try findNumber(of: publisher) else { return found }
         for ids in asked {
             var index: UInt32 = 0

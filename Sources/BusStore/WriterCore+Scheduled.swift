@@ -92,25 +92,55 @@ extension WriterCore {
         return try select.step()
     }
 
-    /// Which of these ids wait to be published, by whole rows only. Their sequence is 0: they have none yet.
-    func waiting(_ asked: EventIDs, of uid: UInt32) throws(StoreError) -> [KnownIDs] {
-        let select = try statements("SELECT record FROM scheduled WHERE publisher = ? AND event >= ? AND event <= ?")
-        guard asked.count > 0, let last = asked.first.advanced(by: UInt64(asked.count - 1)) else { return [] }
-        select.bind(1, Int64(uid))
-        select.bind(2, asked.first)
-        select.bind(3, last)
-        defer { select.reset() }
-        var found: [KnownIDs] = []
-        while try select.step() {
-            guard let event = try? StoredScheduled(record: select.bytes(0)), event.uid == uid,
-                event.id.distance(from: asked.first).map({ $0 < UInt64(asked.count) }) == true
-            else { continue }
-            found.append(
-                KnownIDs(
-                    ids: EventIDs(first: event.id, count: 1), topic: event.topic, firstSequence: 0,
-                    accepted: event.taken))
+    /// Bytes of rows after which no more are looked at, where something was found. Not tuned.
+    private static let waitingLengthMax = 4 << 20
+
+    /// Which of these ids wait to be published on a topic, by whole rows only. Their sequence is 0: they have none yet.
+    ///
+    /// Rows are as long as their batches, and everybody's writes wait meanwhile: of more than some megabytes the first are
+    /// told. A publish of which some is known isn't taken, and says what is; the rest is asked for anew.
+    func waiting(_ asked: [EventIDs], of uid: UInt32, on topic: TopicID) throws(StoreError) -> [KnownIDs] {
+        var (found, bytes) = ([KnownIDs](), 0)
+        for ids in asked {
+            guard ids.count > 0, let last = ids.first.advanced(by: UInt64(ids.count - 1)) else { continue }
+            var next: BusUUID? = ids.first
+            // One row for each id, however often it was used.
+            while let first = next, first <= last, found.isEmpty || bytes < WriterCore.waitingLengthMax,
+                let event = try waiting(first...last, of: uid, on: topic)
+            {
+                found.append(
+                    KnownIDs(
+                        ids: EventIDs(first: event.id, count: 1), topic: topic, firstSequence: 0,
+                        accepted: event.taken))
+                bytes += event.body.count
+                next = event.id.advanced(by: 1)
+            }
         }
         return found
+    }
+
+    /// The first of these ids that waits.
+    private func waiting(
+        _ ids: ClosedRange<BusUUID>, of uid: UInt32, on topic: TopicID
+    ) throws(StoreError) -> StoredScheduled? {
+        let select = try statements(
+            """
+            SELECT record FROM scheduled INDEXED BY scheduled_by_event
+            WHERE event >= ? AND event <= ? AND publisher = ? AND topic = ? ORDER BY event
+            """)
+        select.bind(1, ids.lowerBound)
+        select.bind(2, ids.upperBound)
+        select.bind(3, Int64(uid))
+        select.bind(4, topic.rawValue)
+        defer { select.reset() }
+        while try select.step() {
+            if let event = try? StoredScheduled(record: select.bytes(0)), event.uid == uid, event.topic == topic,
+                ids.contains(event.id)
+            {
+                return event
+            }
+        }
+        return nil
     }
 
     private func sealRow(_ number: UInt64) throws(StoreError) -> SealRow? {

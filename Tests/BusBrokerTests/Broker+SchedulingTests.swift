@@ -117,6 +117,28 @@ struct BrokerSchedulingTests {
         #expect(bench.store?.disk.scheduled.isEmpty == true && bench.store?.disk.batches.count == 1)
     }
 
+    @Test("are looked up by id only on a topic where something of the user waits, on its way to the disk included")
+    func lookUps() {
+        let (bench, publisher, seal, _) = bench()
+        let (other, stranger) = (publisher.seal("d.b"), bench.open(3, uid: 1001))
+        let strange = stranger.seal("d.a")
+        bench.commit()
+        func asked(_ peer: Peer, _ seal: UInt64) -> [UInt64?] {
+            let effects = peer.send(peer.batch(seal).with { $0.isAgain = true })
+            bench.commit()
+            return effects.compactMap {
+                if case .store(_, .lookUp(_, _, _, _, let topic)) = $0 { Optional.some(topic) } else { nil }
+            }
+        }
+        #expect(asked(publisher, seal) == [nil])
+        publisher.send(publisher.batch(seal).with { $0.due = bench.now.wall + Self.second })
+        let number = bench.topic("d.a")?.storeNumber
+        #expect(asked(publisher, seal) == [number] && number != nil)
+        #expect(asked(publisher, other) == [nil] && asked(stranger, strange) == [nil])
+        _ = pass(bench, seconds: 2)
+        #expect(asked(publisher, seal) == [nil])
+    }
+
     @Test("don't come early when a clock jumps a day ahead or back under load, and come when it is put right")
     func clockJumps() {
         let (bench, publisher, seal, _) = bench()

@@ -44,7 +44,9 @@ import Testing
         #expect(summary.next == 10 && summary.lastNumber == 4)
         #expect(summary.counts.map(\.count) == [4] && summary.counts.first?.uid == 1000)
         #expect(summary.counts.map(\.length) == [800])
-        #expect(try await waitFor { store.scheduled(id: StoreWorld.id(3), completion: $0) } == [events[2]])
+        #expect(
+            try await waitFor { store.scheduled(id: StoreWorld.id(3), countMax: 9, bytesMax: 9, completion: $0) }
+                == [events[2]])
         #expect(
             try await waitFor { store.scheduled(after: 2, countMax: 1, bytesMax: 1 << 20, completion: $0) }
                 == [events[2]])
@@ -142,14 +144,69 @@ import Testing
     @Test func `What waits is known by its id, of its publisher and of no other`() throws {
         let world = try StoreWorld()
         try world.write([StoreWorld.newTopic(), Self.seal(), .schedule(Self.event(4, due: 10))])
-        func known(_ uid: UInt32, _ first: UInt64, _ count: UInt32) throws -> [KnownIDs] {
+        func known(
+            _ uid: UInt32, _ first: UInt64, _ count: UInt32, on topic: TopicID? = StoreWorld.topic
+        ) throws -> [KnownIDs] {
             let ids = EventIDs(first: StoreWorld.id(first), count: count)
-            return try world.write([.known(StoredPublisher(uid: uid), [ids])]).known.flatMap(\.ids)
+            return try world.write([.known(StoredPublisher(uid: uid), [ids], waitingOn: topic)]).known.flatMap(
+                \.ids)
         }
         #expect(try known(1000, 2, 5).map(\.ids.first) == [StoreWorld.id(4)])
         #expect(try known(1000, 2, 5).map(\.firstSequence) == [0])
         #expect(try known(1000, 5, 5).isEmpty)
         #expect(try known(1001, 2, 5).isEmpty)
+        #expect(try known(1000, 2, 5, on: StoreWorld.other).isEmpty && known(1000, 2, 5, on: nil).isEmpty)
+    }
+
+    /// Events under ids of the caller's, with bodies of a length.
+    private static func events(_ ids: [UInt64], uid: UInt32 = 1000, length: Int = 10, from: UInt64 = 1) -> [StoreWrite]
+    {
+        ids.enumerated().map { place, id in
+            var event = event(from + UInt64(place), due: 10, uid: uid)
+            event.id = StoreWorld.id(id)
+            event.body = SharedBytes([UInt8](repeating: 1, count: length))
+            return .schedule(event)
+        }
+    }
+
+    @Test func `What waits under one id is read in pages, of one user or of all`() async throws {
+        let world = try StoreWorld()
+        let ids = [UInt64](repeating: 7, count: 10)
+        try world.write(
+            [StoreWorld.newTopic(), Self.seal()] + Self.events(ids) + Self.events(ids, uid: 1001, from: 11)
+                + Self.events([6, 8], uid: 1001, from: 21))
+        let store = try world.opened
+        func numbers(_ uid: UInt32?, after: UInt64, _ countMax: Int, bytes: Int = 1000) async throws -> [UInt64] {
+            try await waitFor {
+                store.scheduled(
+                    id: StoreWorld.id(7), of: uid, after: after, countMax: countMax, bytesMax: bytes, completion: $0)
+            }.map(\.number)
+        }
+        #expect(try await numbers(nil, after: 0, 12) == Array(1...12))
+        #expect(try await numbers(nil, after: 12, 12) == Array(13...20))
+        #expect(try await numbers(nil, after: 0, 12, bytes: 25) == [1, 2, 3])
+        #expect(try await numbers(1001, after: 0, 3) == [11, 12, 13])
+        #expect(try await numbers(1001, after: 18, 3) == [19, 20])
+        #expect(try await numbers(1002, after: 0, 3).isEmpty)
+    }
+
+    @Test func `An id that waits many times is known once, and of very long events the first are`() throws {
+        let world = try StoreWorld()
+        try world.write(
+            [StoreWorld.newTopic(), Self.seal()] + Self.events([1, 2, 2, 2, 2, 3]) + Self.events([2], uid: 1, from: 7)
+                + Self.events(Array(10...19), length: 1 << 20, from: 10))
+        func known(_ ids: [EventIDs]) throws -> [UInt64] {
+            let answer = try world.write([.known(StoredPublisher(uid: 1000), ids, waitingOn: StoreWorld.topic)])
+            return answer.known.flatMap(\.ids).map { $0.ids.first.low & 0xffff }
+        }
+        let first = StoreWorld.id(1).low & 0xffff - 1
+        #expect(try known([EventIDs(first: StoreWorld.id(1), count: 5)]) == [1, 2, 3].map { $0 + first })
+        let one = try known([EventIDs(first: StoreWorld.id(14), count: 1)])
+        #expect(one == [14 + first])
+        let run = try known([EventIDs(first: StoreWorld.id(10), count: 10)])
+        #expect(run == [10, 11, 12, 13].map { $0 + first })
+        let single = try known((10...19).map { EventIDs(first: StoreWorld.id($0), count: 1) })
+        #expect(single == run)
     }
 
     @Test func `A topic that is deleted takes what waits for it along, one that is purged doesn't`() async throws {
