@@ -96,7 +96,7 @@ extension ReaderCore {
     }
 
     /// The current row; nil, and noted, if it isn't what was written, or its columns don't say what it says.
-    private func scheduledEvent(_ row: SQLStatement) -> StoredScheduled? {
+    func scheduledEvent(_ row: SQLStatement) -> StoredScheduled? {
         let number = row.uint64(1)
         if let event = try? StoredScheduled(record: row.bytes(0)), event.number == number, event.due == row.int64(2),
             event.topic == row.topicID(3), event.seal == row.uint64(4)
@@ -105,14 +105,5 @@ extension ReaderCore {
         }
         note(.row(table: "scheduled", key: number), .record(table: .scheduled, key: number))
         return nil
-    }
-
-    /// Compares every row, for a scrub.
-    func scrubScheduled() throws(StoreError) -> UInt64 {
-        var count: UInt64 = 0
-        let select = try statements("SELECT record, id, due, topic, seal FROM scheduled")
-        defer { select.reset() }
-        while try select.step() { if scheduledEvent(select) != nil { count += 1 } }
-        return count
     }
 }

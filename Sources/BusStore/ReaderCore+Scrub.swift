@@ -8,13 +8,15 @@ extension ReaderCore {
     private static let keyBits: UInt64 = 58
     /// Rows of a slice: while one is looked at, other reads wait. Not tuned.
     static let scrubSlice = 4096
+    /// The same of rows with bodies, which are long: as many as a page of batches has.
+    private static let bodySlice = PageLimit(count: 256, bytes: 1 << 20)
 
     /// Looks at what is at `place`, and says where to go on.
     func scrub(from place: UInt64) throws(StoreError) -> ScrubReport {
         var report = ScrubReport()
         if place < ReaderCore.recordsPlace {
             let page = try page(
-                place..<ReaderCore.recordsPlace, topics: nil, limit: PageLimit(count: 256, bytes: 1 << 20))
+                place..<ReaderCore.recordsPlace, topics: nil, limit: ReaderCore.bodySlice)
             report.batches = UInt64(page.batches.count)
             for batch in page.batches { try checkIndex(batch) }
             report.next = page.isComplete ? ReaderCore.recordsPlace : page.next
@@ -65,7 +67,7 @@ extension ReaderCore {
         case 9: try receipts("first_id, position, count", in: "receipts", from: key)
         case 10: try receipts("id, position, place", in: "explicit_ids", from: key)
         case 11: try kept(from: key)
-        case ReaderCore.lastTable: (try scrubScheduled(), nil)
+        case ReaderCore.lastTable: try scheduled(from: key)
         default: (0, nil)
         }
     }
@@ -103,8 +105,7 @@ extension ReaderCore {
     private func kept(from: UInt64) throws(StoreError) -> Slice {
         let select = try statements(
             "SELECT \(Schema.batchColumns) FROM kept WHERE position >= ? ORDER BY position LIMIT ?")
-        // Bodies are long: as many as a page of batches has.
-        return try slice(select, keyAt: 0, from: from, atMost: 256) { (row) throws(StoreError) in
+        return try slice(select, keyAt: 0, bodyAt: 12, from: from) { (row) throws(StoreError) in
             let batch = try BatchRow(row) { (number) throws(StoreError) in try self.publisher(number) }
             if batch != nil { return true }
             self.note(.row(table: "kept", key: row.uint64(0)))
@@ -112,24 +113,35 @@ extension ReaderCore {
         }
     }
 
+    private func scheduled(from: UInt64) throws(StoreError) -> Slice {
+        let select = try statements(
+            "SELECT record, id, due, topic, seal FROM scheduled WHERE id >= ? ORDER BY id LIMIT ?")
+        return try slice(select, keyAt: 1, bodyAt: 0, from: from) { (row) throws(StoreError) in
+            self.scheduledEvent(row) != nil
+        }
+    }
+
     /// Rows by ascending key. Where several may have the same, at most as many as a slice has, the last of them are looked
     /// at once more with the next slice.
+    ///
+    /// - Parameter body: the column with the row's body, where it has one: a slice ends by their bytes, too.
     private func slice(
-        _ select: SQLStatement, keyAt column: Int32, from: UInt64, atMost countMax: Int = scrubSlice,
-        isUnique: Bool = true,
+        _ select: SQLStatement, keyAt column: Int32, bodyAt body: Int32? = nil, from: UInt64, isUnique: Bool = true,
         _ isWhole: (SQLStatement) throws(StoreError) -> Bool
     ) throws(StoreError) -> Slice {
         // Keys below 0 are nobody's, and damage.
         select.bind(1, from == 0 ? Int64.min : Int64(clamping: from))
+        let countMax = body == nil ? ReaderCore.scrubSlice : ReaderCore.bodySlice.count
         select.bind(2, Int64(countMax))
         defer { select.reset() }
-        var (count, rows, last): (UInt64, Int, Int64) = (0, 0, 0)
-        while try select.step() {
+        var (count, rows, bytes, last): (UInt64, Int, Int, Int64) = (0, 0, 0, 0)
+        while bytes < ReaderCore.bodySlice.bytes, try select.step() {
             rows += 1
             last = select.int64(column)
+            if let body { bytes += select.byteCount(body) }
             if try isWhole(select) { count += 1 }
         }
-        guard rows == countMax else { return (count, nil) }
+        guard rows == countMax || bytes >= ReaderCore.bodySlice.bytes else { return (count, nil) }
         let next = UInt64(clamping: last)
         return (count, isUnique || next <= from ? max(next, from) + 1 : next)
     }

@@ -291,6 +291,31 @@ import Testing
             ])
     }
 
+    @Test func `A scrub looks at them in slices, by rows and by bytes, and at each once`() async throws {
+        for (count, length, slices) in [(600, 10, 3), (5, 600 << 10, 3), (256, 10, 2), (1, 10, 1)] {
+            let world = try StoreWorld()
+            let ids = (1...UInt64(count)).map { $0 }
+            try world.write([StoreWorld.newTopic(), Self.seal()] + Self.events(ids, length: length))
+            try world.close()
+            let connection = try Connection(writing: world.options.databasePath)
+            try connection.use { () throws(StoreError) in
+                try connection.execute("UPDATE scheduled SET due = 1 WHERE id = \(count)")
+            }
+            try connection.close()
+            let store = try world.open()
+            // Where the last table begins.
+            var (place, found, damage) = (UInt64?(1 << 63 + 12 << 58), [UInt64](), [StoreDamage]())
+            while let from = place {
+                let report = try await waitFor { store.scrub(from: from, completion: $0) }
+                found.append(report.records)
+                damage += report.damage
+                place = report.next
+            }
+            #expect(found.count == slices && found.reduce(0, +) == UInt64(count - 1), "\(found)")
+            #expect(damage == [.row(table: "scheduled", key: UInt64(count))])
+        }
+    }
+
     @Test func `A row that vanished is noticed at the next start`() throws {
         let world = try StoreWorld()
         try world.write([StoreWorld.newTopic(), Self.seal(), .schedule(Self.event(1, due: 10))])
