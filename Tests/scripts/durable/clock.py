@@ -1,5 +1,6 @@
 """The clock jumps a day back and forth under load, and a daemon that began in 1970, or tomorrow, steps to today: nothing
-expires early, nothing is redelivered, ids stay unique, times of a topic never go back.
+expires early, nothing is redelivered, ids stay unique, times of a topic never go back; and nothing that waits to be
+published comes early.
 
 libfaketime moves CLOCK_REALTIME for the daemon alone: the monotonic clock goes on, as it does when a clock is set.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from load import Consumer, Publisher, check_all, subscribe
 from proof import ALL, PATIENCE, CaughtUp, Daemon, Delivery, Event, check, run
@@ -19,7 +20,8 @@ UNDER = ("env",)
 """libfaketime sets a variable when it is loaded first, which moves the environment from where Swift looks for the
 arguments, and they are gone. The second program finds it set."""
 DAY = 86_400
-TOPICS = "  'proof.>': {kind: durable, max-age: 1h}\n"
+TOPICS = "  'proof.>': {kind: durable, max-age: 1h}\n  'later.>': {kind: durable}\n"
+LATER = "later.all"
 STEPS = ("+0", f"-{DAY}s", "+0", f"+{DAY}s", "+0", f"+{DAY}s")
 
 
@@ -69,6 +71,35 @@ def times_of(daemon: Daemon) -> Dict[str, List[int]]:
     return times
 
 
+def leave(daemon: Daemon, due: float) -> Any:
+    """Leaves an event that is due then, in seconds since 1970; its id."""
+    with daemon.connect("later") as bus:
+        (event,) = bus.stamped([Event(b"%d" % int(due * 1e6))])
+        receipt = bus.receipt(bus.put(LATER, [event], due=int(due * 1e6)))
+        check(receipt.is_on_disk and receipt.is_waiting, f"what is due at {due} doesn't wait: {receipt}")
+        return event.id
+
+
+def came(daemon: Daemon) -> Set[Any]:
+    """Ids of what was left and is published by now; none of them before it was due by the clock of then."""
+    with daemon.connect("reader") as bus:
+        events = bus.read_all("later.>").topics.get(LATER, [])
+    for event in events:
+        check(event.time >= int(event.payload), f"{event} came early")
+    ids = {event.id for event in events}
+    check(len(ids) == len(events), f"published twice: {events}")
+    return ids
+
+
+def wait_for(daemon: Daemon, ids: Set[Any], when: str) -> None:
+    """Until just these are published."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := came(daemon)) != ids:
+        check(found < ids, f"{when} {len(found - ids)} events came that weren't due")
+        check(time.monotonic() < deadline, f"{when} {len(ids - found)} events are due and don't come")
+        time.sleep(0.05)
+
+
 def jumps(directory: Path) -> str:
     directory.mkdir()
     daemon = Daemon(directory, topics=TOPICS)
@@ -79,16 +110,23 @@ def jumps(directory: Path) -> str:
     publishers = [Publisher(daemon, n, directory / "receipts", ending, pause=0.01) for n in range(2)]
     consumer = Consumer(daemon, leaving)
     known = once(daemon, None)
+    began = time.time()
+    in_an_hour, _ = leave(daemon, began + 3600), leave(daemon, began + DAY / 2)
+    due: Set[Any] = set()
     for thread in (*publishers, consumer):
         thread.start()
-    for step in STEPS:
+    for count, step in enumerate(STEPS):
         clock.set(step)
         offset = float(step.rstrip("s"))
         deadline = time.monotonic() + PATIENCE
         while not clock.is_at(offset):
             check(time.monotonic() < deadline, f"the daemon's clock doesn't follow to {step}")
+        # The clock is followed at once until it jumps ahead: that is believed after five minutes.
+        if count < 2:
+            due.add(leave(daemon, time.time() + offset + 1))
         # What is too old is looked for each second: twice at least under each clock.
         time.sleep(2.2)
+        wait_for(daemon, due, f"at {step}")
         check(once(daemon, known) is True, f"at {step} an id published a moment ago is known no more")
     ending.set()
     for publisher in publishers:
@@ -111,7 +149,12 @@ def jumps(directory: Path) -> str:
     for topic, times in times_of(daemon).items():
         check(times == sorted(times), f"times of {topic} go back")
     daemon.kill()
-    return f"{len(STEPS)} jumps under {count} events: none expired, none redelivered"
+    # The daemon is down when the first is due.
+    clock.set("+3700s")
+    check(daemon.start(UNDER), f"it doesn't start an hour later: {daemon.said()}")
+    wait_for(daemon, due | {in_an_hour}, "an hour later")
+    daemon.kill()
+    return f"{len(STEPS)} jumps under {count} events: none expired, none redelivered, none early"
 
 
 def once(daemon: Daemon, known: Any) -> Any:
@@ -131,6 +174,9 @@ def set_later(directory: Path, at: str) -> str:
     check(abs(clock.accepted() - time.time()) > DAY / 2, f"it isn't {at} for the daemon")
     subscribe(daemon)
     ids = set()
+    # Due in a day by the wrong clock: a day after a boot in 1970 is over when it is set, a day after tomorrow isn't.
+    waiting = leave(daemon, clock.accepted() + DAY)
+    check(came(daemon) == set(), f"at {at}: something came a day early")
     with daemon.connect("early") as bus:
         subscription = bus.follow("proof.>", "proof")
         put(bus, "proof.boot", range(50))
@@ -147,6 +193,7 @@ def set_later(directory: Path, at: str) -> str:
         known = once(daemon, None)
         check(once(daemon, known) is True, f"from {at}: an id published a moment ago is known no more")
         time.sleep(2.2)
+        wait_for(daemon, {waiting} if at.startswith("@1970") else set(), f"set from {at} to today")
         repeated = [item for item in iter(lambda: subscription.has_items and subscription.take(0), False)
                     if isinstance(item, Delivery) and item.topic != "proof.once"]
         check(not repeated, f"from {at}: redelivered after the step: {repeated}")

@@ -1,5 +1,5 @@
 """kill -9 at random moments under load, KILLS times, also while it starts: nothing receipted is lost, order is kept,
-nothing is stored twice."""
+nothing is stored twice; what was left for later comes once, not early, or was taken back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from load import Consumer, Publisher, check_all, check_database, subscribe
+from load import Consumer, Later, Publisher, check_all, check_database, subscribe, wait_for_later
 from proof import PATIENCE, Daemon, check, number, run
 
 PUBLISHERS = 3
@@ -26,7 +26,8 @@ def proof(directory: Path) -> str:
     ending, leaving = threading.Event(), threading.Event()
     publishers = [Publisher(daemon, n, directory / "receipts", ending, pause=0.004) for n in range(PUBLISHERS)]
     consumer = Consumer(daemon, leaving)
-    threads = [*publishers, consumer]
+    later = Later(daemon, ending, pause=0.004)
+    threads = [*publishers, later, consumer]
     for thread in threads:
         thread.start()
 
@@ -45,10 +46,11 @@ def proof(directory: Path) -> str:
             check(thread.failure is None, f"{thread.name}, after kill {kill + 1}: {thread.failure!r}")
 
     ending.set()
-    for publisher in publishers:
+    for publisher in (*publishers, later):
         publisher.join(PATIENCE)
         check(not publisher.is_alive(), f"{publisher.name} never got all its receipts")
         check(publisher.failure is None, f"{publisher.name}: {publisher.failure!r}")
+    wait_for_later(daemon, PATIENCE)
     with daemon.connect("reader") as bus:
         reading = bus.read_all("proof.>", timeout=60)
     count = sum(map(len, reading.topics.values()))
@@ -58,12 +60,13 @@ def proof(directory: Path) -> str:
     leaving.set()
     consumer.join(PATIENCE)
     check(consumer.failure is None, f"consumer: {consumer.failure!r}")
-    check_all(reading, publishers, consumer)
+    check_all(reading, publishers, consumer, later)
     check("damage" not in daemon.said(), f"damage was reported: {daemon.said()[-2000:]}")
     daemon.kill()
     check_database(daemon.state, directory / "copy", count)
-    duplicates = sum(publisher.duplicates for publisher in publishers)
+    duplicates = sum(publisher.duplicates for publisher in (*publishers, later))
     return (f"{kills} kills, {count} events, none lost, none twice: {duplicates} batches resent and known, "
+            f"{len(later.due)} events left for later, {len(later.taken_back)} of them taken back, "
             f"{consumer.repeated} events redelivered, the slowest start {slowest:.2f} s")
 
 

@@ -1,7 +1,8 @@
 """The load under which the proofs break things, and what must hold of it afterwards.
 
 A publisher numbers its events, keeps every batch until its receipt, and sends what has none again under the same ids
-when the daemon is back. A consumer writes down what it handled and acknowledges it.
+when the daemon is back. Another one leaves events that are due a moment later, and takes some of them back. A consumer
+writes down what it handled and acknowledges it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any, Deque, Dict, List, NamedTuple, Optional, Set, Tuple
 
-from proof import ALL, Daemon, Delivery, Event, Gap, Gone, IdSource, Reading, TimedOut, check, following, ranges
+from proof import (ALL, Daemon, Delivery, Event, Gap, Gone, IdSource, Reading, Refused, TimedOut, check, following,
+                   ranges)
 
 UNDER_WAY_MAX = 8
 BATCH_MAX = 12
+LATER = "proof.later"
+"""What `Later` publishes on, and nobody else."""
 
 
 class Batch(NamedTuple):
@@ -90,6 +95,73 @@ class Publisher(threading.Thread):
         return [Event(b"%d %d" % (self.number, n), id=self.id(n)) for n in range(batch.first, batch.first + batch.count)]
 
 
+class Later(threading.Thread):
+    """Leaves events that are due within two seconds, sends again those without a receipt, and takes every tenth back."""
+
+    def __init__(self, daemon: Daemon, stop: threading.Event, pause: float = 0) -> None:
+        super().__init__(name="publisher of later", daemon=True)
+        self.due: Dict[Any, int] = {}
+        """When each event is due, by id; microseconds since 1970."""
+        self.taken_back: Set[Any] = set()
+        self.doubtful: Set[Any] = set()
+        """Those of which the daemon died before it said whether they were taken back."""
+        self.receipted: Dict[Any, int] = {}
+        """The sequence that a receipt named, of those that were published by then."""
+        self.duplicates = 0
+        self.failure: Optional[BaseException] = None
+        self._daemon, self._stop_wanted, self._pause = daemon, stop, pause
+        self._dice = random.Random(99)
+        self._next_id = IdSource().take(1)[0]
+        self._kept: Deque[Any] = deque()
+
+    def run(self) -> None:
+        while not (self._stop_wanted.is_set() and not self._kept):
+            try:
+                with self._daemon.connect(self.name) as bus:
+                    self._leave(bus)
+            except (*Gone, TimedOut):
+                self._stop_wanted.wait(0.005)
+            except BaseException as failure:  # told by the main thread
+                self.failure = failure
+                return
+
+    def _leave(self, bus: Any) -> None:
+        under_way = deque((self._put(bus, id, again=True), id) for id in self._kept)
+        while True:
+            while len(under_way) < UNDER_WAY_MAX and not self._stop_wanted.is_set():
+                id, self._next_id = self._next_id, following(self._next_id, 1)
+                self.due[id] = time.time_ns() // 1000 + self._dice.randrange(2_000_000)
+                self._kept.append(id)
+                under_way.append((self._put(bus, id), id))
+                if self._pause:
+                    self._stop_wanted.wait(self._pause)
+            if not under_way:
+                return
+            number, id = under_way.popleft()
+            receipt = bus.receipt(number)
+            check(receipt.is_on_disk and receipt.event_count == 1, f"a receipt of {self.name}: {receipt}")
+            check(receipt.is_waiting == (receipt.first_sequence == 0), f"it waits and is published, or neither: {receipt}")
+            self.duplicates += receipt.is_duplicate
+            if not receipt.is_waiting:
+                self.receipted[id] = receipt.first_sequence
+            self._kept.popleft()
+            if self._dice.random() < 0.1:
+                self._take_back(bus, id)
+
+    def _put(self, bus: Any, id: Any, again: bool = False) -> int:
+        return bus.put(LATER, [Event(b"%d" % self.due[id], id=id)], again, due=self.due[id])
+
+    def _take_back(self, bus: Any, id: Any) -> None:
+        self.doubtful.add(id)
+        try:
+            count = bus.administer("cancel-scheduled", key=str(id))
+            check(count == 1, f"{count} events were taken back under one id")
+            self.taken_back.add(id)
+        except Refused as refused:
+            check(refused.reason == "unknown-name", f"taking back: {refused}")
+        self.doubtful.discard(id)
+
+
 class Consumer(threading.Thread):
     """One consumer of a durable subscription, which comes back as often as it takes."""
 
@@ -143,7 +215,9 @@ def subscribe(daemon: Daemon, durable: str = "proof") -> None:
         bus.follow("proof.>", durable, ALL)
 
 
-def check_all(reading: Reading, publishers: List[Publisher], consumer: Optional[Consumer]) -> int:
+def check_all(
+    reading: Reading, publishers: List[Publisher], consumer: Optional[Consumer], later: Optional[Later] = None
+) -> int:
     """Everything published is stored once, where its receipt said, in its publisher's order, and was handled."""
     check(not reading.gaps and not reading.unopenable, f"missing: {reading.gaps} {reading.unopenable}")
     places: Dict[Tuple[str, int], Tuple[Any, bytes]] = {}
@@ -158,6 +232,8 @@ def check_all(reading: Reading, publishers: List[Publisher], consumer: Optional[
     for publisher in publishers:
         _check_publisher(publisher, reading, places)
     expected = sum(batch.count for publisher in publishers for batch in publisher.batches)
+    if later:
+        expected += _check_later(later, reading)
     check(len(ids) == expected, f"{len(ids)} events stored, {expected} published")
     if consumer:
         _check_consumer(consumer, places, publishers)
@@ -178,6 +254,32 @@ def _check_publisher(publisher: Publisher, reading: Reading, places: Dict) -> No
         for k, event in enumerate(publisher.events(batch)):
             found = places.get((batch.topic, first + k))
             check(found == (event.id, event.payload), f"the receipt of {batch} names {first}, where {found} is")
+
+
+def _check_later(later: Later, reading: Reading) -> int:
+    """What was left is published once and not early, or was taken back; how many were published."""
+    stored = {event.id: event for event in reading.topics.get(LATER, [])}
+    lost = set(later.due) - set(stored) - later.taken_back - later.doubtful
+    check(not lost, f"{len(lost)} of {len(later.due)} events left for later never came, such as {sorted(lost)[:3]}")
+    both = later.taken_back & set(stored)
+    check(not both, f"{len(both)} events came though they were taken back, such as {sorted(both)[:3]}")
+    for event in stored.values():
+        due = later.due.get(event.id)
+        check(due is not None and event.payload == b"%d" % due, f"nobody left {event} for later")
+        check(event.time >= due, f"{event} came {due - event.time} µs early")
+    for id, sequence in later.receipted.items():
+        check(id in stored and stored[id].sequence == sequence,
+              f"the receipt of {id} names {sequence}, stored is {stored.get(id)}")
+    return len(stored)
+
+
+def wait_for_later(daemon: Daemon, patience: float) -> None:
+    """Until nothing waits any more."""
+    deadline = time.monotonic() + patience
+    with daemon.connect("later") as bus:
+        while rows := bus.inspect("scheduled"):
+            check(time.monotonic() < deadline, f"{len(rows)} events are due and wait, such as {rows[0]}")
+            time.sleep(0.05)
 
 
 def _check_consumer(consumer: Consumer, places: Dict, publishers: List[Publisher]) -> None:
@@ -205,6 +307,8 @@ def check_database(state: Path, copy: Path, expected: int) -> None:
         "SELECT sum(count), count(*), count(DISTINCT publisher || hex(first_id)) FROM batches").fetchone()
     check(stored == expected, f"the database has {stored} events, {expected} were published")
     check(batches == distinct, f"{batches} batches have {distinct} first ids")
+    waiting, = database.execute("SELECT count(*) FROM scheduled").fetchone()
+    check(waiting == 0, f"{waiting} events still wait to be published")
     quarantined, = database.execute("SELECT count(*) FROM quarantine").fetchone()
     check(quarantined == 0, f"{quarantined} rows were put aside as damaged")
     database.close()

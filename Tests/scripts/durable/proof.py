@@ -67,6 +67,8 @@ class Stored(NamedTuple):
     sequence: int
     id: Any
     payload: bytes
+    time: int
+    """When it was accepted, microseconds since 1970."""
 
 
 class Reading(NamedTuple):
@@ -91,10 +93,10 @@ class Bus(Client):
     def __exit__(self, *_: Any) -> None:
         self.vanish()
 
-    def put(self, topic: str, events: Sequence[Event], again: bool = False) -> int:
+    def put(self, topic: str, events: Sequence[Event], again: bool = False, due: Optional[int] = None) -> int:
         """Sends one batch and waits for nothing but room; its number, to ask for the receipt with."""
         flags = RECEIPT | DURABLE | (AGAIN if again else 0)
-        return self.publish_one(topic, self.stamped(events), flags, PATIENCE)[1]
+        return self.publish_one(topic, self.stamped(events), flags, PATIENCE, due)[1]
 
     def follow(self, filter: str, durable: Optional[str] = None, start: Optional[int] = None) -> Subscription:
         """A subscription that begins with what is stored, a durable one where it has a name."""
@@ -122,7 +124,7 @@ class Bus(Client):
                 reading.unopenable.append(item)
             else:
                 events = reading.topics.setdefault(item.topic, [])
-                events += [Stored(sequence, event.id, event.payload) for sequence, event in item.events]
+                events += [Stored(sequence, event.id, event.payload, item.time) for sequence, event in item.events]
         subscription.unsubscribe()
         return reading
 

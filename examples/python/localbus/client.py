@@ -11,7 +11,7 @@ from .names import encode_topic
 from .rows import Row, decode_rows
 from .transport import open_socket
 
-KINDS = {"status": 1, "sessions": 2, "topics": 3, "subscriptions": 4, "users": 5}
+KINDS = {"status": 1, "sessions": 2, "topics": 3, "subscriptions": 4, "users": 5, "scheduled": 10}
 
 
 def connect(

@@ -47,6 +47,14 @@ class Publishing(Link):
         events = self.stamped(payloads)
         return self._settle(events, *self.publish_one(topic, events, retain_flags(events, retain), timeout), timeout)
 
+    def publish_later(
+        self, topic: str, payload: Payload, due: int, retain: bool = False, timeout: Optional[float] = 10
+    ) -> Receipt:
+        """Leaves one event on a durable topic, to be published at a time: microseconds since 1970."""
+        events = self.stamped([payload])
+        flags = retain_flags(events, retain)
+        return self._settle(events, *self.publish_one(topic, events, flags, timeout, due), timeout, due)
+
     def publish_all(
         self, topic: str, payloads: Sequence[Payload], timeout: Optional[float] = 10
     ) -> List[Receipt]:
@@ -84,15 +92,20 @@ class Publishing(Link):
         salt = secrets.token_bytes(crypto.SALT_LENGTH) if salt is None else salt
         return self.call("openSeal", request, timeout, request=request, salt=salt, topic=encode_topic(topic))
 
-    def send_batch(self, batch: bytes, flags: int = RECEIPT, timeout: Optional[float] = 10) -> int:
+    def send_batch(
+        self, batch: bytes, flags: int = RECEIPT, timeout: Optional[float] = 10, due: Optional[int] = None
+    ) -> int:
         """Sends a sealed batch when the window has room for it; the publish number."""
-        frame_length = 16 + len(batch)
+        frame_length = (16 if due is None else 24) + len(batch)
         if frame_length > self.welcome["frame_length_max"]:
             raise BatchError(f"a frame of {frame_length} bytes", "payload-too-large")
         self.run_until(lambda: self._has_room(frame_length), timeout)
         self._publish_number += 1
         self._unsettled.append((self._publish_number, frame_length))
-        self.send("publish", flags, batch, number=self._publish_number)
+        if due is None:
+            self.send("publish", flags, batch, number=self._publish_number)
+        else:
+            self.send("publishLater", flags, batch, number=self._publish_number, due=due)
         return self._publish_number
 
     def receipt(self, number: int, timeout: Optional[float] = 10) -> Receipt:
@@ -129,7 +142,7 @@ class Publishing(Link):
             self.send("closeSeal", seal=seal.number)
 
     def publish_one(
-        self, topic: str, events: Sequence[Event], flags: int, timeout: Optional[float]
+        self, topic: str, events: Sequence[Event], flags: int, timeout: Optional[float], due: Optional[int] = None
     ) -> Tuple[Seal, int, int]:
         seal = self.seal_of(topic, timeout)
         longest = max((len(event.payload) for event in events), default=0)
@@ -137,10 +150,11 @@ class Publishing(Link):
             raise BatchError(f"a payload of {longest} bytes", "payload-too-large")
         if not fits(events, seal, RETAINED_LENGTH_MAX if flags & RETAIN else seal.batch_length_max):
             raise BatchError(f"{len(events)} events are more than a batch")
-        return seal, self.send_batch(seal.seal(events), flags, timeout), flags
+        return seal, self.send_batch(seal.seal(events), flags, timeout, due), flags
 
     def _settle(
-        self, events: Sequence[Event], seal: Seal, number: int, flags: int, timeout: Optional[float]
+        self, events: Sequence[Event], seal: Seal, number: int, flags: int, timeout: Optional[float],
+        due: Optional[int] = None,
     ) -> Receipt:
         """Waits for the receipt. After a stale epoch the same events are sent again under a new seal, once."""
         try:
@@ -150,7 +164,7 @@ class Publishing(Link):
                 self.retire(seal)
             if refused.reason != "stale-epoch":
                 raise
-        _, number, _ = self.publish_one(seal.topic, events, flags, timeout)
+        _, number, _ = self.publish_one(seal.topic, events, flags, timeout, due)
         return self.receipt(number, timeout)
 
     def _has_room(self, length: int) -> bool:

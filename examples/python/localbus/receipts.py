@@ -29,6 +29,11 @@ class Receipt:
         return bool(self.flags & 1)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it waits until it is due, and has no sequence yet."""
+        return bool(self.flags & 4)
+
+    @property
     def is_duplicate(self) -> bool:
         return bool(self.flags & 2)
 
