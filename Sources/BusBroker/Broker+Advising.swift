@@ -1,4 +1,4 @@
-// What the daemon tells about the bus, as events on topics of its own. It seals them like everybody else; since keys are
+// What the daemon tells about the bus, as events on topics of its own: who comes and goes, dead letters. It seals them like everybody else; since keys are
 // its runner's affair, that takes two effects: one that opens a seal, and one for each batch.
 
 import BusWire
@@ -24,8 +24,6 @@ extension Topic {
 }
 
 extension Broker {
-    /// Advisories of one batch. Not tuned.
-    private static let batchCountMax = 1024
     /// Advisories that may wait for a seal that can't be had, on a full disk say; older ones are given up on.
     private static let waitingCountMax = 16_384
 
@@ -49,6 +47,7 @@ extension Broker {
             number: nextSeal, topic: topic, salt: [], publisher: configuration.ownIdentity, name: "busd",
             account: account, limits: .normal)
         nextSeal += 1
+        ownSeals[seal.number] = name
         emit(.openOwnSeal(seal: seal.number, topic: name, epoch: seal.epoch))
         return seal
     }
@@ -59,8 +58,9 @@ extension Broker {
         ownTopics[name]?.waiting = []
         var rest = own.waiting[...]
         while !rest.isEmpty {
-            emit(.advise(seal: seal.number, Array(rest.prefix(Broker.batchCountMax))))
-            rest = rest.dropFirst(Broker.batchCountMax)
+            let count = rest.first?.batchCountMax ?? rest.count
+            emit(.advise(seal: seal.number, Array(rest.prefix(count))))
+            rest = rest.dropFirst(count)
         }
     }
 
@@ -73,8 +73,20 @@ extension Broker {
     /// It is asked for again when there is more to say.
     func ownSealFailed(_ number: UInt64) {
         guard let (name, seal) = own(number) else { return }
-        seal.topic.sealCount -= 1
         ownTopics[name]?.seal = nil
+        release(seal)
+    }
+
+    /// Nothing more is said on a topic of the daemon's own.
+    func closeOwn(_ name: Topic) {
+        guard let seal = ownTopics.removeValue(forKey: name)?.seal else { return }
+        release(seal)
+        emit(.closeOwnSeal(seal.number))
+    }
+
+    private func release(_ seal: Seal) {
+        ownSeals[seal.number] = nil
+        seal.topic.sealCount -= 1
         noteIdle(seal.topic)
     }
 
@@ -89,7 +101,17 @@ extension Broker {
     }
 
     private func own(_ number: UInt64) -> (name: Topic, seal: Seal)? {
-        for (name, topic) in ownTopics { if let seal = topic.seal, seal.number == number { return (name, seal) } }
-        return nil
+        guard let name = ownSeals[number], let seal = ownTopics[name]?.seal else { return nil }
+        return (name, seal)
+    }
+}
+
+extension Advisory {
+    /// Advisories of one batch, all of them of one kind: as many as surely fit. Not tuned.
+    fileprivate var batchCountMax: Int {
+        switch self {
+        case .sessionOpened, .sessionClosed: 1024
+        case .deadLetter: 64
+        }
     }
 }

@@ -25,8 +25,8 @@ extension Broker {
     public var isIdle: Bool {
         sessions.isEmpty && filters.count == storage?.numbers.count ?? 0 && groups.isEmpty && stalling.isEmpty
             && (filters.isEmpty || filters.count > 0) && storage?.hungry.isEmpty != false
-            && parked.isEmpty && unsettled.isEmpty && departures.isEmpty && !unreceipted.contains { $0.isUnreceipted }
-            && greetings.isEmpty
+            && parked.isEmpty && unsettled.isEmpty && departures.isEmpty && buried.isEmpty && greetings.isEmpty
+            && !unreceipted.contains { $0.isUnreceipted }
             && accounts.values.allSatisfy(\.isIdle) && totals.eventsQueued == 0 && totals.bytesQueued == 0
     }
 
@@ -59,6 +59,9 @@ extension Broker {
         expect(!mayResume || parked.isEmpty, "publishes may go on and none is taken up")
         expect(unsettled.isEmpty, "a round ended and a group wasn't handed what waits")
         expect(departures.isEmpty && arrivals.isEmpty, "a round ended and nobody was told who came and went")
+        expect(buried.isEmpty, "a round ended and nobody was told of dead letters")
+        expect(
+            ownSeals.count == ownTopics.values.count { $0.seal != nil }, "seals of the daemon's own are listed wrong")
     }
 
     private func audit(_ subscription: Subscription, _ expect: Expect) {

@@ -326,6 +326,7 @@ extension Broker {
         filters.remove(subscription)
         storage.subscriptions[durable.name] = nil
         storage.numbers[durable.number] = nil
+        closeOwn(.deadLetters(of: durable.name))
         let owner = account(of: durable.uid)
         owner.subscriptionCount -= 1
         owner.durableCount -= 1

@@ -163,7 +163,7 @@ extension Broker {
             message: String(message.prefix(Durable.messageLengthMax)), attempts: portion.attempt, died: ageTime,
             accepted: portion.batch.time)
         durable.deadCount += letter.eventCount
-        store(.deadLetter(letter))
+        tell(of: letter, portion, durable, ticket: store(.deadLetter(letter)))
         storage.nextDeadLetter += 1
     }
 

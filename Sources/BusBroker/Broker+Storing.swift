@@ -273,6 +273,7 @@ extension Broker {
         case .lookedUp(let session, let publish):
             // A session that is gone asked for nothing.
             if session.phase == .closing { session.lookUps[publish] = nil }
+        case .buried(let word): buried.append(word)
         case .administered(let session, let request, let count):
             answer(session, .administered(Administered(request: request, count: count)))
         }

@@ -46,8 +46,12 @@ public final class Broker {
     var departures: [Departure] = []
     /// Sessions that came, to be told at the end of the round.
     var arrivals: [Advisory] = []
+    /// Dead letters that are on disk, to be told of at the end of the round.
+    var buried: [DeadLetterWord] = []
     /// Topics of the daemon's own.
     var ownTopics: [Topic: OwnTopic] = [:]
+    /// Which of them its seals are of.
+    var ownSeals: [UInt64: Topic] = [:]
     /// Subscriptions that stall their publishers now, or did until their time was over, by serial.
     var stalling: [UInt64: Subscription] = [:]
     /// When their time is over; some are over already.
@@ -115,12 +119,13 @@ public final class Broker {
         }
     }
 
-    /// Ends a round: publishes what is to be said of who came and went, goes on with publishes that no longer have to
+    /// Ends a round: publishes what is to be said of who came and went and of dead letters, goes on with publishes that no longer have to
     /// wait, hands groups their events, tells receipts, and runs what is due.
     public func endRound(at now: Moment) {
         self.now = now
         expire()
         publishDepartures()
+        tellOfDeadLetters()
         resumeParked()
         settleGroups()
         // Who was handed what waited can make publishers go on, whose events then wait for a group.
@@ -153,12 +158,14 @@ public final class Broker {
     }
 
     /// Whether a round should end soon although nothing new may happen: there are effects, publishes that may go on,
-    /// receipts that may be told, groups to be handed what waits, word of who came and went, or a shutdown to finish.
+    /// receipts that may be told, groups to be handed what waits, word of who came and went or of dead letters, or a
+    /// shutdown to finish.
     public var needsRound: Bool { !effects.isEmpty || isUnfinished || draining != nil }
 
     /// Whether what came after the round's end, as answers to its effects, left something that only a round does.
     public var isUnfinished: Bool {
         mayResume || mayTell || !unsettled.isEmpty || !relieved.isEmpty || !departures.isEmpty || !arrivals.isEmpty
+            || !buried.isEmpty
     }
 
     func emit(_ effect: Effect) { effects.append(effect) }

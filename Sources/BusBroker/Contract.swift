@@ -105,6 +105,8 @@ public enum Effect: Sendable {
     case close(SessionID, Reason, message: String)
     /// Derive a seal of the daemon's own and keep its key.
     case openOwnSeal(seal: UInt64, topic: Topic, epoch: UInt32)
+    /// Forget the key of a seal of the daemon's own.
+    case closeOwnSeal(UInt64)
     /// Seal these as the events of one batch and give it to the broker.
     case advise(seal: UInt64, [Advisory])
     /// Change what is stored; when it is on disk, `Input.stored` says so by its ticket. In the order given.
@@ -155,4 +157,6 @@ public enum Advisory: Sendable, Equatable {
     case sessionOpened(SessionID, PeerIdentity, name: String)
     /// A session that was is gone.
     case sessionClosed(SessionID, PeerIdentity, name: String, Reason)
+    /// Events of a batch became a dead letter of a durable subscription.
+    case deadLetter(DeadLetterWord)
 }

@@ -104,6 +104,8 @@ enum Completion {
     case duplicate(Session, Receipt?)
     /// Ids were looked up.
     case lookedUp(Session, publish: UInt64)
+    /// Events were given up on, and that is to be told.
+    case buried(DeadLetterWord)
     /// An administrator's wish is done.
     case administered(Session, request: UInt32, count: UInt64)
 }

@@ -190,6 +190,7 @@ public final class BusServer {
             case .grant(let id, let topic, let epoch): grant(topic, epoch, to: id)
             case .openSeal(let order): charging(order.session) { openSeal(order) }
             case .openOwnSeal(let seal, let topic, let epoch): openOwnSeal(seal, topic, epoch)
+            case .closeOwnSeal(let seal): ownSealers[seal] = nil
             case .advise(let seal, let advisories): advise(seal, advisories)
             case .close(let id, let reason, let message):
                 if let peer = peers[id] { close(peer, reason, message) }
@@ -278,7 +279,7 @@ public final class BusServer {
             let batch = try sealer.seal(advisories, at: moment.wall)
             broker.handle(.advised(seal: seal, batch: batch), at: moment)
         } catch {
-            log.error("can't seal what is to be told of sessions: \(error)")
+            log.error("can't seal what is to be told: \(error)")
         }
     }
 

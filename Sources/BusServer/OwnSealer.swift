@@ -1,4 +1,4 @@
-// The daemon as a publisher: what it tells about sessions, as JSON, sealed like everybody else's events.
+// The daemon as a publisher: what it tells about sessions and dead letters, as JSON, sealed like everybody else's events.
 
 import BusBroker
 import BusCrypto
@@ -26,7 +26,7 @@ final class OwnSealer {
     func seal(_ advisories: [Advisory], at time: Int64) throws -> SharedBytes {
         var body: [UInt8] = []
         for advisory in advisories {
-            try encoder.encode(SessionReport(advisory)).withUnsafeBytes {
+            try encode(advisory).withUnsafeBytes {
                 EventRecord.append(time: time, headers: OwnSealer.headers, payload: $0, to: &body)
             }
         }
@@ -37,6 +37,15 @@ final class OwnSealer {
         return try SealedBatch.assemble(header, BatchColumns(), body: body, scratch: &scratch) {
             (authenticated, plaintext, output) throws(CryptoError) in
             try sealer.seal(authenticating: authenticated, plaintext: plaintext, into: output)
+        }
+    }
+
+    private func encode(_ advisory: Advisory) throws -> Data {
+        switch advisory {
+        case .sessionOpened(let id, let peer, let name): try encoder.encode(SessionReport(id, peer, name, nil))
+        case .sessionClosed(let id, let peer, let name, let reason):
+            try encoder.encode(SessionReport(id, peer, name, reason))
+        case .deadLetter(let word): try encoder.encode(DeadLetterReport(word))
         }
     }
 }
@@ -50,19 +59,44 @@ private struct SessionReport: Encodable {
     let name: String
     let reason: String?
 
-    init(_ advisory: Advisory) {
-        switch advisory {
-        case .sessionOpened(let id, let peer, let name): self.init(id, peer, name, nil)
-        case .sessionClosed(let id, let peer, let name, let reason): self.init(id, peer, name, reason)
-        }
-    }
-
-    private init(_ id: SessionID, _ peer: PeerIdentity, _ name: String, _ reason: Reason?) {
+    init(_ id: SessionID, _ peer: PeerIdentity, _ name: String, _ reason: Reason?) {
         session = id.rawValue
         uid = peer.uid
         gid = peer.gid
         pid = peer.pid
         self.name = name
         self.reason = reason?.name
+    }
+}
+
+/// What is told of a dead letter. Names are those of a listing of dead letters where it has the same.
+private struct DeadLetterReport: Encodable {
+    let subscription: String
+    let id: String
+    let topic: String
+    let sequence: UInt64
+    let lastSequence: UInt64
+    let events: UInt64
+    let attempts: UInt16
+    let reason: String
+    let message: String
+    let dead: UInt64
+
+    private enum CodingKeys: String, CodingKey {
+        case subscription, id, topic, sequence, events, attempts, reason, message, dead
+        case lastSequence = "last_sequence"
+    }
+
+    init(_ word: DeadLetterWord) {
+        subscription = word.subscription.description
+        id = word.id.description
+        topic = word.topic.description
+        sequence = word.sequences.lowerBound
+        lastSequence = word.sequences.upperBound
+        events = word.eventCount
+        attempts = word.attempts
+        reason = word.reason.name
+        message = word.message
+        dead = word.deadCount
     }
 }

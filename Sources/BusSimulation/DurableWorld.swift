@@ -135,7 +135,7 @@ final class DurableWorld: SeededWorld {
         case .retain(let order): questions.append(.retain(order))
         case .administer(let session, let wish): questions.append(.administer(session, wish))
         case .stopped: isStopped = true
-        case .grant, .openOwnSeal, .advise, .inspect, .tend: break
+        case .grant, .openOwnSeal, .closeOwnSeal, .advise, .inspect, .tend: break
         }
     }
 

@@ -21,7 +21,7 @@ extension Model {
         case .close(let id, let reason, let message): try checkClose(try session(id), reason, message)
         case .openOwnSeal(let seal, let topic, _): try noteOwnSeal(seal, topic)
         case .advise: break  // accepted when the runner has sealed it
-        case .store, .read, .readDue, .seek, .retain, .administer, .inspect, .tend:
+        case .store, .read, .readDue, .seek, .retain, .administer, .inspect, .tend, .closeOwnSeal:
             throw Violation("something is asked of a store, and there is none")
         case .stopped:
             stoppedCount += 1

@@ -15,6 +15,7 @@ extension Model {
         switch advisory {
         case .sessionOpened: openedTopic
         case .sessionClosed: closedTopic
+        case .deadLetter: preconditionFailure("without a store nothing is given up on")
         }
     }
 

@@ -18,7 +18,7 @@ final class Bench {
     var store: MemoryStore?
     /// Whether the daemon gets seals for its own topics.
     var hasOwnSeals = true
-    /// What the daemon had to say of sessions, batch by batch.
+    /// What the daemon had to say, batch by batch.
     private(set) var advised: [[Advisory]] = []
     private var ownCounters: [UInt64: UInt64] = [:]
     private var nextSalt: UInt64 = 1
@@ -93,7 +93,7 @@ final class Bench {
             let batch = SampleBatch(seal: seal, counter: counter, eventCount: UInt32(advisories.count))
             broker.handle(.advised(seal: seal, batch: batch.bytes), at: now)
             return true
-        case .send, .grant, .close, .stopped: return false
+        case .send, .grant, .close, .closeOwnSeal, .stopped: return false
         case .store(let ticket, let write):
             store?.submit(ticket, write)
             return false

@@ -13,6 +13,7 @@ import Testing
             switch $0 {
             case .sessionOpened(_, _, let name): "+\(name)"
             case .sessionClosed(_, _, let name, _): "-\(name)"
+            case .deadLetter(let word): "†\(word.id)"
             }
         }
     }

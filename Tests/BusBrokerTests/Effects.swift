@@ -17,7 +17,7 @@ extension [Effect] {
             case .send(let id, _), .grant(let id, _, _), .close(let id, _, _): id == peer.id
             case .openSeal(let order): order.session == peer.id
             case .administer(let id, _), .inspect(let id, _): id == peer.id
-            case .openOwnSeal, .advise, .stopped, .store, .read, .readDue, .seek, .retain, .tend: false
+            case .openOwnSeal, .closeOwnSeal, .advise, .stopped, .store, .read, .readDue, .seek, .retain, .tend: false
             }
         }
     }
@@ -52,6 +52,7 @@ extension [Effect] {
             case .grant: "granting"
             case .close: "close"
             case .openOwnSeal: "openOwnSeal"
+            case .closeOwnSeal: "closeOwnSeal"
             case .advise: "advise"
             case .stopped: "stopped"
             case .store: "store"

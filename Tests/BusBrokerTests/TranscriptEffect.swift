@@ -15,6 +15,7 @@ extension Effect {
         case .grant(let id, let topic, let epoch): "\(id) grant topic=\(topic) epoch=\(epoch)"
         case .close(let id, let reason, _): "\(id) close \(reason)"
         case .openOwnSeal(let seal, let topic, let epoch): "daemon open-seal seal=\(seal) topic=\(topic) epoch=\(epoch)"
+        case .closeOwnSeal(let seal): "daemon close-seal seal=\(seal)"
         case .advise(let seal, let advisories):
             "daemon advise seal=\(seal)" + advisories.map { " " + $0.inWords }.joined()
         case .stopped: "stopped"
@@ -69,6 +70,7 @@ extension Advisory {
         switch self {
         case .sessionOpened(let id, let peer, let name): "opened=\(id)/\(peer.uid)/\(name)"
         case .sessionClosed(let id, let peer, let name, let reason): "closed=\(id)/\(peer.uid)/\(name)/\(reason)"
+        case .deadLetter(let word): "dead=\(word.subscription)/\(word.topic)/\(word.sequences)/\(word.reason)"
         }
     }
 }

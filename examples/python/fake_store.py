@@ -28,7 +28,7 @@ ORDER, BILL = "018bcfe5-6800-7000-8000-000000000001", "018bcfe5-6800-7000-8000-0
 
 DEAD = {
     "id": ORDER, "topic": "orders.new", "sequence": 42, "subscription": "billing", "reason": "rejected",
-    "message": "no such customer", "attempts": 3, "first_time": TIME, "died_at": TIME + 5_000_000, "bytes": 812,
+    "message": "no such customer", "attempts": 3, "accepted_at": TIME, "died_at": TIME + 5_000_000, "bytes": 812,
 }
 DECLARED = {"filter": "orders.>", "source": "command", "durable": 1, "max-age": 86_400_000_000, "limit-hard": 1}
 DURABLE = {

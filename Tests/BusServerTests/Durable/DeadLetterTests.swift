@@ -22,7 +22,8 @@ import Testing
             }
         }
         let dead = texts.count { $0.hasPrefix("!") }
-        try await eventually { try await client.row(.durableSubscriptions, "workers")["dead"] == "\(dead)" }
+        // Counted when they are given up, listed when they are on disk.
+        try await eventually { try await client.rows(.deadLetters, "workers").count == dead }
         await subscription.cancel()
         try await body(bus, client)
         await client.close()
@@ -99,6 +100,27 @@ import Testing
             }
             #expect(try await client.rows(.deadLetters).isEmpty)
         }
+    }
+
+    @Test func `whoever listens is told of a letter that can be listed then, and of nothing its event holds`()
+        async throws
+    {
+        let bus = try TestBus.durable()
+        let (client, other) = (try await bus.connect("client"), try await bus.connect("other"))
+        var told = Taking(try await other.subscribe("$dead.workers"))
+        var jobs = Taking(try await client.subscribe("jobs.>", .durable { $0.acknowledgement = .manual }))
+        try await client.publish("secret", to: "jobs.a")
+        try await jobs.event().reject(because: "no \"such\" job")
+        let word = try await told.event()
+        let letter = try await other.row(.deadLetters, "workers")
+        let id = try #require(letter["id"])
+        #expect(word.publisher.name == "busd" && word.topic.description == "$dead.workers")
+        #expect(
+            word.text
+                == #"{"attempts":1,"dead":1,"events":1,"id":"\#(id)","last_sequence":1,"message":"no \"such\" job","#
+                + #""reason":"rejected","sequence":1,"subscription":"workers","topic":"jobs.a"}"#)
+        await client.close()
+        await other.close()
     }
 
     @Test func `a key that is no subscription and no event's id is refused by name`() async throws {
