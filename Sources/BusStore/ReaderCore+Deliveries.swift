@@ -81,17 +81,20 @@ extension ReaderCore {
         for number in numbers {
             guard let publisher = try publisher(number) else { continue }
             for table in ["batches", "kept", "receipts", "explicit_ids"] {
-                guard let place = try place(of: id, in: table, number, publisher) else { continue }
-                places.append(place)
-                break
+                let found = try self.places(of: id, in: table, number, publisher)
+                places += found
+                if !found.isEmpty { break }
             }
         }
         return places
     }
 
-    private func place(
+    /// How many rows before an id are looked at for others that hold it, too: it was used again. Not tuned.
+    private static let againCountMax: Int64 = 16
+
+    private func places(
         of id: BusUUID, in table: String, _ number: Int64, _ publisher: StoredPublisher
-    ) throws(StoreError) -> EventPlace? {
+    ) throws(StoreError) -> [EventPlace] {
         let isExplicit = table == "explicit_ids"
         let columns = isExplicit ? "id, 1, position + place" : "first_id, count, position"
         let key = isExplicit ? "id" : "first_id"
@@ -99,15 +102,22 @@ extension ReaderCore {
         let select = try statements(
             """
             SELECT \(columns), topic, sequence, accepted FROM \(table)
-            WHERE publisher = ? AND \(key) <= ? \(own) ORDER BY \(key) DESC LIMIT 1
+            WHERE publisher = ? AND \(key) <= ? \(own) ORDER BY \(key) DESC LIMIT ?
             """)
         select.bind(1, number)
         select.bind(2, id)
+        select.bind(3, ReaderCore.againCountMax)
         defer { select.reset() }
-        guard try select.step(), let topic = select.topicID(3) else { return nil }
-        guard let offset = id.distance(from: select.uuid(0)), offset < select.uint64(1) else { return nil }
-        return EventPlace(
-            position: select.uint64(2) + offset, topic: topic, sequence: select.uint64(4) + offset,
-            accepted: select.int64(5), publisher: publisher, isStored: table == "batches" || table == "kept")
+        var places: [EventPlace] = []
+        while try select.step() {
+            guard let topic = select.topicID(3), let offset = id.distance(from: select.uuid(0)),
+                offset < select.uint64(1)
+            else { continue }
+            places.append(
+                EventPlace(
+                    position: select.uint64(2) + offset, topic: topic, sequence: select.uint64(4) + offset,
+                    accepted: select.int64(5), publisher: publisher, isStored: table == "batches" || table == "kept"))
+        }
+        return places.sorted { $0.position < $1.position }
     }
 }

@@ -1,5 +1,7 @@
 // The bytes of records that speak of deliveries.
 
+import BusWire
+
 /// A subscription without its cursor, which has a row of its own.
 struct SubscriptionRow: Equatable {
     var id: UInt64
@@ -103,12 +105,15 @@ extension LedgerEntry: Recorded {
         record.put(sent)
         record.put(time)
         record.put(reason)
+        // Nearly all lines are of no answer, and as short as they were before there were any.
+        if !answer.isZero { record.put(answer) }
     }
 
     init(from record: inout RecordReader) throws(RecordFault) {
         self.init(
             subscription: try record.integer(), first: try record.integer(), count: try record.integer(),
             outcome: try record.integer(), session: try record.integer(), attempt: try record.integer(),
-            sent: try record.integer(), time: try record.integer(), reason: try record.integer())
+            sent: try record.integer(), time: try record.integer(), reason: try record.integer(),
+            answer: record.isAtEnd ? .zero : try record.uuid())
     }
 }

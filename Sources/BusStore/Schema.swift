@@ -31,7 +31,7 @@ struct Schema: Sendable {
     /// The version this program writes.
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [version1, usage, scheduled, countingIDs])
+    static let current = Schema(steps: [version1, usage, scheduled, countingIDs, answers])
 
     /// The columns of a batch, in the order in which they are always named.
     static let batchColumns = """
@@ -60,6 +60,9 @@ struct Schema: Sendable {
         "DROP INDEX batches_by_id",
         "CREATE INDEX batches_by_id ON batches (publisher, first_id) WHERE flags < \(BatchRow.hasIDsFlag)",
     ]
+
+    /// Lines of the ledger may name an answer, behind all that they had before.
+    private static let answers: SchemaStep = []
 
     private static let version1: SchemaStep = [
         "CREATE TABLE meta (id INTEGER PRIMARY KEY, record BLOB NOT NULL)",

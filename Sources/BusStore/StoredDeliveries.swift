@@ -1,6 +1,8 @@
 // What the store keeps of deliveries: subscriptions with their cursors, dead letters and the ledger. All places are
 // ranges of positions, one number line for the whole store.
 
+public import BusWire
+
 /// Consecutive positions below a cursor that aren't settled: handed out and not acknowledged, or to be redelivered.
 public struct PendingRange: Sendable, Equatable {
     /// The first.
@@ -113,6 +115,8 @@ public struct LedgerEntry: Sendable, Equatable {
     public var time: Int64
     /// Why, as a number of the caller's.
     public var reason: UInt16
+    /// The event that answers the one at this position; none else.
+    public var answer: BusUUID
 
     /// Longest range of one entry: what a look-up has to go back to find the entries that reach a position.
     public static let countMax: UInt32 = 4096
@@ -120,7 +124,7 @@ public struct LedgerEntry: Sendable, Equatable {
     /// An entry of these parts.
     public init(
         subscription: UInt64, first: UInt64, count: UInt32, outcome: UInt8, session: UInt64 = 0, attempt: UInt16,
-        sent: Int64 = 0, time: Int64, reason: UInt16 = 0
+        sent: Int64 = 0, time: Int64, reason: UInt16 = 0, answer: BusUUID = .zero
     ) {
         self.subscription = subscription
         self.first = first
@@ -131,5 +135,6 @@ public struct LedgerEntry: Sendable, Equatable {
         self.sent = sent
         self.time = time
         self.reason = reason
+        self.answer = answer
     }
 }

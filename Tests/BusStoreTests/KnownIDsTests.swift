@@ -98,7 +98,7 @@ import Testing
             }
         }
         var schema = Schema.current
-        schema.steps.removeLast()
+        schema.steps.removeSubrange(3...)
         world.schema = schema
         try world.write([StoreWorld.newTopic(), .append(StoreWorld.batch(10, accepted: 100), ids: [StoreWorld.id(4)])])
         #expect(try plan().last?.contains("WHERE") == false)

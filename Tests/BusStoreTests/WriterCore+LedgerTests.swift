@@ -42,6 +42,20 @@ import Testing
         _ = try world.settled()
     }
 
+    @Test func `a line may name an answer, and goes with its event like any other`() async throws {
+        let answer = BusUUID(high: 5, low: 6)
+        let named = LedgerEntry(
+            subscription: 0, first: 12, count: 1, outcome: 7, session: 3, attempt: 0, sent: 10, time: 20,
+            answer: answer)
+        let world = try world([.ledger(named), line(13)])
+        let store = try world.opened
+        let entries = try await waitFor { store.ledger(in: 0..<1000, countMax: 100, completion: $0) }
+        #expect(entries.first == named && entries.map(\.answer) == [answer, .zero])
+        #expect(entries.map { $0.record.count } == [entries[1].record.count + 16, entries[1].record.count])
+        try trim(world, StoreWorld.other, before: 20)
+        #expect(try await lines(world) == [])
+    }
+
     @Test func `what is said of a batch goes with it, whatever older ones stay`() async throws {
         let world = try world([line(1, 10), line(11, 10), line(13), line(21, 10), line(35)])
         try trim(world, StoreWorld.other, before: 30)
