@@ -33,7 +33,8 @@ public struct DeadLetterWord: Sendable, Equatable {
     init(_ letter: StoredDeadLetter, of portion: Portion, _ subscription: GroupName) {
         let batch = portion.batch
         self.subscription = subscription
-        id = batch.id(of: portion.selection.bounds(of: Int(batch.eventCount)).lowerBound)
+        let first = portion.selection.bounds(of: Int(batch.eventCount)).lowerBound
+        id = (try? SealedBatch(batch.bytes))?.id(of: first) ?? .zero
         topic = batch.seal.topic.name
         sequences = portion.sequences
         eventCount = portion.eventCount
@@ -87,15 +88,6 @@ extension Broker {
         let all = topics[topic]?.route(through: filters).subscriptions ?? filters.matches(topic)
         // Durable ones are of what is stored.
         return all.contains { !$0.isDurable }
-    }
-}
-
-extension AcceptedBatch {
-    /// An event's id.
-    fileprivate func id(of index: Int) -> BusUUID {
-        guard let sealed = try? SealedBatch(bytes) else { return .zero }
-        if let ids = try? sealed.explicitIDs, ids.indices.contains(index) { return ids[index] }
-        return sealed.header.firstID.advanced(by: UInt64(index)) ?? .zero
     }
 }
 

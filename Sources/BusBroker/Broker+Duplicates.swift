@@ -7,7 +7,8 @@ extension Broker {
     func duplicate(
         of batch: SealedBatch, _ publish: Publish, _ topic: TopicState, _ session: Session
     ) throws(PublishRefusal) -> Receipt? {
-        guard publish.isAgain else { return nil }
+        // A request is made again under its id until it is answered.
+        guard publish.isAgain, !publish.isRequest else { return nil }
         let known = topic.isDurable ? stored(publish, topic, session) : recent(batch, publish, topic, session)
         guard let first = known.first else { return nil }
         let count = known.reduce(0) { $0 + $1.count }

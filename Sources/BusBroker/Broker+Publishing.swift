@@ -109,7 +109,7 @@ extension Broker {
         if let receipt = try duplicate(of: batch, publish, topic, session) {
             return repeated(publish.wantsReceipt ? receipt : nil, session)
         }
-        if topic.settings.isDurable || topic.isDurable { try checkDurable(batch, publish, topic, session.account) }
+        if topic.settings.isDurable || topic.isDurable { try checkDurable(batch, topic, session.account) }
         let waits = try mustWait(publish, batch, topic, session)
         // What can fail comes before what it would have to take back: answers use rights up, and come last.
         guard session.account.rates.publishing.take(count, at: now.monotonic) else {
@@ -125,7 +125,9 @@ extension Broker {
         // Asked while its topic was durable, and of no meaning now that it isn't.
         if !session.lookUps.isEmpty { endLookUp(of: publish.number, session) }
         if waits { return schedule(batch, publish, seal, session) }
-        if topic.isDurable { return append(batch, publish, seal, session, retains: retains) }
+        if topic.isDurable {
+            return append(batch, publish, seal, session, retains: retains, requests: acceptance.requests)
+        }
         let accepted = accepted(batch, seal, hasMore: publish.hasMore, requests: acceptance.requests)
         remember(batch, publish, accepted)
         if retains { retain(accepted, isTombstone: publish.isTombstone, seal.account) }
@@ -144,7 +146,7 @@ extension Broker {
     /// A request is over when it is answered, an answer when it is read: neither is a value to be kept.
     private func checkFlags(_ publish: Publish, _ topic: Topic) throws(PublishRefusal) {
         guard publish.isRequest || topic.isReply else { return }
-        guard !publish.retains, !(publish.isRequest && (publish.hasMore || topic.isReply)) else {
+        guard !publish.retains, !(publish.isRequest && (publish.hasMore || publish.due != nil || topic.isReply)) else {
             throw PublishRefusal(.malformedBatch, "a request or an answer with flags that contradict each other")
         }
     }

@@ -42,17 +42,18 @@ extension Broker {
 
     /// Takes note of requests about to be handed out.
     func open(_ batch: RequestBatch, _ route: Route, _ session: Session) {
-        for correlation in batch.correlations {
+        for (place, correlation) in batch.correlations.enumerated() {
             session.requests[correlation] = OpenRequest(
-                correlation, in: batch, of: session, waitingCount: route.responderCount)
+                correlation, in: batch, at: place, of: session, waitingCount: route.responderCount)
         }
         session.account.requestCount += batch.correlations.count
         totals.requestsMade += UInt64(batch.correlations.count)
     }
 
     /// Nobody waits for answers any more: responders hear of it, and what still waits isn't handed out.
-    func cancelRequest(_ correlation: BusUUID, of session: Session) {
+    func cancelRequest(_ correlation: BusUUID, of session: Session, _ reason: Reason = .requestCancelled) {
         guard let request = session.requests[correlation] else { return }
+        note(.cancelled, request, by: session.id, reason: reason)
         let word = RequestCancelled(
             correlation: correlation, replyTopic: Topic.reply(ofSession: session.id.rawValue).bytes)
         for id in Set(request.responders).sorted(by: { $0.rawValue < $1.rawValue }) {
@@ -65,10 +66,10 @@ extension Broker {
     }
 
     func dropRequests(of session: Session) {
-        for correlation in session.requests.keys.sorted() { cancelRequest(correlation, of: session) }
+        for correlation in session.requests.keys.sorted() { cancelRequest(correlation, of: session, .sessionGone) }
     }
 
-    private func forget(_ request: OpenRequest) {
+    func forget(_ request: OpenRequest) {
         guard request.requester.requests.removeValue(forKey: request.correlation) != nil else { return }
         request.requester.account.requestCount -= 1
     }
@@ -101,6 +102,12 @@ extension Broker {
     private func openRequest(_ index: Int, in batch: RequestBatch, of requester: Session) -> OpenRequest? {
         // Asked again with the same correlation it is another one, and this one stays cancelled.
         requester.requests[batch.correlations[index]].flatMap { $0.batch === batch ? $0 : nil }
+    }
+
+    /// All of a batch that somebody waits for.
+    func openRequests(of batch: RequestBatch) -> [OpenRequest] {
+        guard let requester = sessions[batch.requester] else { return [] }
+        return batch.correlations.indices.compactMap { openRequest($0, in: batch, of: requester) }
     }
 
     /// A member that held a portion is gone: requests in it that it hasn't answered wait again. What it has answered, or
@@ -141,8 +148,10 @@ extension Broker {
         return true
     }
 
-    private func tellUnanswered(_ request: OpenRequest, _ reason: Reason) {
+    /// - Parameter session: who had it; nil if nobody did.
+    func tellUnanswered(_ request: OpenRequest, _ reason: Reason, by session: SessionID? = nil) {
         let requester = request.requester
+        note(.unanswered, request, by: session, reason: reason)
         // Who said goodbye waits for no answer.
         if requester.phase == .open {
             let word = Unanswered(correlation: request.correlation, reason: reason)
@@ -154,7 +163,7 @@ extension Broker {
     /// A session is gone: what it might have answered it won't.
     func dropRights(of session: Session) {
         for request in session.rights.requests {
-            while removeRight(to: request, from: session) { tellUnanswered(request, .responderGone) }
+            while removeRight(to: request, from: session) { tellUnanswered(request, .responderGone, by: session.id) }
         }
     }
 
@@ -186,6 +195,7 @@ extension Broker {
             else { return false }
             guard !publish.hasMore else { return true }
             let isRight = removeRight(to: request, from: session)
+            if isRight { note(.answered, request, by: session.id, answer: batch.id(of: index)) }
             if request.isOver { forget(request) }
             return isRight
         }

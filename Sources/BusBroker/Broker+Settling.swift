@@ -236,17 +236,23 @@ extension Broker {
         _ portion: Portion, _ outcome: LedgerLine.Outcome, _ subscription: Subscription, _ consumer: Consumer?,
         reason: Reason?, held: Held?
     ) {
-        guard let durable = subscription.durable, let storage else { return }
+        guard let durable = subscription.durable else { return }
         for range in portion.ranges(attempts: 0) {
-            let line = LedgerLine(
-                subscription: durable.number, first: range.first, count: UInt32(range.count), outcome: outcome,
-                session: consumer?.session.id.rawValue ?? 0, attempt: portion.attempt, sent: held?.sent ?? 0,
-                time: now.wall, reason: reason)
-            if let last = storage.ledger.last, last.isContinued(by: line) {
-                storage.ledger[storage.ledger.count - 1].count += line.count
-            } else {
-                storage.ledger.append(line)
-            }
+            note(
+                LedgerLine(
+                    subscription: durable.number, first: range.first, count: UInt32(range.count), outcome: outcome,
+                    session: consumer?.session.id.rawValue ?? 0, attempt: portion.attempt, sent: held?.sent ?? 0,
+                    time: now.wall, reason: reason))
+        }
+    }
+
+    /// A line is written with the next save, together with the one before it where that goes on in it.
+    func note(_ line: LedgerLine) {
+        guard let storage else { return }
+        if let last = storage.ledger.last, last.isContinued(by: line) {
+            storage.ledger[storage.ledger.count - 1].count += line.count
+        } else {
+            storage.ledger.append(line)
         }
         if storage.saveDeadline == nil { storage.saveDeadline = now.monotonic + configuration.savePause }
     }
@@ -287,7 +293,8 @@ extension LedgerLine {
     /// Whether another line says the same of the positions that follow. Times are the first event's.
     func isContinued(by line: LedgerLine) -> Bool {
         subscription == line.subscription && outcome == line.outcome && session == line.session
-            && attempt == line.attempt && reason == line.reason && first + UInt64(count) == line.first
+            && attempt == line.attempt && reason == line.reason && answer.isZero && line.answer.isZero
+            && first + UInt64(count) == line.first
             && count + line.count <= LedgerLine.countMax
     }
 }

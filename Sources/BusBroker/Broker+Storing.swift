@@ -26,7 +26,7 @@ extension Broker {
     /// Whether a publish has to wait for what its session has on the way to the disk, or for its ids to be looked up.
     func waitsForStore(_ publish: Publish, _ topic: TopicState, _ session: Session) -> Bool {
         guard topic.isDurable else { return session.uncommittedCount > 0 }
-        guard publish.isAgain, storage != nil else { return false }
+        guard publish.isAgain, !publish.isRequest, storage != nil else { return false }
         switch session.lookUps[publish.number] {
         case .answered: return false
         case .asked: return true
@@ -48,11 +48,8 @@ extension Broker {
 
     /// What can be known of a publish on a durable topic before it is stored.
     func checkDurable(
-        _ batch: SealedBatch, _ publish: Publish, _ topic: TopicState, _ account: Account
+        _ batch: SealedBatch, _ topic: TopicState, _ account: Account
     ) throws(PublishRefusal) {
-        guard !publish.isRequest else {
-            throw PublishRefusal(.notSupported, "topic \(topic.name) is durable: requests are made on live ones")
-        }
         guard let storage else {
             throw PublishRefusal(.storeUnavailable, "topic \(topic.name) is durable, and this bus has no store")
         }
@@ -93,10 +90,12 @@ extension Broker {
 
     /// Gives a publish its place and hands it to the store.
     func append(
-        _ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, retains: Bool
+        _ batch: SealedBatch, _ publish: Publish, _ seal: Seal, _ session: Session, retains: Bool,
+        requests: RequestBatch? = nil
     ) {
         guard storage != nil else { return }
-        let (ticket, accepted) = append(batch, under: seal)
+        let (ticket, accepted) = append(batch, under: seal, requests: requests)
+        requests?.stored = (accepted.position, accepted.time)
         // It waited, and its publisher has closed the seal meanwhile.
         if session.seals[seal.number] !== seal { closeStored(seal) }
         session.uncommittedCount += 1
@@ -134,11 +133,11 @@ extension Broker {
     ///
     /// - Parameter scheduled: under which number it waited until now.
     func append(
-        _ batch: SealedBatch, under seal: Seal, scheduled: UInt64? = nil
+        _ batch: SealedBatch, under seal: Seal, scheduled: UInt64? = nil, requests: RequestBatch? = nil
     ) -> (ticket: UInt64, AcceptedBatch) {
         let topic = seal.topic
         let position = storage?.nextPosition ?? 0
-        let accepted = accepted(batch, seal).compacted
+        let accepted = accepted(batch, seal, requests: requests).compacted
         accepted.position = position
         storage?.nextPosition += UInt64(accepted.eventCount)
         storage?.bytesUnderWay += UInt64(batch.bytes.count)
@@ -248,6 +247,7 @@ extension Broker {
     private func takeBack(_ pending: PendingPublish) {
         let (topic, batch) = (pending.batch.seal.topic, pending.batch)
         if topic.lastSequence == batch.lastSequence { topic.lastSequence = batch.firstSequence - 1 }
+        if let requests = batch.requests { takeBack(requests) }
         stored(batch)
     }
 
@@ -298,6 +298,7 @@ extension Broker {
     private func publish(_ pending: PendingPublish, _ session: Session) {
         session.uncommittedCount -= 1
         happen(pending) { route in
+            let responders = pending.batch.requests.map { handOut($0, route) } ?? 0
             guard session.phase != .closing else { return }
             if pending.wantsReceipt {
                 let (batch, durable) = (pending.batch, route.subscriptions.count { $0.isDurable })
@@ -305,7 +306,7 @@ extension Broker {
                     Receipt(
                         number: pending.number, firstSequence: batch.firstSequence, eventCount: batch.eventCount,
                         liveMatches: UInt32(route.subscriptions.count - durable), durableMatches: UInt32(durable),
-                        isDurable: true))
+                        isDurable: true, responders: responders))
             }
             progress(session, isPatient: pending.isPatient)
             tellLimits(pending.batch.seal, route.limits, session)
@@ -315,6 +316,12 @@ extension Broker {
 }
 
 extension SealedBatch {
+    /// An event's id.
+    func id(of index: Int) -> BusUUID {
+        if let ids = try? explicitIDs, ids.indices.contains(index) { return ids[index] }
+        return header.firstID.advanced(by: UInt64(index)) ?? .zero
+    }
+
     /// The events' ids where they don't count up from the first.
     var explicitIDs: [BusUUID] {
         get throws(WireError) {

@@ -6,6 +6,8 @@ import BusWire
 final class RequestBatch {
     let requester: SessionID
     let correlations: [BusUUID]
+    /// Of requests on a durable topic: where the first one lies, and when they were accepted.
+    var stored: (position: UInt64, time: Int64)?
 
     init(requester: SessionID, correlations: [BusUUID]) {
         self.requester = requester
@@ -18,6 +20,8 @@ final class OpenRequest {
     let correlation: BusUUID
     /// What it was published in: one of the same correlation that came later is another request.
     let batch: RequestBatch
+    /// Which event of it.
+    let place: Int
     /// Its session has it in its table, and takes it out of all others' before it goes.
     unowned let requester: Session
     /// Subscriptions that answer and weren't handed it yet.
@@ -25,9 +29,12 @@ final class OpenRequest {
     /// Who may answer, each as often as it was handed the request and hasn't.
     private(set) var responders: [SessionID] = []
 
-    init(_ correlation: BusUUID, in batch: RequestBatch, of requester: Session, waitingCount: Int) {
+    init(
+        _ correlation: BusUUID, in batch: RequestBatch, at place: Int = 0, of requester: Session, waitingCount: Int
+    ) {
         self.correlation = correlation
         self.batch = batch
+        self.place = place
         self.requester = requester
         self.waitingCount = waitingCount
     }

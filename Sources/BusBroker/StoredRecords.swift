@@ -262,9 +262,18 @@ public struct LedgerLine: Sendable, Equatable {
         case dead = 5
         /// Given up on and not kept.
         case dropped = 6
+        /// Of a request: answered to the end.
+        case answered = 7
+        /// Of a request: somebody who would have answered won't.
+        case unanswered = 8
+        /// Of a request: whoever made it waits no more, and not all have answered.
+        case cancelled = 9
     }
 
-    /// The subscription.
+    /// In the place of a subscription: what came of requests.
+    public static let requests: UInt64 = 0
+
+    /// The subscription; subscriptions' numbers begin at 1.
     public var subscription: UInt64
     /// The first position.
     public var first: UInt64
@@ -276,17 +285,19 @@ public struct LedgerLine: Sendable, Equatable {
     public var session: UInt64
     /// At which attempt.
     public var attempt: UInt16
-    /// When they were handed to it, microseconds since 1970; 0 when they weren't.
+    /// When they were handed to it, microseconds since 1970; 0 when they weren't. Of a request, when it was accepted.
     public var sent: Int64
     /// When, microseconds since 1970.
     public var time: Int64
     /// Why, where there is a reason.
     public var reason: Reason?
+    /// The event that answers a request; none else.
+    public var answer: BusUUID
 
     /// A line of these parts.
     public init(
         subscription: UInt64, first: UInt64, count: UInt32, outcome: Outcome, session: UInt64, attempt: UInt16,
-        sent: Int64, time: Int64, reason: Reason? = nil
+        sent: Int64, time: Int64, reason: Reason? = nil, answer: BusUUID = .zero
     ) {
         self.subscription = subscription
         self.first = first
@@ -297,5 +308,6 @@ public struct LedgerLine: Sendable, Equatable {
         self.sent = sent
         self.time = time
         self.reason = reason
+        self.answer = answer
     }
 }

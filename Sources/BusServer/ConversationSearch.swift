@@ -2,7 +2,7 @@
 // question that is asked now and then. So what was stored from the conversation's beginning on is looked through, a page
 // at a time and within a bound: an id of version 7 says when it was made, and what it began comes soon after it.
 //
-// What answers a request isn't there, unless its topic is durable: answers go to a session, live.
+// What answers a request isn't among them: answers go to a session, live. Of a stored request the ledger knows them.
 
 import BusStore
 import BusWire

@@ -148,7 +148,7 @@ extension LedgerEntry {
         self.init(
             subscription: line.subscription, first: line.first, count: line.count, outcome: line.outcome.rawValue,
             session: line.session, attempt: line.attempt, sent: line.sent, time: line.time,
-            reason: line.reason?.rawValue ?? 0)
+            reason: line.reason?.rawValue ?? 0, answer: line.answer)
     }
 }
 

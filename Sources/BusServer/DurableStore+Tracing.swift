@@ -154,6 +154,10 @@ extension DurableStore {
             ]
         ]
         for (index, line) in lines.enumerated() {
+            guard line.subscription != LedgerLine.requests else {
+                rows.append(answer(to: id, line))
+                continue
+            }
             // Given up again after it was redriven, the letter that is there is of the last time.
             let isLast = !lines[(index + 1)...].contains {
                 $0.subscription == line.subscription && $0.outcome == line.outcome
@@ -171,16 +175,31 @@ extension DurableStore {
     /// A column's id; nothing for none.
     private func text(_ id: BusUUID?) -> String { id.flatMap { $0.isZero ? nil : $0.description } ?? "" }
 
+    /// What came of a request: the event that answers it, which isn't stored, or that there is none.
+    private func answer(to id: BusUUID, _ line: LedgerEntry) -> [InspectedValue] {
+        [
+            InspectedValue("what", "answer"), InspectedValue("id", text(line.answer)),
+            InspectedValue("causation", id.description), InspectedValue("state", name(of: line)),
+            InspectedValue("session", line.session),
+            InspectedValue("name", broker.sessionName(line.session, at: line.time) ?? ""),
+            InspectedValue("time", UInt64(clamping: line.time)),
+            InspectedValue("after_us", UInt64(clamping: line.time &- line.sent)),
+            InspectedValue("reason", line.reason == 0 ? "" : Reason(rawValue: line.reason).name),
+        ]
+    }
+
+    private func name(of line: LedgerEntry) -> String {
+        LedgerLine.Outcome(rawValue: line.outcome).map { "\($0)" } ?? "outcome-\(line.outcome)"
+    }
+
     private func row(_ id: BusUUID, _ line: LedgerEntry, message: String) -> [InspectedValue] {
-        let outcome = LedgerLine.Outcome(rawValue: line.outcome)
         // Of what was given up without being handed out there is no such time.
         let after =
             line.sent == 0 ? [] : [InspectedValue("after_us", UInt64(clamping: line.time - line.sent))]
         return [
             InspectedValue("what", "delivery"), InspectedValue("id", id.description),
             InspectedValue("subscription", broker.durableName(line.subscription)?.description ?? "(deleted)"),
-            InspectedValue("state", outcome.map { "\($0)" } ?? "outcome-\(line.outcome)"),
-            InspectedValue("session", line.session),
+            InspectedValue("state", name(of: line)), InspectedValue("session", line.session),
             InspectedValue("name", broker.sessionName(line.session, at: line.time) ?? ""),
             InspectedValue("attempt", UInt64(line.attempt)),
             InspectedValue("time", UInt64(clamping: line.time)),

@@ -230,12 +230,11 @@ struct BrokerStoringTests {
         #expect(bench.topic("d.a")?.lastSequence == 2)
     }
 
-    @Test("who demands durability is refused where the topic is live, and requests where it isn't")
+    @Test("who demands durability is refused where the topic is live")
     func kinds() {
         let bench = Bench.durable()
         let peer = bench.open(1)
-        let (live, stored) = (peer.seal("live"), peer.seal("d.a"))
+        let live = peer.seal("live")
         #expect(peer.send(peer.batch(live).with { $0.mustBeDurable = true }).errors.map(\.reason) == [.notDurable])
-        #expect(peer.send(peer.request(stored, id(1))).errors.map(\.reason) == [.notSupported])
     }
 }

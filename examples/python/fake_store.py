@@ -25,6 +25,7 @@ SETTLEMENTS = ("acknowledge", "retry", "extend", "reject")
 STARTS = ("new", "all", "last", "since", "sequence")
 TIME = 1_700_000_000_000_000
 ORDER, BILL = "018bcfe5-6800-7000-8000-000000000001", "018bcfe5-6800-7000-8000-000000000002"
+REPLY, NOTE = "018bcfe5-6800-7000-8000-000000000003", "018bcfe5-6800-7000-8000-000000000004"
 
 DEAD = {
     "id": ORDER, "topic": "orders.new", "sequence": 42, "subscription": "billing", "reason": "rejected",
@@ -47,7 +48,12 @@ TRACE: List[Row] = [
      "attempt": 2, "time": TIME + 2_201_500, "after_us": 850},
     {"what": "delivery", "id": ORDER, "subscription": "9/1", "state": "dropped", "time": TIME + 1600,
      "reason": "queue-full"},
+    {"what": "answer", "id": REPLY, "causation": ORDER, "state": "answered", "session": 9, "name": "till",
+     "time": TIME + 2100, "after_us": 2100, "reason": ""},
+    {"what": "answer", "id": "", "causation": ORDER, "state": "unanswered", "session": 8, "name": "biller",
+     "time": TIME + 900_000, "after_us": 900_000, "reason": "responder-gone"},
     {"what": "event", "id": BILL, "topic": "bills.new", "causation": ORDER, "time": TIME + 2_202_000},
+    {"what": "event", "id": NOTE, "topic": "notes.new", "causation": REPLY, "time": TIME + 2_203_000},
 ]
 
 

@@ -8,8 +8,9 @@ struct TraceCommand: AsyncParsableCommand {
         commandName: "trace", abstract: "Show what became of an event, or of all events of a conversation.",
         discussion: """
             When it was published and by whom, and for each subscription what happened to it: matched, queued, sent, \
-            acknowledged, retried, expired, dropped, dead. What an event caused stands below it. Events of \
-            live topics, answers among them, aren't remembered.
+            acknowledged, retried, expired, dropped, dead. What an event caused stands below it, and so \
+            does what came of a request on a durable topic: who answered, or that nobody did. Events of live topics \
+            aren't remembered.
 
               bus trace 01890a5d-ac96-774b-bcce-b302099a8057
             """)

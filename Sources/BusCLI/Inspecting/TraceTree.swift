@@ -1,4 +1,5 @@
-// A trace as a tree: an event, what became of it in each subscription, and below it the events it caused.
+// A trace as a tree: an event, what became of it in each subscription, and below it the events it caused, answers among
+// them.
 
 import BusClient
 
@@ -7,13 +8,19 @@ struct TraceTree {
     private let key: String
     private let events: [InspectedRow]
     private let deliveries: [InspectedRow]
+    /// What came of requests where that is no answer.
+    private let silences: [InspectedRow]
     /// Up to when the daemon looked for events of the conversation, where that wasn't all.
     private let limit: UInt64?
 
     /// - Parameter key: whose trace it is: a row that doesn't say which event it is about is about this one.
     init(_ rows: [InspectedRow], of key: String) {
         self.key = key
-        events = rows.filter { ["published", "event", "scheduled"].contains($0.text("what")) }
+        let answers = rows.filter { $0.text("what") == "answer" }
+        silences = answers.filter { $0.text("id").isEmpty }
+        events =
+            rows.filter { ["published", "event", "scheduled"].contains($0.text("what")) }
+            + answers.filter { !$0.text("id").isEmpty }
         deliveries = rows.filter { $0.text("what") == "delivery" }
         limit = rows.first { $0.text("what") == "limit" }?.number("time")
     }
@@ -43,12 +50,16 @@ struct TraceTree {
         let id = id(event)
         guard told.insert(id).inserted else { return [] }
         let sequence = event.optionalNumber("sequence").map { " #\($0)" } ?? ""
-        var lines = ["\(id)  \(event.text("topic"))\(sequence)"]
+        let topic = event.text("what") == "answer" ? "answer" : event.text("topic")
+        var lines = ["\(id)  \(topic)\(sequence)"]
         lines += (facts(event) + outcomes(of: id, publishedAt: event.number("time"))).map { "  " + $0 }
         let caused = events.filter { $0.text("causation") == id && self.id($0) != id }
-        for (index, child) in caused.enumerated() {
-            let below = tree(child, told: &told)
-            let isLast = index == caused.count - 1
+        // In the order in which they are drawn, which marks them as told.
+        var branches: [[String]] = []
+        for child in caused { branches.append(tree(child, told: &told)) }
+        branches += silences.filter { $0.text("causation") == id }.map { [TraceTree.word(of: $0)] }
+        for (index, below) in branches.enumerated() {
+            let isLast = index == branches.count - 1
             for (line, text) in below.enumerated() {
                 lines.append((line == 0 ? (isLast ? "└─ " : "├─ ") : (isLast ? "   " : "│  ")) + text)
             }
@@ -57,6 +68,7 @@ struct TraceTree {
     }
 
     private func facts(_ event: InspectedRow) -> [String] {
+        if event.text("what") == "answer" { return [TraceTree.word(of: event)] }
         if event.text("what") == "scheduled" {
             let due = timestamp(Int64(clamping: event.number("due_at")))
             return ["waits until \(due), left here by \(userName(event.number("uid")))"]
@@ -89,8 +101,11 @@ struct TraceTree {
         }
     }
 
+    /// `answered, session 9 (quotes), after 2.1ms`, or why not.
+    private static func word(of row: InspectedRow) -> String { step(row, publishedAt: 0, isTimed: false) }
+
     /// `sent, attempt 2, to session 7 (billing), 1.2ms after it was published`.
-    private static func step(_ row: InspectedRow, publishedAt published: UInt64) -> String {
+    private static func step(_ row: InspectedRow, publishedAt published: UInt64, isTimed: Bool = true) -> String {
         var parts = [row.text("state")]
         if row.number("attempt") > 1 { parts.append("attempt \(row.number("attempt"))") }
         if row.isSet("session") {
@@ -101,7 +116,7 @@ struct TraceTree {
             parts.append("after \(Units.duration(microseconds: after))")
         }
         let time = row.number("time")
-        if time != 0 {
+        if time != 0, isTimed {
             parts.append(published == 0 ? timestamp(Int64(clamping: time)) : "+\(span(from: published, to: time))")
         }
         let why = [row.text("reason"), row.text("message")].filter { !$0.isEmpty && $0 != row.text("state") }.joined(

@@ -105,6 +105,66 @@ import Testing
         }
     }
 
+    @Test func `a request shows who answered and with what, also after a restart; a second one that nobody did`()
+        async throws
+    {
+        try await withBus { (bus, client) async throws in
+            let other = try await bus.connect("answers")
+            let responder = try await other.reply(to: "jobs.ask") { request in
+                guard request.event.text == "1" else { throw CancellationError() }
+                return OutgoingEvent("one")
+            }
+            let answer = try await client.request("1", to: "jobs.ask")
+            #expect(answer.text == "one")
+            let id = try #require(answer.event.causation)
+            func answers(_ client: BusConnection) async throws -> [[String: String]] {
+                try await client.rows(.trace, id.description).filter { $0["what"] == "answer" }
+            }
+            try await eventually { try await answers(client).count == 1 }
+            let row = try #require(try await answers(client).first)
+            #expect(row["id"] == answer.event.id.description && row["causation"] == id.description)
+            #expect(row["state"] == "answered" && row["name"] == "answers" && row["reason"] == "")
+            #expect(row["after_us"].flatMap { Int($0) } ?? 0 > 0)
+            await responder.cancel()
+            await expectNoAnswer { try await client.request("2", to: "jobs.ask") }
+            bus.kill()
+            try bus.start()
+            let later = try await bus.connect("later")
+            #expect(try await answers(later).map { $0["state"] } == ["answered"])
+            #expect(try await later.rows(.topics, "jobs.ask").first?["stored_events"] == "1")
+            await later.close()
+            await other.close()
+        }
+    }
+
+    private func expectNoAnswer(_ body: () async throws -> Reply) async {
+        do {
+            _ = try await body()
+            Issue.record("answered")
+        } catch {
+            guard case .noResponders? = error as? BusError else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+    }
+
+    @Test func `asked twice under one id, it shows both times`() async throws {
+        try await withBus { (bus, client) async throws in
+            let responder = try await client.reply(to: "jobs.ask") { OutgoingEvent($0.event.text) }
+            var event = OutgoingEvent("1")
+            event.id = BusUUID.random()
+            let id = try #require(event.id)
+            for _ in 1...2 { _ = try await client.request(event, to: "jobs.ask") }
+            try await eventually {
+                try await client.rows(.trace, id.description).filter { $0["what"] == "answer" }.count == 2
+            }
+            let published = try await client.rows(.trace, id.description).filter { $0["what"] == "published" }
+            #expect(published.map { $0["sequence"] } == ["1", "2"])
+            await responder.cancel()
+        }
+    }
+
     @Test func `of an id that nobody used there is nothing to be told, and of no id neither`() async throws {
         try await withBus { (_, client) async throws in
             try await client.publish("1", to: "jobs.a")
