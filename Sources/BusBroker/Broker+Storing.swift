@@ -36,11 +36,10 @@ extension Broker {
             session.account.isLookingUp = true
             session.lookUps[publish.number] = .asked
             let ids = (try? batch.explicitIDs) ?? []
-            let waits = topic.scheduled[session.peer.uid] != nil
             let ticket = store(
                 .lookUp(
                     uid: session.peer.uid, firstID: batch.header.firstID, count: batch.header.eventCount, ids: ids,
-                    waitingOn: waits ? topic.storeNumber : nil))
+                    topic: topic.storeNumber, includesWaiting: topic.scheduled[session.peer.uid] != nil))
             complete(ticket, .lookedUp(session, publish: publish.number))
             return true
         }

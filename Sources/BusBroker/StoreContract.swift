@@ -50,9 +50,9 @@ public enum StoreWrite: Sendable {
     case ledger(LedgerLine)
     /// Forget what the ledger says of positions before this one.
     case trimLedger(before: UInt64)
-    /// Which of a batch's ids this user has published before, or has waiting on a topic, by its number in the store, where
-    /// it has something waiting there; of these one at least.
-    case lookUp(uid: UInt32, firstID: BusUUID, count: UInt32, ids: [BusUUID], waitingOn: UInt64?)
+    /// Which of a batch's ids this user has published before on a topic, by its number in the store; or, where it has
+    /// something waiting there and `includesWaiting`, left to be published later: of these one at least.
+    case lookUp(uid: UInt32, firstID: BusUUID, count: UInt32, ids: [BusUUID], topic: UInt64, includesWaiting: Bool)
     /// Forget ids of removed batches accepted before this time.
     case trimIDs(before: Int64)
 }

@@ -32,11 +32,11 @@ extension DurableStore {
         case .removeDeadLetter(let number, let events): .deadLetterRemoved(number, events: events)
         case .ledger(let line): .ledger(LedgerEntry(line))
         case .trimLedger(let position): .ledgerTrim(before: position)
-        case .lookUp(let uid, let first, let count, let ids, let topic):
+        case .lookUp(let uid, let first, let count, let ids, let topic, let includesWaiting):
             .known(
                 StoredPublisher(uid: uid),
                 ids.isEmpty ? [EventIDs(first: first, count: count)] : ids.map { EventIDs(first: $0, count: 1) },
-                waitingOn: topic.map { TopicID(rawValue: $0) })
+                on: TopicID(rawValue: topic), includesWaiting: includesWaiting)
         case .trimIDs(let time): .receiptsTrim(before: time)
         }
     }

@@ -81,7 +81,8 @@ extension DurableModel {
             switch letter.reason {
             case .rejected: try expect(standing.isRejected, "\(record.name): \(position) is dead, nobody rejected it")
             case .attemptsExhausted:
-                let isTried = standing.attempts >= record.attemptCountMax || standing.isVague
+                let isTried =
+                    standing.attempts >= record.attemptCountMax || standing.isVague || standing.isDouble
                 try expect(isTried, "\(record.name): \(position) is dead after \(standing.attempts) attempts")
             default: throw Violation("\(record.name): \(position) is dead: \(letter.reason)")
             }

@@ -162,8 +162,8 @@ public struct MemoryStore {
             disk.deadLetters[number] = letter.selection.contains { $0 != 0 } ? letter : nil
         case .ledger(let line): disk.ledger.append(line)
         case .trimLedger(let position): disk.ledger.removeAll { $0.first < position }
-        case .lookUp(let uid, let first, let count, let ids, let topic):
-            commit.known.append((ticket, known(uid, first, count, ids, waitingOn: topic)))
+        case .lookUp(let uid, let first, let count, let ids, let topic, let includesWaiting):
+            commit.known.append((ticket, known(uid, first, count, ids, on: topic, includesWaiting)))
         case .trimIDs(let time): disk.receipts.removeAll { $0.time < time }
         }
     }
@@ -213,17 +213,20 @@ public struct MemoryStore {
     }
 
     private func known(
-        _ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID], waitingOn topic: UInt64?
+        _ uid: UInt32, _ first: BusUUID, _ count: UInt32, _ explicit: [BusUUID], on topic: UInt64,
+        _ includesWaiting: Bool
     ) -> [KnownIDs] {
         let sought = explicit.isEmpty ? (0..<count).compactMap { first.advanced(by: UInt64($0)) } : explicit
         return sought.compactMap { id in
-            if let event = disk.scheduled.values.first(where: { $0.id == id && $0.uid == uid && $0.topic == topic }) {
-                return KnownIDs(first: id, count: 1, topic: event.topic, firstSequence: 0, accepted: event.taken)
+            let waiting = disk.scheduled.values.first { $0.id == id && $0.uid == uid && $0.topic == topic }
+            if includesWaiting, let waiting {
+                return KnownIDs(first: id, count: 1, topic: topic, firstSequence: 0, accepted: waiting.taken)
             }
-            for batch in disk.receipts + disk.batches where batch.uid == uid {
+            // The newest answers, where one was used again after its time.
+            for batch in (disk.receipts + disk.batches).reversed() where batch.uid == uid && batch.topic == topic {
                 guard let place = ids(of: batch).firstIndex(of: id) else { continue }
                 return KnownIDs(
-                    first: id, count: 1, topic: batch.topic, firstSequence: batch.firstSequence + UInt64(place),
+                    first: id, count: 1, topic: topic, firstSequence: batch.firstSequence + UInt64(place),
                     accepted: batch.time)
             }
             return nil

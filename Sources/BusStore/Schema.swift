@@ -31,7 +31,7 @@ struct Schema: Sendable {
     /// The version this program writes.
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [version1, usage, scheduled, countingIDs, answers])
+    static let current = Schema(steps: [version1, usage, scheduled, countingIDs, answers, idsByTopic])
 
     /// The columns of a batch, in the order in which they are always named.
     static let batchColumns = """
@@ -63,6 +63,28 @@ struct Schema: Sendable {
 
     /// Lines of the ledger may name an answer, behind all that they had before.
     private static let answers: SchemaStep = []
+
+    /// An id may be used on several topics, and is known on each: looking one up on one of them walks over the others in the
+    /// index alone.
+    private static let idsByTopic: SchemaStep = [
+        "DROP INDEX batches_by_id",
+        """
+        CREATE INDEX batches_by_id ON batches (publisher, first_id, topic) WHERE flags < \(BatchRow.hasIDsFlag)
+        """,
+        "DROP INDEX receipts_by_id",
+        "CREATE INDEX receipts_by_id ON receipts (publisher, first_id, topic)",
+        "DROP INDEX explicit_ids_by_position",
+        "ALTER TABLE explicit_ids RENAME TO explicit_ids_before",
+        """
+        CREATE TABLE explicit_ids (
+          publisher INTEGER NOT NULL, id BLOB NOT NULL, position INTEGER NOT NULL, place INTEGER NOT NULL,
+          topic INTEGER NOT NULL, sequence INTEGER NOT NULL, accepted INTEGER NOT NULL, sum INTEGER NOT NULL,
+          PRIMARY KEY (publisher, id, topic)) WITHOUT ROWID
+        """,
+        "INSERT INTO explicit_ids SELECT * FROM explicit_ids_before",
+        "DROP TABLE explicit_ids_before",
+        "CREATE INDEX explicit_ids_by_position ON explicit_ids (position)",
+    ]
 
     private static let version1: SchemaStep = [
         "CREATE TABLE meta (id INTEGER PRIMARY KEY, record BLOB NOT NULL)",

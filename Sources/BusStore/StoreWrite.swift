@@ -53,10 +53,10 @@ public enum StoreWrite: Sendable {
     /// Removes the ledger's entries that begin before a position, but for those of batches that are kept. Those of a batch
     /// that is removed go with it.
     case ledgerTrim(before: UInt64)
-    /// Which of these ids are known of this publisher, and with which first receipt. Sees what was submitted before.
-    /// `waitingOn`: where events of its user may wait to be published, which are known, too: not all of them where they are
-    /// long, but one at least.
-    case known(StoredPublisher, [EventIDs], waitingOn: TopicID? = nil)
+    /// Which of these ids are known of this publisher on a topic, and with which first receipt. Sees what was submitted
+    /// before. `includesWaiting`: events of its user may wait there to be published, and are known, too: not all of them
+    /// where they are long, but one at least.
+    case known(StoredPublisher, [EventIDs], on: TopicID, includesWaiting: Bool = false)
     /// Forgets the ids of removed batches accepted before this time, microseconds since 1970.
     case receiptsTrim(before: Int64)
     /// A wrapped secret, new or in place of the one of the same namespace and epoch.

@@ -18,8 +18,8 @@ extension WriterCore {
             let reason = try publish(scheduled: number, batch, ids: ids)
             topicRefused = reason == nil ? nil : batch.topic
             if let reason { answers.refused.append((ticket, reason)) }
-        case .known(let publisher, let ids, let topic):
-            answers.known.append((ticket, try known(ids, of: publisher, waitingOn: topic)))
+        case .known(let publisher, let ids, let topic, let includesWaiting):
+            answers.known.append((ticket, try known(ids, of: publisher, on: topic, includesWaiting)))
         case .receiptsTrim(let time): receiptsDue = max(receiptsDue ?? time, time)
         case .topic(let topic): try create(topic)
         case .topicDeleted(let id): try delete(id)

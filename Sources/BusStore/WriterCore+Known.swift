@@ -1,22 +1,24 @@
 // Which ids are known, and with which receipt. A batch that is there answers for its ids through an index; what is
-// removed while its duplicates may still come leaves a line in `receipts`. So storing costs no row for this.
+// removed while its duplicates may still come leaves a line in `receipts`. So storing costs no row for this. An id is known
+// on its topic: on another one, of the same name even, the same id is another event's.
 
 import BusWire
 
 extension WriterCore {
-    /// The runs of `asked` that are known of `publisher`, each with its first receipt.
+    /// The runs of `asked` that are known of `publisher` on a topic, each with its first receipt.
     func known(
-        _ asked: [EventIDs], of publisher: StoredPublisher, waitingOn topic: TopicID?
+        _ asked: [EventIDs], of publisher: StoredPublisher, on topic: TopicID, _ includesWaiting: Bool
     ) throws(StoreError) -> [KnownIDs] {
-        var found = if let topic { try waiting(asked, of: publisher.uid, on: topic) } else { [KnownIDs]() }
+        var found = includesWaiting ? try waiting(asked, of: publisher.uid, on: topic) : []
         guard let number = try findNumber(of: publisher) else { return found }
         for ids in asked {
             var index: UInt32 = 0
             while index < ids.count, let id = ids.first.advanced(by: UInt64(index)) {
-                guard let run = try run(of: id, atMost: ids.count - index, publisher: number) else {
+                guard let run = try run(of: id, atMost: ids.count - index, on: topic, publisher: number) else {
                     // Neighbours of an unknown id are looked at too, but not one by one through a large gap.
-                    guard let next = try nextKnown(after: id, publisher: number),
-                        let distance = next.distance(from: ids.first), distance < UInt64(ids.count)
+                    guard let last = ids.first.advanced(by: UInt64(ids.count - 1)),
+                        let next = try nextKnown(after: id, through: last, on: topic, publisher: number),
+                        let distance = next.distance(from: ids.first)
                     else { break }
                     index = UInt32(distance)
                     continue
@@ -29,17 +31,23 @@ extension WriterCore {
     }
 
     /// The run of known ids that begins with `id`; nil if it isn't known.
-    private func run(of id: BusUUID, atMost count: UInt32, publisher: Int64) throws(StoreError) -> KnownIDs? {
+    private func run(
+        of id: BusUUID, atMost count: UInt32, on topic: TopicID, publisher: Int64
+    ) throws(StoreError) -> KnownIDs? {
         for table in ["batches", "receipts"] {
             let select = try statements(
                 """
                 SELECT publisher, first_id, position, count, topic, sequence, accepted, sum FROM \(table)
-                WHERE publisher = ? AND first_id <= ? \(counting(table)) ORDER BY first_id DESC LIMIT 1
+                WHERE publisher = ? AND first_id >= ? AND first_id <= ? AND topic = ? \(counting(table))
+                ORDER BY first_id DESC LIMIT 1
                 """)
             select.bind(1, publisher)
-            select.bind(2, id)
+            // No batch that has it begins before: what others hold of the same ids is walked over, and no more.
+            select.bind(2, id.receded(by: UInt64(Limits.batchEventCountMax - 1)))
+            select.bind(3, id)
+            select.bind(4, topic.rawValue)
             defer { select.reset() }
-            guard try select.step(), let topic = select.topicID(4) else { continue }
+            guard try select.step() else { continue }
             let receipt = ReceiptRow(select)
             guard let offset = id.distance(from: receipt.id), offset < receipt.count else { continue }
             // Somebody is told that an event was stored: by a row that is whole, or not at all.
@@ -52,12 +60,13 @@ extension WriterCore {
         let select = try statements(
             """
             SELECT publisher, id, position, place, topic, sequence, accepted, sum FROM explicit_ids
-            WHERE publisher = ? AND id = ?
+            WHERE publisher = ? AND id = ? AND topic = ?
             """)
         select.bind(1, publisher)
         select.bind(2, id)
+        select.bind(3, topic.rawValue)
         defer { select.reset() }
-        guard try select.step(), let topic = select.topicID(4) else { return nil }
+        guard try select.step() else { return nil }
         let receipt = ReceiptRow(select)
         guard receipt.isWhole else { return nil }
         return KnownIDs(
@@ -91,16 +100,21 @@ extension WriterCore {
         return StoredPublisher(uid: uid, unit: select.bytes(1))
     }
 
-    private func nextKnown(after id: BusUUID, publisher: Int64) throws(StoreError) -> BusUUID? {
+    private func nextKnown(
+        after id: BusUUID, through last: BusUUID, on topic: TopicID, publisher: Int64
+    ) throws(StoreError) -> BusUUID? {
         var next: BusUUID?
         for (table, column) in [("batches", "first_id"), ("receipts", "first_id"), ("explicit_ids", "id")] {
             let select = try statements(
                 """
                 SELECT \(column) FROM \(table)
-                WHERE publisher = ? AND \(column) > ? \(counting(table)) ORDER BY \(column) LIMIT 1
+                WHERE publisher = ? AND \(column) > ? AND \(column) <= ? AND topic = ? \(counting(table))
+                ORDER BY \(column) LIMIT 1
                 """)
             select.bind(1, publisher)
             select.bind(2, id)
+            select.bind(3, last)
+            select.bind(4, topic.rawValue)
             defer { select.reset() }
             guard try select.step() else { continue }
             let found = select.uuid(0)

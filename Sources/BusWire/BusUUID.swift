@@ -46,6 +46,17 @@ public struct BusUUID: Hashable, Sendable {
         guard carried <= BusUUID.counterHighMask else { return nil }
         return BusUUID(high: (high & ~BusUUID.counterHighMask) | carried, low: newLow)
     }
+
+    /// This id with `n` taken from its 74-bit counter, or with a counter of 0 where that is less.
+    public func receded(by n: UInt64) -> BusUUID {
+        let counter = low & BusUUID.counterLowMask
+        let fixed = (high: high & ~BusUUID.counterHighMask, low: low & ~BusUUID.counterLowMask)
+        if counter >= n { return BusUUID(high: high, low: fixed.low | (counter - n)) }
+        let carried = high & BusUUID.counterHighMask
+        guard carried > 0, n <= BusUUID.counterLowMask else { return BusUUID(high: fixed.high, low: fixed.low) }
+        let borrowed = BusUUID.counterLowMask - (n - counter - 1)
+        return BusUUID(high: fixed.high | (carried - 1), low: fixed.low | borrowed)
+    }
 }
 
 /// Gives out event ids that count up: the time of the first, then a counter seeded by libuuid, one seed a source.

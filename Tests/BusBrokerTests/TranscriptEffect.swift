@@ -59,7 +59,7 @@ extension StoreWrite {
         case .removeDeadLetter(let number, _): "remove-dead-letter \(number)"
         case .ledger(let line): "ledger \(line.first)+\(line.count) \(line.outcome) session=\(line.session)"
         case .trimLedger(let position): "trim-ledger before=\(position)"
-        case .lookUp(let uid, let first, let count, _, _): "look-up uid=\(uid) \(first)+\(count)"
+        case .lookUp(let uid, let first, let count, _, _, _): "look-up uid=\(uid) \(first)+\(count)"
         case .trimIDs: "trim-ids"
         }
     }

@@ -7,16 +7,58 @@ import Testing
     private let publisher = StoredPublisher(uid: 1000, unit: Array("a.service".utf8))
 
     private func ask(
-        _ world: StoreWorld, _ first: UInt64, _ count: UInt32, of publisher: StoredPublisher? = nil
+        _ world: StoreWorld, _ first: UInt64, _ count: UInt32, of publisher: StoredPublisher? = nil,
+        on topic: TopicID = StoreWorld.topic
     ) throws -> [KnownIDs] {
         let asked = EventIDs(first: StoreWorld.id(first), count: count)
-        return try world.write([.known(publisher ?? self.publisher, [asked])]).known.flatMap(\.ids)
+        return try world.write([.known(publisher ?? self.publisher, [asked], on: topic)]).known.flatMap(\.ids)
     }
 
-    private func known(_ first: UInt64, _ count: UInt32, at sequence: UInt64) -> KnownIDs {
+    private func known(
+        _ first: UInt64, _ count: UInt32, at sequence: UInt64, on topic: TopicID = StoreWorld.topic
+    ) -> KnownIDs {
         KnownIDs(
-            ids: EventIDs(first: StoreWorld.id(first), count: count), topic: StoreWorld.topic,
-            firstSequence: sequence, accepted: 100)
+            ids: EventIDs(first: StoreWorld.id(first), count: count), topic: topic, firstSequence: sequence,
+            accepted: 100)
+    }
+
+    /// A batch with the ids of another one.
+    private func again(_ batch: StoredBatch, ids number: UInt64) -> StoredBatch {
+        var batch = batch
+        batch.firstID = StoreWorld.id(number)
+        return batch
+    }
+
+    @Test func `An id that was used on several topics is known on each, there and removed, and on no other`() throws {
+        let world = try StoreWorld()
+        let topics = (1...3).map { TopicID(rawValue: 20 + $0) }
+        let (one, other, none) = (topics[0], topics[1], topics[2])
+        try world.write(
+            topics.map { StoreWorld.newTopic($0, "t.\($0.rawValue)") } + [
+                .append(StoreWorld.batch(100, topic: one, sequence: 1, count: 4, accepted: 100), ids: []),
+                .append(
+                    again(StoreWorld.batch(110, topic: other, sequence: 1, count: 2, accepted: 100), ids: 102), ids: []),
+                .append(
+                    again(StoreWorld.batch(120, topic: other, sequence: 3, count: 2, accepted: 100), ids: 100), ids: []),
+                .append(
+                    StoreWorld.batch(130, topic: one, sequence: 5, accepted: 100), ids: [StoreWorld.id(7)]),
+                .append(
+                    StoreWorld.batch(140, topic: other, sequence: 5, accepted: 100), ids: [StoreWorld.id(7)]),
+            ])
+        for round in 0..<3 {
+            #expect(try ask(world, 90, 30, on: one) == [known(100, 4, at: 1, on: one)])
+            #expect(
+                try ask(world, 90, 30, on: other) == [
+                    known(100, 2, at: 3, on: other), known(102, 2, at: 1, on: other),
+                ])
+            #expect(try ask(world, 90, 30, on: none) == [])
+            #expect(try ask(world, 7, 1, on: one) == [known(7, 1, at: 5, on: one)])
+            #expect(try ask(world, 7, 1, on: other) == [known(7, 1, at: 5, on: other)])
+            #expect(try ask(world, 7, 1, on: none) == [])
+            guard round < 2 else { break }
+            try world.write([.trim(topics[round], before: .max, receiptsSince: 50)])
+            _ = try world.settled()
+        }
     }
 
     @Test func `Ids are known by publisher, in runs, with their first receipt, across restarts and removal`() throws {
@@ -82,8 +124,8 @@ import Testing
             return try connection.use { () throws(StoreError) in
                 var plan: [String] = []
                 for direction in [
-                    "<= ? AND flags < 4294967296 ORDER BY first_id DESC",
-                    "> ? AND flags < 4294967296 ORDER BY first_id",
+                    ">= ? AND first_id <= ? AND topic = ? AND flags < 4294967296 ORDER BY first_id DESC",
+                    "> ? AND first_id <= ? AND topic = ? AND flags < 4294967296 ORDER BY first_id",
                 ] {
                     let explain = try SQLStatement(
                         connection.handle,
@@ -104,7 +146,7 @@ import Testing
         #expect(try plan().last?.contains("WHERE") == false)
         world.schema = .current
         try world.open()
-        #expect(try ask(world, 4, 1) == [known(4, 1, at: 10)])
+        #expect(try ask(world, 4, 1) == [known(4, 1, at: 10)], "an id of its own is known as before")
         let found = try plan()
         #expect(found.count == 3)
         #expect(

@@ -148,8 +148,10 @@ import Testing
             _ uid: UInt32, _ first: UInt64, _ count: UInt32, on topic: TopicID? = StoreWorld.topic
         ) throws -> [KnownIDs] {
             let ids = EventIDs(first: StoreWorld.id(first), count: count)
-            return try world.write([.known(StoredPublisher(uid: uid), [ids], waitingOn: topic)]).known.flatMap(
-                \.ids)
+            let publisher = StoredPublisher(uid: uid)
+            let asked = StoreWrite.known(
+                publisher, [ids], on: topic ?? StoreWorld.topic, includesWaiting: topic != nil)
+            return try world.write([asked]).known.flatMap(\.ids)
         }
         #expect(try known(1000, 2, 5).map(\.ids.first) == [StoreWorld.id(4)])
         #expect(try known(1000, 2, 5).map(\.firstSequence) == [0])
@@ -196,7 +198,7 @@ import Testing
             [StoreWorld.newTopic(), Self.seal()] + Self.events([1, 2, 2, 2, 2, 3]) + Self.events([2], uid: 1, from: 7)
                 + Self.events(Array(10...19), length: 1 << 20, from: 10))
         func known(_ ids: [EventIDs]) throws -> [UInt64] {
-            let answer = try world.write([.known(StoredPublisher(uid: 1000), ids, waitingOn: StoreWorld.topic)])
+            let answer = try world.write([.known(StoredPublisher(uid: 1000), ids, on: StoreWorld.topic, includesWaiting: true)])
             return answer.known.flatMap(\.ids).map { $0.ids.first.low & 0xffff }
         }
         let first = StoreWorld.id(1).low & 0xffff - 1

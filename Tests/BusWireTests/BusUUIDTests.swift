@@ -133,6 +133,15 @@ struct EventIDSourceTests {
         #expect(source.make(milliseconds: 1000) != last)
     }
 
+    @Test("is gone back from by its counter, over both its parts, and not below 0")
+    func receding() {
+        let id = BusUUID(milliseconds: 1000, counterHigh: 5, counterLow: 10)
+        #expect(id.receded(by: 10) == BusUUID(milliseconds: 1000, counterHigh: 5, counterLow: 0))
+        for n: UInt64 in [0, 1, 11, 4095, 1 << 61] { #expect(id.receded(by: n).advanced(by: n) == id) }
+        let low = BusUUID(milliseconds: 1000, counterHigh: 0, counterLow: 10)
+        #expect(low.receded(by: 11) == BusUUID(milliseconds: 1000, counterHigh: 0, counterLow: 0))
+    }
+
     @Test("has a seed of its own")
     func seeds() {
         var (a, b) = (EventIDSource(), EventIDSource())
