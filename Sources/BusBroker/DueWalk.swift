@@ -16,6 +16,8 @@ public struct DuePlace: Sendable, Equatable {
         self.due = due
         self.number = number
     }
+
+    func isBehind(_ other: DuePlace) -> Bool { (due, number) > (other.due, other.number) }
 }
 
 /// How far what is due was read, and what was left behind.
@@ -52,8 +54,9 @@ struct DueWalk {
     private(set) var left: Int64?
     /// Whose were left. Those of the same user on the same topic are left, too, so that they keep their order.
     private var held: Set<Origin> = []
-    /// Whether a page is being read.
+    /// Whether a page is being read, of what is due by `asked`.
     private(set) var isReading = false
+    private var asked: Int64 = .min
     /// When the first is due of those that came on disk meanwhile, and may be missing in it.
     private var arrived: Int64?
     /// The walk that is under way: up to what was due when it began.
@@ -81,7 +84,7 @@ struct DueWalk {
         }
         if let next, next <= time {
             walk = walk ?? (time, now)
-            isReading = true
+            (isReading, asked) = (true, time)
             return .read(after: place)
         }
         let moments = [
@@ -112,8 +115,10 @@ struct DueWalk {
     ///   - following: when the first behind it is due.
     mutating func took(upTo end: DuePlace?, following: Int64?) {
         isReading = false
-        if let end { place = end }
-        next = following
+        let goesOn = end.map { place.map($0.isBehind) ?? true } ?? false
+        if goesOn { place = end }
+        // Something due behind it that isn't found there is damage. It is told by the store, and not asked for in a circle.
+        next = goesOn || following.map { $0 > asked } ?? true ? following : nil
         guard let arrived else { return }
         self.arrived = nil
         note(due: arrived)

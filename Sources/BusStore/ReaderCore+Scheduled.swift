@@ -12,20 +12,21 @@ extension ReaderCore {
                 "SELECT record, id, due, topic, seal FROM scheduled WHERE due = ? AND id > ? ORDER BY id")
             rest.bind(1, place.due)
             rest.bind(2, Int64(clamping: place.number))
-            try fill(&page, from: rest, dueBy: time, limit)
+            try fill(&page, from: rest, after: place, dueBy: time, limit)
         }
         guard page.next == nil else { return page }
         let (condition, bound) = place.map { ("due > ?", $0.due) } ?? ("due >= ?", .min)
         let all = try statements(
             "SELECT record, id, due, topic, seal FROM scheduled WHERE \(condition) ORDER BY due, id")
         all.bind(1, bound)
-        try fill(&page, from: all, dueBy: time, limit)
+        try fill(&page, from: all, after: place, dueBy: time, limit)
         return page
     }
 
     /// Goes on with a page until it is full, which `next` tells, or there are no more rows.
     private func fill(
-        _ page: inout ScheduledPage, from select: SQLStatement, dueBy time: Int64, _ limit: PageLimit
+        _ page: inout ScheduledPage, from select: SQLStatement, after place: DuePlace?, dueBy time: Int64,
+        _ limit: PageLimit
     ) throws(StoreError) {
         defer { select.reset() }
         while try select.step() {
@@ -33,7 +34,13 @@ extension ReaderCore {
                 return page.next = select.int64(2)
             }
             page.rowCount += 1
-            page.end = DuePlace(due: select.int64(2), number: select.uint64(1))
+            let here = DuePlace(due: select.int64(2), number: select.uint64(1))
+            // An index whose order is damaged must not lead round in a circle.
+            if let before = page.end ?? place, here <= before {
+                note(.row(table: "scheduled_by_due", key: here.number))
+                continue
+            }
+            page.end = here
             guard let event = scheduledEvent(select) else { continue }
             page.byteCount += event.body.count
             page.events.append(event)

@@ -117,8 +117,19 @@ extension ReaderCore {
         let select = try statements(
             "SELECT record, id, due, topic, seal FROM scheduled WHERE id >= ? ORDER BY id LIMIT ?")
         return try slice(select, keyAt: 1, bodyAt: 0, from: from) { (row) throws(StoreError) in
-            self.scheduledEvent(row) != nil
+            guard let event = self.scheduledEvent(row) else { return false }
+            try self.checkIndex(event)
+            return true
         }
+    }
+
+    /// What is due is looked for in an index: a row that isn't in it would wait for ever.
+    private func checkIndex(_ event: StoredScheduled) throws(StoreError) {
+        let select = try statements("SELECT 1 FROM scheduled INDEXED BY scheduled_by_due WHERE due = ? AND id = ?")
+        select.bind(1, event.due)
+        select.bind(2, event.number)
+        defer { select.reset() }
+        if try !select.step() { note(.row(table: "scheduled_by_due", key: event.number)) }
     }
 
     /// Rows by ascending key. Where several may have the same, at most as many as a slice has, the last of them are looked

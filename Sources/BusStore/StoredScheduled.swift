@@ -77,7 +77,7 @@ extension StoredScheduled: Recorded {
 }
 
 /// A row's place among those that wait: by due time, then by number.
-public struct DuePlace: Sendable, Equatable {
+public struct DuePlace: Sendable, Comparable {
     /// When it is due.
     public var due: Int64
     /// Its number.
@@ -87,6 +87,11 @@ public struct DuePlace: Sendable, Equatable {
     public init(due: Int64, number: UInt64) {
         self.due = due
         self.number = number
+    }
+
+    /// Whether one comes before the other.
+    public static func < (one: DuePlace, other: DuePlace) -> Bool {
+        (one.due, one.number) < (other.due, other.number)
     }
 }
 

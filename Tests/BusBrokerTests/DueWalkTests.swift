@@ -89,6 +89,20 @@ struct DueWalkTests {
         #expect(walk.step(60, at: 0) == .read(after: Self.place(50, 0)))
     }
 
+    @Test("asks once where a damaged index leads nowhere")
+    func circle() {
+        var walk = DueWalk(next: 10)
+        _ = walk.step(30, at: 0)
+        walk.took(upTo: Self.place(20, 2), following: 5)
+        #expect(walk.step(30, at: 0) == .read(after: Self.place(20, 2)))
+        walk.took(upTo: Self.place(15, 1), following: 5)
+        #expect(walk.step(30, at: 0) == .rest && walk.place == Self.place(20, 2))
+        walk.note(due: 25)
+        #expect(walk.step(30, at: 0) == .read(after: Self.place(20, 2)))
+        walk.took(upTo: nil, following: 20)
+        #expect(walk.step(30, at: 0) == .rest)
+    }
+
     @Test("survives times that no clock reaches")
     func extremes() {
         var walk = DueWalk(next: .max)

@@ -4,6 +4,8 @@ import Testing
 @testable import BusStore
 
 @Suite struct BitFlipTests {
+    private let rounds = 200
+
     /// A crashed store: some of it in the database, some in the log, and a head.
     private func crashedWorld() throws -> StoreWorld {
         let world = try StoreWorld()
@@ -20,6 +22,121 @@ import Testing
         }
     }
 
+    /// The same of events that wait to be published.
+    private func crashedWaitingWorld() throws -> StoreWorld {
+        let world = try StoreWorld()
+        try world.write([StoreWorld.newTopic()] + (1...150).map { .schedule(waiting($0)) })
+        try world.close()
+        try world.write((151...300).map { .schedule(waiting($0)) })
+        return try world.crashed()
+    }
+
+    private func waiting(_ n: UInt64) -> StoredScheduled {
+        StoredScheduled(
+            number: n, topic: StoreWorld.topic, due: Int64(n * 7919 % 100), taken: 5, seal: 1, uid: 1000,
+            id: StoreWorld.id(n), flags: 0, body: SharedBytes([UInt8](repeating: UInt8(n % 251), count: 200)))
+    }
+
+    /// All that is due, page by page; nil where it can't be read.
+    private func due(_ store: Store, _ what: String) async throws -> [StoredScheduled]? {
+        var (found, place) = ([StoredScheduled](), DuePlace?.none)
+        while true {
+            let from = place
+            let page: ScheduledPage
+            do {
+                page = try await waitFor {
+                    store.scheduled(dueBy: 100, after: from, countMax: 16, bytesMax: 1 << 20, completion: $0)
+                }
+            } catch is StoreError { return nil }
+            found += page.events
+            guard page.next != nil, let end = page.end else { return found }
+            if let place { #expect(end > place, "\(what): pages go on") }
+            place = end
+        }
+    }
+
+    private func scrubbed(_ store: Store) async throws -> Bool {
+        var place: UInt64? = 0
+        while let from = place {
+            do {
+                let report = try await waitFor { store.scrub(from: from, completion: $0) }
+                if !report.damage.isEmpty { return true }
+                place = report.next
+            } catch is StoreError { return true }
+        }
+        return false
+    }
+
+    @Test func `A flipped bit anywhere makes nothing wrong that waits, and nothing vanish that a scrub doesn't find`()
+        async throws
+    {
+        let whole = try crashedWaitingWorld()
+        let files = ["store.db", "store.db-wal"].map { ($0, whole.file($0)) }
+        var generator = SplitMix(state: 20_261_128)
+        var told = 0
+        for round in 0..<rounds {
+            let world = try StoreWorld()
+            world.setFile("store.head", whole.file("store.head"))
+            let (target, bytes) = files[round % 2]
+            let bit = Int(generator.next() % UInt64(bytes.count * 8))
+            for (name, bytes) in files {
+                var bytes = bytes
+                if name == target { bytes[bit / 8] ^= 1 << UInt8(bit % 8) }
+                world.setFile(name, bytes)
+            }
+            let what = "round \(round): bit \(bit) of \(target)"
+            guard let store = try? world.open(), let found = try await due(store, what) else {
+                told += 1
+                continue
+            }
+            for event in found { #expect(event == waiting(event.number), "\(what)") }
+            #expect(Set(found.map(\.number)).count == found.count, "\(what): twice")
+            #expect(found.map(\.due) == found.map(\.due).sorted(), "\(what): not in order")
+            guard found.count < 300 else { continue }
+            let damage = store.report.damage + world.damage
+            if !damage.isEmpty { told += 1 }
+            let isFound = if damage.isEmpty { try await scrubbed(store) } else { true }
+            #expect(isFound, "\(what): \(found.count) of 300 events and no word")
+        }
+        #expect(told > 50)
+    }
+
+    /// Has the index by due time be another one, under the same words.
+    private func spoilIndex(_ world: StoreWorld, _ columns: String) throws {
+        try world.close()
+        let connection = try Connection(writing: world.options.databasePath)
+        try connection.use { () throws(StoreError) in
+            try connection.execute("DROP INDEX scheduled_by_due")
+            try connection.execute("CREATE INDEX scheduled_by_due ON scheduled \(columns)")
+            try connection.execute("PRAGMA writable_schema = ON")
+            try connection.execute(
+                """
+                UPDATE sqlite_master SET sql = 'CREATE INDEX scheduled_by_due ON scheduled (due)'
+                WHERE name = 'scheduled_by_due'
+                """)
+        }
+        try connection.close()
+        try world.open()
+    }
+
+    @Test func `What waits and isn't in the index by which it is found is told by a scrub`() async throws {
+        let world = try StoreWorld()
+        try world.write([StoreWorld.newTopic()] + (1...9).map { .schedule(waiting($0)) })
+        try spoilIndex(world, "(due) WHERE id <> 4")
+        #expect(try await due(world.opened, "without 4")?.count == 8)
+        #expect(world.damage.isEmpty)
+        #expect(try await scrubbed(world.opened))
+        #expect(world.damage == [.row(table: "scheduled_by_due", key: 4)])
+    }
+
+    @Test func `An index that is out of order leads round in no circle, and is told`() async throws {
+        let world = try StoreWorld()
+        try world.write([StoreWorld.newTopic()] + (1...90).map { .schedule(waiting($0)) })
+        try spoilIndex(world, "(due DESC)")
+        _ = try await due(world.opened, "backwards")
+        #expect(!world.damage.isEmpty)
+    }
+
     private func batch(_ n: UInt64) -> StoredBatch {
         StoreWorld.batch(n, topic: n % 3 == 0 ? StoreWorld.topic : StoreWorld.other)
     }
@@ -31,7 +148,7 @@ import Testing
         let files = ["store.db", "store.db-wal", "store.head"].map { ($0, whole.file($0)) }
         var generator = SplitMix(state: 20_261_124)
         var (detected, refused) = (0, 0)
-        for round in 0..<200 {
+        for round in 0..<rounds {
             let world = try StoreWorld()
             let (target, bytes) = files[round % 3]
             let bit = Int(generator.next() % UInt64(bytes.count * 8))
