@@ -5,7 +5,8 @@ import BusBroker
 extension DurableModel {
     /// Notes what a consumer of a subscription, or the subscription alone, has to do with some events.
     func note(
-        _ record: DurableRecord, _ consumer: DurableConsumer?, _ what: String, _ positions: [UInt64], _ more: String = ""
+        _ record: DurableRecord, _ consumer: DurableConsumer?, _ what: String, _ positions: [UInt64],
+        _ more: String = ""
     ) {
         guard notes != nil else { return }
         let who = consumer.map { "\(record.name) for \($0.session)" } ?? record.name

@@ -198,7 +198,9 @@ import Testing
             [StoreWorld.newTopic(), Self.seal()] + Self.events([1, 2, 2, 2, 2, 3]) + Self.events([2], uid: 1, from: 7)
                 + Self.events(Array(10...19), length: 1 << 20, from: 10))
         func known(_ ids: [EventIDs]) throws -> [UInt64] {
-            let answer = try world.write([.known(StoredPublisher(uid: 1000), ids, on: StoreWorld.topic, includesWaiting: true)])
+            let answer = try world.write([
+                .known(StoredPublisher(uid: 1000), ids, on: StoreWorld.topic, includesWaiting: true)
+            ])
             return answer.known.flatMap(\.ids).map { $0.ids.first.low & 0xffff }
         }
         let first = StoreWorld.id(1).low & 0xffff - 1

@@ -65,7 +65,8 @@ import Testing
         let publisher = StoreWorld.batch(1).publisher
         let asked = [EventIDs(first: StoreWorld.id(1), count: 4)]
         let committed = try world.write([
-            .append(StoreWorld.batch(1), ids: []), StoreWorld.newTopic(), .known(publisher, asked, on: StoreWorld.topic),
+            .append(StoreWorld.batch(1), ids: []), StoreWorld.newTopic(),
+            .known(publisher, asked, on: StoreWorld.topic),
             .append(StoreWorld.batch(2), ids: []), .known(publisher, asked, on: StoreWorld.topic),
         ])
         #expect(committed.refused.map(\.ticket) == [1])
