@@ -46,7 +46,7 @@ extension DurableStore {
             state.bytesMax = bytesMax
             return state
         } catch {
-            throw .state(error.description)
+            throw .store(error)
         }
     }
 

@@ -219,3 +219,14 @@ extension StoreDamage {
         }
     }
 }
+
+extension ServerError {
+    /// Why the store can't be opened. SQLite names a statement, and not what it is about.
+    static func store(_ error: StoreError) -> ServerError {
+        if case .sqlite = error {
+            .state("the store can't be read: \(error.description)")
+        } else {
+            .state(error.description)
+        }
+    }
+}

@@ -67,7 +67,7 @@ final class DurableStore {
             for damage in store.report.damage { note(damage) }
             if let machineWarning { log.warning("\(machineWarning)") }
         } catch {
-            throw .state(error.description)
+            throw .store(error)
         }
     }
 

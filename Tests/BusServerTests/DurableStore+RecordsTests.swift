@@ -20,6 +20,14 @@ private typealias KeptLetter = BusStore.StoredDeadLetter
 @Suite struct DurableStoreRecordsTests {
     private let id = BusUUID.random()
 
+    @Test func `why the store can't be opened names it, also where SQLite names a statement`() {
+        let malformed = StoreError.sqlite(code: 11, message: "malformed", doing: "SELECT count(*) FROM declarations")
+        #expect(
+            ServerError.store(malformed).description
+                == "the store can't be read: SELECT count(*) FROM declarations: malformed (SQLite error 11)")
+        #expect(ServerError.store(.damaged("gone")).description == "the store is damaged: gone")
+    }
+
     @Test func `a batch comes back with all that the store keeps of it`() {
         for expiry in [nil, Int64(99)] {
             let batch = BusBroker.StoredBatch(
