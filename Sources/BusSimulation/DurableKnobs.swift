@@ -28,6 +28,8 @@ struct DurableKnobs {
     var eventCountMax = 1
     var keyPercent = 0
     var creditMax = 1
+    /// Whether somebody listens to what is told of dead letters.
+    var listens = false
     var attemptCountMax: Int64 = 3
     var acknowledgeWait: Int64 = 2_000_000
     /// Bytes that the store takes when it is full.
@@ -46,6 +48,7 @@ struct DurableKnobs {
         attemptCountMax = removes ? 1000 : chance.pick([1, 2, 3, 10])
         acknowledgeWait = chance.pick([1_000_000, 3_000_000, 30_000_000])
         configure(&chance, removes: removes)
+        listens = !removes && chance.chance(50)
     }
 
     private mutating func weigh(_ chance: inout SplitMix64, removes: Bool) {

@@ -31,6 +31,8 @@ final class DurableWorld: SeededWorld {
     /// By how much the wall clock is set wrong, in microseconds.
     var clockOffset: Int64 = 0
     var isStopped = false
+    /// Who listens to what is told of dead letters, and what that is.
+    var telling = Telling()
 
     /// Writes that are on their way to the disk, as the store has them.
     var writes: [PendingWrite] = []
@@ -69,6 +71,7 @@ final class DurableWorld: SeededWorld {
 
     func step() throws(Violation) {
         stepNumber += 1
+        if knobs.listens { try listen() }
         try act(chance.pick(knobs.actions))
         if chance.chance(60) { try endRound() }
     }
@@ -87,6 +90,7 @@ final class DurableWorld: SeededWorld {
             try carryOut()
             guard broker.needsRound, !isStopped, broker.isUnfinished else { break }
         }
+        try checkTold()
         if let fault = broker.audit().first { throw Violation("audit: \(fault)") }
         if let deadline = broker.nextDeadline, !isStopped {
             try expect(deadline > model.now.monotonic, "asks to be called at \(deadline), which is over")
@@ -112,6 +116,7 @@ final class DurableWorld: SeededWorld {
     }
 
     private func carryOut(_ effect: Effect) throws(Violation) {
+        if try publishOwn(effect) { return }
         switch effect {
         case .send(let session, let frame):
             written.insert(session)
@@ -123,6 +128,7 @@ final class DurableWorld: SeededWorld {
             broker.handle(.sealDerived(seal: order.seal, session: order.session, keyCheck: keyCheck), at: model.now)
         case .close(let session, _, _): gone(session)
         case .store(let ticket, let write):
+            noteLetter(ticket, write)
             try model.check(write)
             let moves = write.subscription.flatMap { model.records[$0]?.moveCount } ?? 0
             writes.append(PendingWrite(ticket: ticket, write: write, moveCount: moves))
@@ -141,6 +147,8 @@ final class DurableWorld: SeededWorld {
 
     private func told(_ frame: Frame, _ session: SessionID) throws(Violation) {
         switch frame {
+        case .deliver(let deliver) where deliver.subscription == Telling.subscription: break
+        case .gap(let gap) where gap.subscription == Telling.subscription: break
         case .deliver(let deliver): try model.check(deliver, session)
         case .caughtUp(let marker): try model.check(marker, session)
         case .gap(let gap): try model.check(gap, session)
@@ -180,6 +188,7 @@ final class DurableWorld: SeededWorld {
         guard !commits.isEmpty else { return }
         let (commit, end) = commits.removeFirst()
         model.hear(before: end)
+        telling.heard = commit.through
         try handle(.stored(commit))
     }
 
@@ -244,6 +253,7 @@ final class DurableWorld: SeededWorld {
         try model.die(leaving: store.disk, isClean: isClean)
         (writes, commits, questions, requests) = ([], [], [], [:])
         (sessions, blocked, written, isStopped) = ([], [], [], false)
+        telling = Telling()
         for publisher in publishers { publisher.disconnect() }
         lives += 1
         note("the daemon's life \(lives) begins")
@@ -255,6 +265,8 @@ final class DurableWorld: SeededWorld {
     /// The daemon is asked to end, and saves where everybody stands.
     func stop() throws(Violation) {
         try handle(.shutdown)
+        // While it goes down it may leave letters untold.
+        telling.listener = nil
         for _ in 0..<64 where !isStopped {
             try endRound()
             try settleStore()
