@@ -299,6 +299,7 @@ extension Broker {
                 continue
             }
             durable.catchUp.readAgain(letters.flatMap(\.ranges), committed: storage.committed)
+            fellBehind(subscription)
             touch(subscription)
             readOn(.durable(subscription))
         }

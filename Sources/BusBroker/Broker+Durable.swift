@@ -191,7 +191,10 @@ extension Broker {
     /// Something was committed that a durable subscription matches.
     func offer(_ portion: Portion, to subscription: Subscription) {
         guard let catchUp = subscription.durable?.catchUp, catchUp.admits(portion) else { return }
-        guard subscription.queue?.isFull != true else { return catchUp.fallBehind(at: portion.batch.position) }
+        guard subscription.queue?.isFull != true else {
+            catchUp.fallBehind(at: portion.batch.position)
+            return fellBehind(subscription)
+        }
         queue(portion, for: subscription)
         unsettle(subscription)
     }
@@ -235,6 +238,7 @@ extension Broker {
         durable.untold = []
         durable.attended = ageTime
         durable.catchUp.leave(at: cursor)
+        fellBehind(subscription)
         touch(subscription)
         // Since when nobody attends it must be known after a restart, too.
         store(.subscription(subscription.stored(committed: storage.committed)))

@@ -79,8 +79,12 @@ extension Broker {
         switch reader {
         case .durable(let subscription):
             // Damage is told as that, its extent unknown.
-            let isDamaged = page.damaged.contains { topicOf($0, isMeantBy: reader.filter) != nil }
-            if !isDamaged { missed(gone, of: subscription) }
+            let lost = storage?.lost ?? []
+            let removed = gone.filter { range in
+                !page.damaged.contains { range.contains($0.position) }
+                    && !lost.contains { $0.positions.lowerBound < range.end && $0.positions.upperBound > range.first }
+            }
+            missed(removed, of: subscription)
             take(portions, page, subscription)
         case .ephemeral(let consumer): take(portions, page, consumer)
         }

@@ -191,7 +191,7 @@ extension Broker {
             storage?.completions.removeFirst()
             complete(first.completion)
         }
-        for topic in commit.trimmed { trimmed(topic) }
+        for topic in commit.trimmed { trimmed(topic, through: commit.through) }
         if !parked.isEmpty { mayResume = true }
     }
 

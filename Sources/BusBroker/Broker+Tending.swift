@@ -125,29 +125,65 @@ extension Broker {
         }
         save()
         stored.removalReason = reason
-        stored.removal = StoredCounts.Removal(reason: reason, firstSequence: stored.firstSequence, losers: losers)
-        store(.trim(topic: topic.storeNumber, before: position))
+        let ticket = store(.trim(topic: topic.storeNumber, before: position))
+        guard position > stored.firstPosition else { return }
+        storage?.trimming.insert(topic.storeNumber)
+        if let last = stored.removals.indices.last, stored.removals[last].position >= position {
+            // It is wished for once more, and somebody left meanwhile.
+            let known = Set(stored.removals[last].losers.map(\.subscription.serial))
+            stored.removals[last].losers += losers.filter { !known.contains($0.subscription.serial) }
+        } else {
+            stored.removals.append(
+                StoredCounts.Removal(reason: reason, ticket: ticket, position: position, losers: losers))
+        }
     }
 
-    /// The store removed something of a topic.
-    func trimmed(_ now: StoredTopic) {
+    /// The store removed something of a topic; what it was asked to up to a ticket is removed now.
+    func trimmed(_ now: StoredTopic, through ticket: UInt64) {
         guard let topic = storage?.topics[now.number] else { return }
         let stored = topic.stored
-        if let removal = stored.removal, now.firstSequence > removal.firstSequence {
-            stored.removal = nil
-            let missed = Missed(
-                count: now.firstSequence - removal.firstSequence, firstSequence: removal.firstSequence,
-                lastSequence: now.firstSequence - 1)
-            for (subscription, hasNone) in removal.losers where !subscription.isEnded {
-                var missed = missed
-                missed.isExact = hasNone
+        let before = stored.firstSequence
+        let done = stored.removals.prefix { $0.ticket <= ticket }
+        stored.removals.removeFirst(done.count)
+        stored.update(now)
+        if now.firstSequence > before { tell(Array(done), of: topic, since: before) }
+        let subscriptions = topic.route(through: filters).subscriptions
+        for subscription in subscriptions where subscription.hasQueued { touch(subscription) }
+    }
+
+    /// Those who hadn't got what was removed miss it; who hadn't got what several wishes removed, once.
+    private func tell(_ removals: [StoredCounts.Removal], of topic: TopicState, since before: UInt64) {
+        let end = topic.stored.firstSequence
+        var told: Set<UInt64> = []
+        for removal in removals {
+            for (subscription, _) in removal.losers where !subscription.isEnded {
+                guard told.insert(subscription.serial).inserted else { continue }
+                let hadNone = removals.allSatisfy { removal in
+                    removal.losers.contains { $0.subscription === subscription && $0.hasNone }
+                }
+                let missed = Missed(
+                    count: end - before, firstSequence: before, lastSequence: end - 1, isExact: hadNone)
                 subscription.durable?.missed.note(missed, of: topic.name, removal.reason)
                 unsettle(subscription)
             }
         }
-        stored.update(now)
-        for subscription in topic.route(through: filters).subscriptions where subscription.hasQueued {
-            touch(subscription)
+    }
+
+    /// A subscription that was at the end isn't any more: what is being removed, and it hasn't got, it won't find when it
+    /// reads on.
+    func fellBehind(_ subscription: Subscription) {
+        guard let storage, let next = subscription.durable?.catchUp.next else { return }
+        storage.trimming = storage.trimming.filter { storage.topics[$0]?.stored.removals.isEmpty == false }
+        for number in storage.trimming {
+            guard let topic = storage.topics[number], subscription.filter.matches(topic.name) else { continue }
+            for place in topic.stored.removals.indices where next < topic.stored.removals[place].position {
+                let (reason, losers) = (topic.stored.removals[place].reason, topic.stored.removals[place].losers)
+                // Without a hard limit retention removes what everybody has had: who went back behind it since then
+                // misses nothing that was there.
+                guard reason == .purged || topic.settings.retentionIsHard else { continue }
+                guard !losers.contains(where: { $0.subscription === subscription }) else { continue }
+                topic.stored.removals[place].losers.append((subscription, false))
+            }
         }
     }
 

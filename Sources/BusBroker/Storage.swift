@@ -51,6 +51,8 @@ final class Storage {
     var careDeadline: Moment.Nanoseconds = 0
     /// What is to be published later.
     var schedule: Schedule
+    /// Topics of which something is being removed; some may have none any more.
+    var trimming: Set<UInt64> = []
     /// When the daemon began.
     var began: Moment.Nanoseconds = 0
     /// Up to where the ledger was trimmed, and ids.

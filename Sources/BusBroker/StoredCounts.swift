@@ -19,16 +19,18 @@ final class StoredCounts {
     /// Why something was removed last.
     var removalReason = Reason.retention
 
-    /// What is being removed, until the store has done it.
-    var removal: Removal?
+    /// What is being removed, oldest first, until the store has done it.
+    var removals: [Removal] = []
 
     /// What is removed, and whom it is to be told.
     struct Removal {
         let reason: Reason
-        /// The first sequence that was kept before.
-        let firstSequence: UInt64
+        /// The write that removes it.
+        let ticket: UInt64
+        /// Before which position.
+        let position: UInt64
         /// Subscriptions that haven't got all of it, and whether they have got none.
-        let losers: [(subscription: Subscription, hasNone: Bool)]
+        var losers: [(subscription: Subscription, hasNone: Bool)]
     }
 
     /// A batch was stored.

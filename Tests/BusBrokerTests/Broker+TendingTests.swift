@@ -149,6 +149,52 @@ struct BrokerTendingTests {
         #expect((bench.open(4).attend("more", "d.>", start: .all) + bench.round()).gaps.isEmpty)
     }
 
+    @Test("what was on its way to the disk when it was removed is missed by who left before it was there")
+    func purgedOnItsWay() {
+        let bench = Bench.durable()
+        let (publisher, worker) = (bench.open(1), bench.open(2))
+        worker.attend("work", "d.>")
+        let seals = [publisher.seal("d.a"), publisher.seal("d.b")]
+        bench.commit()
+        publisher.publish(seals[0])
+        bench.commit()
+        worker.acknowledge(1, 1)
+        publisher.publish(seals[0])
+        publisher.publish(seals[1])
+        publisher.administer(.purgeTopic, "d.a")
+        worker.leave()
+        bench.commit()
+        let got = bench.open(3).attend("work") + bench.round()
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.gaps.first?.topic == Array("d.a".utf8))
+        #expect(got.deliveries.count == 1)
+        bench.pass(milliseconds: 2000)
+        bench.commit()
+        publisher.administer(.purgeTopic, "d.a")
+        #expect(bench.commit().gaps.isEmpty, "and is told once")
+    }
+
+    @Test("who missed what two wishes removed is told each once", arguments: [false, true])
+    func purgedTwice(atOnce: Bool) {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        publisher.administer(.createSubscription, "work", filter: "d.a")
+        let seal = publisher.seal("d.a")
+        bench.commit()
+        for _ in 0..<2 {
+            publisher.publish(seal)
+            publisher.publish(seal)
+            if !atOnce { bench.commit() }
+            publisher.administer(.purgeTopic, "d.a")
+            publisher.administer(.purgeTopic, "d.a")
+            if !atOnce { bench.commit() }
+        }
+        bench.commit()
+        let got = bench.open(2).attend("work") + bench.round()
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.gaps.compactMap(\.count).reduce(0, +) == 4)
+    }
+
     @Test("and after a crash", arguments: [UInt64(0), 2, 9])
     func purgedBeforeACrash(credit: UInt64) {
         let (bench, _) = purged(credit: credit)
