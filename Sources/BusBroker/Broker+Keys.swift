@@ -145,16 +145,26 @@ extension Broker {
 
     // MARK: Beside the queue
 
-    /// Hands out what waits beside the queue and can go.
+    /// How many events are looked at for one member before some of them are handed out. Not tuned.
+    private static let gatheredCountMax = 4096
+
+    /// Hands out what waits beside the queue and can go: what only one can have before what anybody can.
     private func handWaiting(_ keys: KeyTable, of subscription: Subscription, _ shares: inout KeyedShares) {
         guard !keys.isEmpty else { return }
         var found = [[KeyedEvent]](repeating: [], count: shares.members.count)
-        keys.forEachRipe { holder, events in
-            let member = holder.map(shares.place) ?? shares.next(1, mayBeHanded)
-            guard let member else { return }
-            let before = found[member].count
-            found[member] += events
-            shares.left[member] -= Int64(found[member].count - before)
+        func gather(_ events: [KeyedEvent], for place: Int) -> Bool {
+            found[place] += events
+            shares.left[place] -= Int64(events.count)
+            let member = shares.members[place]
+            return found[place].count < Broker.gatheredCountMax
+                && member.sentEvents + UInt64(found[place].count) < member.creditEvents
+        }
+        for (place, member) in shares.members.enumerated() {
+            guard let holding = member.holding else { continue }
+            keys.forEachRipe(of: holding, most: Broker.gatheredCountMax) { gather($0, for: place) }
+        }
+        keys.forEachRipe(of: nil, most: Broker.gatheredCountMax) { events in
+            shares.next(1, mayBeHanded).map { gather(events, for: $0) } ?? false
         }
         for (place, events) in found.enumerated() {
             for portion in KeyedEvent.portions(events) {
@@ -207,7 +217,7 @@ extension Broker {
 
     /// Loses the oldest event that waits beside the queue.
     func dropWaiting(of subscription: Subscription, _ reason: Reason) {
-        guard let queue = subscription.queue, let keys = subscription.group?.keys, let oldest = keys.oldest,
+        guard let queue = subscription.queue, let keys = subscription.group?.keys, let oldest = keys.oldest(),
             let selection = Selection(of: Int(oldest.batch.eventCount), where: { $0 == oldest.index })
         else { return }
         removeFirst(oldest.key, keys, subscription, oldest.batch)
@@ -254,12 +264,11 @@ extension Broker {
         behind firsts: [OrderedKey: UInt64], from consumer: Consumer, _ delivery: UInt64, _ keys: KeyTable,
         _ reason: Reason
     ) {
-        // Nearly always that is nothing, and nothing is searched.
-        guard let holding = consumer.holding, firsts.keys.contains(where: { keys.heldCount(of: $0) > 0 }) else {
-            return
-        }
+        guard let holding = consumer.holding else { return }
         let subscription = consumer.subscription
-        for held in holding.held(from: delivery) where held.portion.batch.keys != nil {
+        // Nearly always that is nothing.
+        let behind = Set(firsts.keys.flatMap { keys.deliveries(of: $0, from: delivery) })
+        for held in behind.sorted().compactMap(holding.find) {
             let behind = events(of: held.portion) { $0.sequence > firsts[$0.key] ?? .max }
             let places = Set(behind.map(\.index))
             guard let selection = Selection(of: Int(held.portion.batch.eventCount), where: places.contains),

@@ -67,7 +67,7 @@ extension Broker {
 
     /// A consumer has handled everything up to a delivery.
     func acknowledge(through delivery: UInt64, _ consumer: Consumer, _ holding: Holding) {
-        while let first = holding.portions.first, first.delivery <= delivery {
+        while let first = holding.first, first.delivery <= delivery {
             guard let held = holding.removeFirst() else { break }
             giveBack(held.portion, of: consumer, isWhole: true)
             acknowledged(held.portion, held, consumer)
@@ -92,7 +92,7 @@ extension Broker {
         guard let holding = consumer.holding else { return [] }
         consumer.session.account.feed(consumer)
         let (events, length) = (holding.eventCount, holding.length)
-        let all = Array(holding.releaseAll())
+        let all = holding.releaseAll()
         consumer.subscription.durable?.outstanding -= events
         giveBack(events, length, to: consumer.session.account)
         return all
@@ -214,19 +214,20 @@ extension Broker {
     /// Deliveries that weren't acknowledged in time. Looked for a few times in a wait and not for each: a little late,
     /// never early.
     private func takeBackLate(_ subscription: Subscription, _ durable: Durable) {
-        var next: Moment.Nanoseconds?
+        var next = Moment.Nanoseconds.max
+        let pause = durable.values.acknowledgeWait / 16
         for consumer in subscription.consumers {
             guard let holding = consumer.holding else { continue }
-            for held in holding.late(at: now.monotonic) {
+            for held in holding.late(at: now.monotonic, pause: pause) {
+                // Perhaps taken back meanwhile, behind another of its key.
                 guard let portion = holding.remove(.all, of: held.delivery) else { continue }
                 giveBack(portion, of: consumer, isWhole: true)
                 retry(portion, held, consumer, reason: .acknowledgementTimedOut, "")
             }
-            if let first = holding.portions.lazy.map(\.deadline).min() { next = min(next ?? .max, first) }
+            if holding.first != nil { next = min(next, holding.lateFrom) }
         }
         unsettle(subscription)
-        guard let next else { return }
-        lookAt(subscription, max(next, now.monotonic + durable.values.acknowledgeWait / 16))
+        if next < .max { lookAt(subscription, max(next, now.monotonic + pause)) }
     }
 
     // MARK: The ledger

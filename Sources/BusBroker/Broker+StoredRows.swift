@@ -142,7 +142,7 @@ extension Broker {
         of position: UInt64, _ subscription: Subscription, _ durable: Durable, _ storage: Storage
     ) -> (Whereabouts.State, UInt64, UInt16, Int64) {
         for consumer in subscription.consumers {
-            for held in consumer.holding?.portions ?? [] where held.portion.holds(position) {
+            if let held = consumer.holding?.portions.first(where: { $0.portion.holds(position) }) {
                 return (.sent, consumer.session.id.rawValue, held.portion.attempt, held.sent)
             }
         }

@@ -99,7 +99,8 @@ extension Subscription {
         var next = catchUp.isLive ? committed : catchUp.next
         var pending = catchUp.again
         for consumer in consumers {
-            for held in consumer.holding?.portions ?? [] {
+            guard let holding = consumer.holding else { continue }
+            for held in holding.portions {
                 pending.append(contentsOf: held.portion.ranges(attempts: 0))
             }
         }

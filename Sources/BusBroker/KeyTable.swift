@@ -8,27 +8,7 @@
 
 import BusWire
 import DequeModule
-
-/// An ordering key: its hash, on its topic.
-struct OrderedKey: Hashable {
-    let topic: UInt64
-    let hash: UInt64
-}
-
-/// An event that waits for its key.
-struct KeyedEvent {
-    let batch: AcceptedBatch
-    let index: Int
-    let key: OrderedKey
-    /// Which attempt its delivery will be.
-    var attempt: UInt16 = 1
-    /// Whether somebody had it, and it was taken back with no fault of its own.
-    var isRepeated = false
-    /// When it may be tried again; 0 for now.
-    var due: Moment.Nanoseconds = 0
-
-    var sequence: UInt64 { batch.firstSequence + UInt64(index) }
-}
+import HeapModule
 
 /// Who has which keys, and what waits for them.
 final class KeyTable {
@@ -36,28 +16,40 @@ final class KeyTable {
     private struct State {
         /// The one who has events of it.
         var holder: Holding?
-        /// How many.
+        /// In which deliveries, each with how many.
+        var held = NumberedValues<Int>()
         var heldCount = 0
         /// Events that wait, in order.
         var waiting: Deque<KeyedEvent> = []
-        /// Whether it stands in the line.
-        var isInLine = false
 
         /// Whether the first event that waits is only waiting for its member.
         var isRipe: Bool { waiting.first?.due == 0 }
+
+        /// Where an event is among those that wait, or would be. By halving: who leaves gives back many of a key, each
+        /// before all that waits.
+        func place(of sequence: UInt64) -> Int {
+            var (low, high) = (0, waiting.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if waiting[middle].sequence < sequence { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
     }
 
     private var states: [OrderedKey: State] = [:]
-    /// Keys with events that wait, in the order in which they began to; some have none any more.
-    private var line: Deque<OrderedKey> = []
+    /// Ripe keys that nobody has; those that somebody has stand in its own line.
+    private var free = KeyLine()
+    /// Events that aren't due yet.
+    private var dues = Heap<DueEvent>()
+    /// The first event of each key, and some that aren't the first any more; nil until somebody asks for the oldest.
+    private var firsts: Heap<FirstEvent>?
     /// Batches that events wait in, each with how many.
     private var batches: [ObjectIdentifier: (batch: AcceptedBatch, count: Int)] = [:]
     /// How many events wait.
     private(set) var waitingCount: UInt64 = 0
     /// Bytes of the batches they are in, each batch once.
     private(set) var length: UInt64 = 0
-    /// Ripe keys that nobody has.
-    private(set) var freeCount = 0
     /// How far one looks ahead: events that may wait here before the queue's front has to.
     let lookAheadCount: UInt64
     let lookAheadLength: UInt64
@@ -85,9 +77,9 @@ final class KeyTable {
     /// How many keys members have events of.
     var heldKeyCount: Int { states.values.count { $0.holder != nil } }
     /// How many events wait for their next attempt.
-    var delayedCount: UInt64 {
-        states.values.reduce(0) { $0 + UInt64($1.waiting.count { $0.due != 0 }) }
-    }
+    var delayedCount: UInt64 { UInt64(dues.count) }
+    /// How many ripe keys nobody has.
+    var freeCount: Int { free.count }
 
     /// Whether events of a key wait: later ones wait behind them.
     func isAwaited(_ key: OrderedKey) -> Bool { states[key].map { !$0.waiting.isEmpty } ?? false }
@@ -98,6 +90,11 @@ final class KeyTable {
     /// How many events of a key its member has.
     func heldCount(of key: OrderedKey) -> Int { states[key]?.heldCount ?? 0 }
 
+    /// In which deliveries its member has events of a key, from one on.
+    func deliveries(of key: OrderedKey, from delivery: UInt64) -> [UInt64] {
+        states[key].map { Array($0.held.numbers(from: delivery)) } ?? []
+    }
+
     /// Whether a portion's first event may be handed to a member now.
     func allows(_ portion: Portion, for member: Holding) -> Bool {
         let index = portion.selection.bounds(of: Int(portion.batch.eventCount)).lowerBound
@@ -106,42 +103,44 @@ final class KeyTable {
         return state.waiting.isEmpty && (state.holder == nil || state.holder === member)
     }
 
-    /// Changes what is known of one key, and what is counted of all.
+    /// Changes what is known of one key, and in which line it stands.
     private func change(_ key: OrderedKey, _ body: (inout State) -> Void) {
         var state = states.removeValue(forKey: key) ?? State()
-        count(state, -1)
+        let (wasRipe, former, first) = (state.isRipe, state.holder, state.waiting.first?.sequence)
         body(&state)
-        count(state, 1)
-        if !state.waiting.isEmpty, !state.isInLine {
-            state.isInLine = true
-            line.append(key)
+        if wasRipe != state.isRipe || former !== state.holder {
+            if wasRipe { changeLine(of: former) { $0.leave(key) } }
+            if state.isRipe { changeLine(of: state.holder) { $0.join(key) } }
         }
-        if state.holder != nil || state.isInLine { states[key] = state }
+        if firsts != nil, let new = state.waiting.first, new.sequence != first { firsts?.insert(FirstEvent(new)) }
+        if state.holder != nil || !state.waiting.isEmpty { states[key] = state }
     }
 
-    private func count(_ state: State, _ sign: Int) {
-        guard state.isRipe else { return }
-        if let holder = state.holder { holder.ripeKeyCount += sign } else { freeCount += sign }
+    private func changeLine(of holder: Holding?, _ body: (inout KeyLine) -> Void) {
+        if let holder { body(&holder.ripeKeys) } else { body(&free) }
     }
 
     // MARK: Held
 
     /// A member was handed a portion.
-    func hold(_ portion: Portion, by holder: Holding) {
+    func hold(_ portion: Portion, by holder: Holding, in delivery: UInt64) {
         portion.forEachKey { key, _ in
             change(key) { state in
-                state.holder = holder
+                if state.holder !== holder { (state.holder, state.held, state.heldCount) = (holder, .init(), 0) }
+                state.held.append((state.held[delivery] ?? 0) + 1, under: delivery)
                 state.heldCount += 1
             }
         }
     }
 
     /// Its member has a portion no more.
-    func release(_ portion: Portion) {
+    func release(_ portion: Portion, of delivery: UInt64) {
         portion.forEachKey { key, _ in
             change(key) { state in
+                let count = state.held[delivery] ?? 0
+                state.held[delivery] = count > 1 ? count - 1 : nil
                 state.heldCount -= 1
-                if state.heldCount <= 0 { (state.holder, state.heldCount) = (nil, 0) }
+                if state.heldCount <= 0 { (state.holder, state.held, state.heldCount) = (nil, .init(), 0) }
             }
         }
     }
@@ -152,15 +151,8 @@ final class KeyTable {
     ///
     /// - Returns: whether it is the only one of its batch that waits.
     func wait(_ event: KeyedEvent) -> Bool {
-        change(event.key) { state in
-            // By halving: who leaves gives back many of a key, each before all that waits.
-            var (low, place) = (0, state.waiting.count)
-            while low < place {
-                let middle = (low + place) / 2
-                if state.waiting[middle].sequence > event.sequence { place = middle } else { low = middle + 1 }
-            }
-            state.waiting.insert(event, at: place)
-        }
+        change(event.key) { $0.waiting.insert(event, at: $0.place(of: event.sequence)) }
+        if event.due != 0 { dues.insert(DueEvent(due: event.due, key: event.key, sequence: event.sequence)) }
         waitingCount += 1
         let known = batches[ObjectIdentifier(event.batch), default: (event.batch, 0)]
         batches[ObjectIdentifier(event.batch)] = (known.batch, known.count + 1)
@@ -181,6 +173,7 @@ final class KeyTable {
 
     private func forget(_ batch: AcceptedBatch) -> Bool {
         waitingCount -= 1
+        if waitingCount == 0 { firsts = nil }
         guard let known = batches[ObjectIdentifier(batch)] else { return false }
         guard known.count == 1 else {
             batches[ObjectIdentifier(batch)] = (batch, known.count - 1)
@@ -188,41 +181,35 @@ final class KeyTable {
         }
         batches[ObjectIdentifier(batch)] = nil
         length -= UInt64(batch.bytes.count)
-        if waitingCount == 0 { _ = clearedLine() }
         return true
     }
 
-    /// Keys whose first event only waits for its member, in the order in which they began to wait, each with its events
-    /// up to the first that isn't due.
-    func forEachRipe(_ body: (Holding?, [KeyedEvent]) -> Void) {
-        for key in clearedLine() {
-            guard let state = states[key], state.isRipe else { continue }
-            body(state.holder, Array(state.waiting.prefix { $0.due == 0 }))
+    /// Keys whose first event waits only for this member, or, of keys that nobody has, for anybody: in the order in
+    /// which they began to, each with its events up to the first that isn't due.
+    ///
+    /// - Parameters:
+    ///   - most: events of a key that are told at once.
+    ///   - body: returns whether it takes more.
+    func forEachRipe(of holder: Holding?, most: Int, _ body: ([KeyedEvent]) -> Bool) {
+        (holder?.ripeKeys ?? free).forEach { key in
+            guard let state = states[key], state.isRipe else { return true }
+            return body(Array(state.waiting.prefix(most).prefix { $0.due == 0 }))
         }
-    }
-
-    /// The line, without those that nothing waits for any more.
-    private func clearedLine() -> Deque<OrderedKey> {
-        guard line.contains(where: { states[$0]?.waiting.isEmpty != false }) else { return line }
-        for key in line where states[key]?.waiting.isEmpty != false { change(key) { $0.isInLine = false } }
-        line.removeAll { states[$0]?.isInLine != true }
-        return line
     }
 
     /// What is due is ready.
     ///
     /// - Returns: when the next will be.
     func ripen(at now: Moment.Nanoseconds) -> Moment.Nanoseconds? {
-        var next: Moment.Nanoseconds?
-        for key in clearedLine() where states[key]?.waiting.contains(where: { $0.due != 0 }) == true {
-            change(key) { state in
-                for place in state.waiting.indices where state.waiting[place].due != 0 {
-                    let due = state.waiting[place].due
-                    if due <= now { state.waiting[place].due = 0 } else { next = min(next ?? due, due) }
-                }
+        while let next = dues.min, next.due <= now {
+            dues.removeMin()
+            change(next.key) { state in
+                let place = state.place(of: next.sequence)
+                guard place < state.waiting.count, state.waiting[place].sequence == next.sequence else { return }
+                state.waiting[place].due = 0
             }
         }
-        return next
+        return dues.min?.due
     }
 
     /// All that waits, as portions in the order of batches; for those who check, give up, or move charges.
@@ -238,13 +225,42 @@ final class KeyTable {
 
     /// Forgets all that waits.
     func removeAllWaiting() {
-        for key in line { change(key) { ($0.waiting, $0.isInLine) = ([], false) } }
-        (line, batches, waitingCount, length) = ([], [:], 0, 0)
+        for (key, state) in states where !state.waiting.isEmpty { change(key) { $0.waiting = [] } }
+        (batches, waitingCount, length, dues, firsts) = ([:], 0, 0, Heap(), nil)
     }
 
     /// The first of all events that wait, to be given up before all others; nil where none does.
-    var oldest: KeyedEvent? {
-        states.values.lazy.compactMap(\.waiting.first).min { $0.precedes($1) }
+    func oldest() -> KeyedEvent? {
+        if firsts.map({ $0.count > 2 * states.count + 64 }) ?? true {
+            firsts = Heap(states.values.lazy.compactMap { $0.waiting.first.map(FirstEvent.init) })
+        }
+        while let first = firsts?.min {
+            if let event = states[first.key]?.waiting.first, event.sequence == first.sequence { return event }
+            firsts?.removeMin()
+        }
+        return nil
+    }
+}
+
+/// When an event may be tried again.
+private struct DueEvent: Comparable {
+    let due: Moment.Nanoseconds
+    let key: OrderedKey
+    let sequence: UInt64
+
+    static func < (a: DueEvent, b: DueEvent) -> Bool { a.due < b.due }
+}
+
+/// The first event of a key, in the order in which what is too much is given up.
+private struct FirstEvent: Comparable {
+    let position: UInt64
+    let key: OrderedKey
+    let sequence: UInt64
+
+    init(_ event: KeyedEvent) { (position, key, sequence) = (event.batch.position, event.key, event.sequence) }
+
+    static func < (a: FirstEvent, b: FirstEvent) -> Bool {
+        (a.position, a.key.topic, a.sequence) < (b.position, b.key.topic, b.sequence)
     }
 }
 
@@ -252,87 +268,50 @@ extension KeyTable {
     /// What it claims against what there is, in words; for those who check.
     func faults(_ holdings: [Holding]) -> [String] {
         var faults: [String] = []
-        var held: [OrderedKey: [ObjectIdentifier: Int]] = [:]
+        var held: [OrderedKey: [ObjectIdentifier: [UInt64: Int]]] = [:]
         for holding in holdings {
             for one in holding.portions {
-                one.portion.forEachKey { key, _ in held[key, default: [:]][ObjectIdentifier(holding), default: 0] += 1 }
+                one.portion.forEachKey { key, _ in
+                    held[key, default: [:]][ObjectIdentifier(holding), default: [:]][one.delivery, default: 0] += 1
+                }
             }
         }
         if held.values.contains(where: { $0.count > 1 }) { faults.append("two members have events of one key") }
         let claimed = states.filter { $0.value.holder != nil }
         if Set(claimed.keys) != Set(held.keys) { faults.append("keys are had that nobody has, or the other way round") }
         for (key, state) in claimed {
-            let count = state.holder.flatMap { held[key]?[ObjectIdentifier($0)] }
+            let counts = state.holder.flatMap { held[key]?[ObjectIdentifier($0)] } ?? [:]
+            let count = counts.values.reduce(0, +)
             if count != state.heldCount {
-                faults.append("\(state.heldCount) events of a key counted, had are \(count ?? 0)")
+                faults.append("\(state.heldCount) events of a key counted, had are \(count)")
+            }
+            let numbers = Array(state.held.numbers(from: 0))
+            if numbers != counts.keys.sorted() || numbers.contains(where: { state.held[$0] != counts[$0] }) {
+                faults.append("a key's deliveries are \(numbers), had are \(counts.keys.sorted())")
             }
         }
+        return faults + waitingFaults(holdings)
+    }
+
+    private func waitingFaults(_ holdings: [Holding]) -> [String] {
+        var faults: [String] = []
         let waiting = states.values.flatMap(\.waiting)
         if waitingCount != waiting.count { faults.append("\(waitingCount) events wait for keys, \(waiting.count) do") }
+        if dues.count != waiting.count(where: { $0.due != 0 }) { faults.append("events that aren't due are lost") }
         let lengths = Dictionary(waiting.map { (ObjectIdentifier($0.batch), $0.batch.bytes.count) }) { one, _ in one }
         if length != lengths.values.reduce(0, +) { faults.append("bytes that wait for keys are counted wrong") }
-        let ripe = states.values.filter(\.isRipe)
-        if freeCount != ripe.count(where: { $0.holder == nil }) { faults.append("free keys are counted wrong") }
-        for holding in holdings where holding.ripeKeyCount != ripe.count(where: { $0.holder === holding }) {
-            faults.append("a member's ripe keys are counted wrong")
-        }
         for (key, state) in states {
             let sequences = state.waiting.map(\.sequence)
             if zip(sequences, sequences.dropFirst()).contains(where: >=) {
                 faults.append("a key's events wait disordered")
             }
-            if !sequences.isEmpty, !line.contains(key) { faults.append("a key waits outside the line") }
+            let lines = [free.contains(key)] + holdings.map { $0.ripeKeys.contains(key) }
+            let ought = [state.holder == nil] + holdings.map { state.holder === $0 }
+            if lines != ought.map({ $0 && state.isRipe }) { faults.append("a key stands in the wrong line") }
         }
+        let ripe = states.values.filter(\.isRipe)
+        let standing = holdings.reduce(free.count) { $0 + $1.ripeKeys.count }
+        if standing != ripe.count { faults.append("\(standing) keys stand in line, ripe are \(ripe.count)") }
         return faults
-    }
-}
-
-extension KeyedEvent {
-    /// Whether it comes before another: by their places in the store, else by topic.
-    func precedes(_ other: KeyedEvent) -> Bool {
-        (batch.position, key.topic, sequence) < (other.batch.position, other.key.topic, other.sequence)
-    }
-
-    /// Events as portions, as few as the order of each key allows: one for each run of events of a batch that are alike.
-    static func portions(_ events: [KeyedEvent]) -> [Portion] {
-        var portions: [Portion] = []
-        var run: [KeyedEvent] = []
-        func close() {
-            guard let first = run.first else { return }
-            let places = Set(run.map(\.index))
-            guard let selection = Selection(of: Int(first.batch.eventCount), where: places.contains) else { return }
-            var portion = Portion(first.batch, selection, attempt: first.attempt)
-            portion.isRepeated = first.isRepeated
-            portions.append(portion)
-            run = []
-        }
-        for event in events.sorted(by: { $0.precedes($1) }) {
-            if let last = run.last, !last.isLike(event) { close() }
-            run.append(event)
-        }
-        close()
-        return portions
-    }
-
-    private func isLike(_ other: KeyedEvent) -> Bool {
-        batch === other.batch && attempt == other.attempt && isRepeated == other.isRepeated
-    }
-}
-
-extension Portion {
-    /// Its events that have a key, each with its place in the batch.
-    func forEachKey(_ body: (OrderedKey, Int) -> Void) {
-        guard batch.keys != nil else { return }
-        for index in 0..<Int(batch.eventCount) where selection.contains(index) {
-            if let key = batch.key(at: index) { body(key, index) }
-        }
-    }
-}
-
-extension AcceptedBatch {
-    /// An event's ordering key; nil where it has none.
-    func key(at index: Int) -> OrderedKey? {
-        guard let hash = keys?.key(at: index, in: bytes), hash != 0 else { return nil }
-        return OrderedKey(topic: seal.topic.number, hash: hash)
     }
 }

@@ -64,7 +64,7 @@ final class Subscription {
     /// Whether anything waits that one of its consumers could be handed, if that one were ready.
     func hasAnything(for consumer: Consumer) -> Bool {
         guard let keys = group?.keys, let holding = consumer.holding else { return hasQueued }
-        if keys.freeCount > 0 || holding.ripeKeyCount > 0 { return true }
+        if keys.freeCount > 0 || !holding.ripeKeys.isEmpty { return true }
         guard let first = queue?.first, !keys.isOverfull else { return false }
         return keys.looksAhead || keys.allows(first, for: holding)
     }

@@ -2,7 +2,6 @@
 
 import BusSimulation
 import BusWire
-import DequeModule
 import Testing
 
 @testable import BusBroker
@@ -37,39 +36,6 @@ import Testing
         bench.isAudited = false
         member.holding?.append(Held(delivery: 1, portion: try Portions().make("a", at: 1, events: 3)))
         #expect(member.outstanding == 3)
-    }
-}
-
-@Suite struct HoldingTests {
-    private let portions = Portions()
-    private let holding: Holding
-
-    init() throws { holding = Holding(of: Group(try GroupName("g"))) }
-
-    private func fill() throws {
-        holding.append(Held(delivery: 1, portion: try portions.make("a", at: 1, events: 3)))
-        holding.append(Held(delivery: 2, portion: try portions.make("a", at: 4, events: 4)))
-        holding.append(Held(delivery: 5, portion: try portions.make("a", at: 8, events: 5)))
-    }
-
-    @Test func anAcknowledgementCoversEverythingUpToIt() throws {
-        try fill()
-        #expect(holding.eventCount == 12)
-        #expect(holding.release(through: 0) == (0, 0))
-        #expect(holding.release(through: 2).events == 7)
-        #expect(holding.eventCount == 5 && holding.portions.count == 1)
-        #expect(holding.release(through: 4) == (0, 0), "what lies between was never held")
-        #expect(holding.release(through: .max).events == 5)
-        #expect(holding.eventCount == 0 && holding.length == 0 && holding.portions.isEmpty)
-    }
-
-    @Test func whatIsLeftIsGivenBackInOrder() throws {
-        try fill()
-        let length = holding.length
-        #expect(holding.release(through: 1).length == Int(try portions.make("a", at: 1, events: 3).length))
-        #expect(holding.length < length)
-        #expect(holding.releaseAll().map(\.portion.sequences) == [4...7, 8...12])
-        #expect(holding.eventCount == 0 && holding.portions.isEmpty)
     }
 }
 

@@ -38,9 +38,15 @@ import Testing
         KeyedEvent(batch: portion.batch, index: index, key: try #require(portion.batch.key(at: index)), due: due)
     }
 
-    private var ripe: [[UInt64]] {
+    private var ripe: [[UInt64]] { ripe(of: nil) }
+
+    /// What of each key can go, to a member, or to anybody.
+    private func ripe(of holder: Holding?, most: Int = .max, keys: Int = .max) -> [[UInt64]] {
         var found: [[UInt64]] = []
-        table.forEachRipe { _, events in found.append(events.map(\.sequence)) }
+        table.forEachRipe(of: holder, most: most) { events in
+            found.append(events.map(\.sequence))
+            return found.count < keys
+        }
         return found
     }
 
@@ -89,10 +95,10 @@ import Testing
         let portion = try batch([7, 7])
         holdings[1].append(Held(delivery: 1, portion: portion.of(Selection(0..<1, of: 2))))
         _ = table.wait(try event(portion, 1))
-        #expect(holdings[1].ripeKeyCount == 1 && table.freeCount == 0)
+        #expect(ripe(of: holdings[1]) == [[2]] && ripe(of: holdings[0]).isEmpty && table.freeCount == 0)
         #expect(!table.allows(portion, for: holdings[0]) && !table.allows(portion, for: holdings[1]))
         _ = holdings[1].releaseAll()
-        #expect(holdings[1].ripeKeyCount == 0 && table.freeCount == 1)
+        #expect(ripe(of: holdings[1]).isEmpty && ripe == [[2]] && table.freeCount == 1)
         #expect(table.faults(holdings) == [])
     }
 
@@ -106,23 +112,57 @@ import Testing
         #expect(!table.looksAhead && !table.isOverfull)
     }
 
-    @Test func `events become as few portions as their order allows`() throws {
-        let (early, late) = (try batch([7, 8, 7, 7]), try batch([8, 7], at: 5))
-        var events = try (0..<4).map { try event(early, $0) } + [try event(late, 1), try event(late, 0)]
-        events[2].attempt = 2
-        let found = KeyedEvent.portions(events.shuffled())
-        #expect(found.map(\.sequences) == [1...2, 3...3, 4...4, 5...6])
-        #expect(found.map(\.attempt) == [1, 2, 1, 1])
+    @Test func `it is known in which deliveries a key's events are`() throws {
+        for (delivery, keys) in [(2, [7, 8]), (3, [8]), (5, [7, 7]), (9, [7])] as [(UInt64, [UInt64])] {
+            holdings[0].append(Held(delivery: delivery, portion: try batch(keys, at: delivery * 10)))
+        }
+        let seven = try key(7)
+        #expect(table.deliveries(of: seven, from: 1) == [2, 5, 9])
+        #expect(table.deliveries(of: seven, from: 3) == [5, 9])
+        _ = holdings[0].remove(Selection(0..<1, of: 2), of: 5)
+        #expect(table.deliveries(of: seven, from: 3) == [5, 9], "one of two is left")
+        _ = holdings[0].remove(.all, of: 5)
+        #expect(table.deliveries(of: seven, from: 1) == [2, 9] && table.heldCount(of: seven) == 2)
+        #expect(table.faults(holdings) == [])
+        _ = holdings[0].release(through: 9)
+        #expect(table.deliveries(of: seven, from: 0).isEmpty && table.count == 0)
+    }
+
+    @Test func `what is ripe is told as far as it is wanted, and first what was ripe first`() throws {
+        let portion = try batch([7, 8, 7, 9, 7])
+        for index in [1, 0, 2, 3, 4] { _ = table.wait(try event(portion, index)) }
+        #expect(ripe == [[2], [1, 3, 5], [4]])
+        #expect(ripe(of: nil, most: 2, keys: 2) == [[2], [1, 3]])
+        _ = table.removeFirst(try key(8))
+        _ = table.wait(try event(portion, 1))
+        #expect(ripe == [[1, 3, 5], [4], [2]])
+        #expect(table.faults(holdings) == [])
+    }
+
+    @Test func `the oldest is the first of its key and of all, whatever went before`() throws {
+        let portion = try batch((0..<200).map { $0 % 50 + 1 })
+        for index in (0..<200).reversed() { _ = table.wait(try event(portion, index)) }
+        for sequence in UInt64(1)...150 {
+            let oldest = try #require(table.oldest())
+            #expect(oldest.sequence == sequence)
+            _ = table.removeFirst(oldest.key)
+        }
+        _ = table.wait(try event(portion, 3))
+        #expect(table.oldest()?.sequence == 4, "what came back lies before")
+        _ = table.removeFirst(try key(4))
+        _ = table.removeFirst(try key(1))
+        #expect(table.oldest()?.sequence == 152)
+        #expect(table.faults(holdings) == [])
     }
 
     @Test func `everything that waits can be forgotten, what is had stays`() throws {
         let portion = try batch([7, 7, 8])
         holdings[0].append(Held(delivery: 1, portion: portion.of(Selection(0..<1, of: 3))))
         for index in 1...2 { _ = table.wait(try event(portion, index)) }
-        #expect(table.oldest?.sequence == 2)
+        #expect(table.oldest()?.sequence == 2)
         #expect(table.portions.map(\.sequences) == [2...3])
         table.removeAllWaiting()
-        #expect(table.isEmpty && table.count == 1 && table.oldest == nil && table.waitingBatches.isEmpty)
+        #expect(table.isEmpty && table.count == 1 && table.oldest() == nil && table.waitingBatches.isEmpty)
         #expect(table.faults(holdings) == [])
     }
 

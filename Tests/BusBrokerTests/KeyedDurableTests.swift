@@ -224,6 +224,23 @@ import Testing
         #expect(bench.durable("work")?.group?.keys?.length ?? 0 < 32 << 20)
     }
 
+    @Test func `who takes one at a time gets all that is due, each key in its order`() {
+        let (publisher, seal, workers) = workers(credit: 60)
+        for number in 0..<60 { _ = publish(publisher, seal, [UInt64(number % 20 + 1)]) }
+        for delivery in UInt64(1)...20 { workers[0].settle(.retry, delivery) }
+        #expect(workers[0].session?.consumers[1]?.outstanding == 0, "what follows came back with them")
+        #expect(pass(200).isEmpty)
+        var got: [Deliver] = []
+        for credit in UInt64(61)...120 {
+            got += workers[0].credit(1, credit).deliveries
+            if credit % 2 == 0, let last = got.last { got += workers[0].settle(.acknowledge, last.delivery).deliveries }
+        }
+        #expect(got.count == 60)
+        for key in UInt64(0)..<20 {
+            #expect(got.sequences.filter { $0 % 20 == (key + 1) % 20 } == [1, 21, 41].map { $0 + key })
+        }
+    }
+
     @Test func `seek and deletion forget what waits`() {
         let (publisher, seal, workers) = workers()
         _ = publish(publisher, seal, [7, 7, 8])
