@@ -23,8 +23,8 @@ final class OutgoingBatch {
     private var expiries: [Int64] = []
     /// Who waits for the receipt.
     var waiters: [Waiter] = []
-    /// The windowed publishers that have events in it, each with how many.
-    var shares: [(publisher: WindowedPublisher.Link, count: Int)] = []
+    /// The windowed publishers that have events in it, each run of one with its place.
+    var shares: [(publisher: WindowedPublisher.Link, events: Range<Int>)] = []
     /// Of requests: those who asked, in the order of the events.
     var attempts: [Conversation.Attempt] = []
     /// Whether the last event is empty: where it would become the last value, it clears it.
@@ -37,6 +37,8 @@ final class OutgoingBatch {
     var wasSent = false
     /// What it is a part of, of which some events were known and others weren't.
     let part: SplitBatch.Part?
+    /// Whether its events were published together: all of them or none.
+    let isTogether: Bool
 
     /// Somebody who waits for the receipt of a run of this batch's events.
     struct Waiter {
@@ -48,9 +50,11 @@ final class OutgoingBatch {
 
     /// - Parameter reserved: the first of as many ids as a batch can have events.
     init(
-        topic: TopicPublisher, traits: BatchTraits, reserved: BusUUID, body: [UInt8], part: SplitBatch.Part? = nil
+        topic: TopicPublisher, traits: BatchTraits, reserved: BusUUID, body: [UInt8], part: SplitBatch.Part? = nil,
+        isTogether: Bool = false
     ) {
         self.part = part
+        self.isTogether = isTogether
         self.reserved = reserved
         self.topic = topic
         self.traits = traits
@@ -131,19 +135,17 @@ final class OutgoingBatch {
         payloadLengthLongest = max(payloadLengthLongest, payload.count)
     }
 
-    /// Whether its events may go each alone: nobody wants several together, and none is a request or a will.
-    var mayBeSplit: Bool {
-        eventCount > 1 && !traits.contains(.isRequest) && !traits.contains(.isWill)
-            && waiters.allSatisfy { $0.count == 1 }
-    }
+    /// Whether its events may go each alone.
+    var mayBeSplit: Bool { eventCount > 1 && !isTogether }
 
     /// Notes that the last event is this publisher's.
     func note(_ publisher: WindowedPublisher.Link) {
+        let (index, last) = (eventCount - 1, shares.count - 1)
         // Nearly always it is the one and only.
-        if let index = shares.firstIndex(where: { $0.publisher === publisher }) {
-            shares[index].count += 1
+        if last >= 0, shares[last].publisher === publisher, shares[last].events.upperBound == index {
+            shares[last].events = shares[last].events.lowerBound..<eventCount
         } else {
-            shares.append((publisher, 1))
+            shares.append((publisher, index..<eventCount))
         }
     }
 
@@ -190,23 +192,23 @@ final class OutgoingBatch {
     }
 
     /// Each event alone, under its id.
-    func split(for whole: SplitBatch) -> [OutgoingBatch] {
+    ///
+    /// - Parameter whole: who waits for all of them; nil for requests, each of which has its own answer.
+    func split(for whole: SplitBatch?) -> [OutgoingBatch] {
         var start = 0
         return (0..<eventCount).map { index in
             // A record begins with the length of what follows; they were written by this class.
             let length = body.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start, as: UInt32.self) }
             let end = start + 4 + Int(UInt32(littleEndian: length))
             defer { start = end }
-            return single(index, Array(body[start..<end]), SplitBatch.Part(whole: whole, index: index))
+            return single(index, Array(body[start..<end]), whole.map { SplitBatch.Part(whole: $0, index: index) })
         }
     }
 
-    private func single(_ index: Int, _ record: [UInt8], _ part: SplitBatch.Part) -> OutgoingBatch {
-        let isLast = index == eventCount - 1
+    private func single(_ index: Int, _ record: [UInt8], _ part: SplitBatch.Part?) -> OutgoingBatch {
         let id = id(at: index)
         let single = OutgoingBatch(
-            topic: topic, traits: (isLast ? traits : traits.subtracting(.retains)).union(.isAgain), reserved: id,
-            body: record, part: part)
+            topic: topic, traits: traits(ofEvent: index), reserved: id, body: record, part: part)
         single.firstID = id
         single.eventCount = 1
         var start = 0
@@ -217,7 +219,16 @@ final class OutgoingBatch {
         single.causations = value(causations)
         single.orderingKeys = value(orderingKeys)
         single.expiries = value(expiries)
-        single.isTombstone = isTombstone && isLast
+        single.isTombstone = single.payloadLengthLongest == 0
+        if traits.contains(.isRequest), attempts.indices.contains(index) { single.attempts = [attempts[index]] }
         return single
+    }
+
+    /// What holds for one event when it goes alone. Of events that were published one by one each becomes the last value,
+    /// so that the last one that is taken is left as such; of those that go together only the last was to.
+    private func traits(ofEvent index: Int) -> BatchTraits {
+        if traits.contains(.isRequest) { return traits }
+        let its = isTogether && index < eventCount - 1 ? traits.subtracting(.retains) : traits
+        return its.union(.isAgain)
     }
 }

@@ -105,7 +105,7 @@ extension Publishing {
 
     private func tell(_ batch: OutgoingBatch, _ result: Result<Receipt?, BusError>) {
         if case .failure(let error) = result { tellFailure(batch, error, batch.eventCount) }
-        for share in batch.shares { share.publisher.finished(share.count, result) }
+        for share in batch.shares { share.publisher.finished(share.events.count, result) }
         batch.shares = []
         for waiter in batch.waiters { waiter.continuation.resume(returning: answer(waiter, batch, result)) }
         batch.waiters = []
@@ -119,7 +119,10 @@ extension Publishing {
         let batch = whole.batch
         let result = whole.outcome(0..<batch.eventCount)
         if case .failure(let error) = result { tellFailure(batch, error, whole.refusedCount) }
-        for share in batch.shares { share.publisher.finished(share.count, result) }
+        // Each event has its own answer: what was refused of one publisher is no fault of another's.
+        for share in batch.shares {
+            for index in share.events { share.publisher.finished(1, whole.outcome(index..<index + 1)) }
+        }
         batch.shares = []
         for waiter in batch.waiters {
             let run = waiter.firstIndex..<waiter.firstIndex + waiter.count

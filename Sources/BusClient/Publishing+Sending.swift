@@ -38,7 +38,8 @@ extension Publishing {
             case .waits: return
             case .splits:
                 outgoing.removeFirst()
-                outgoing.prepend(contentsOf: SplitBatch(batch).parts())
+                let parts = batch.traits.contains(.isRequest) ? batch.split(for: nil) : SplitBatch(batch).parts()
+                outgoing.prepend(contentsOf: parts)
             case .failed(let error):
                 outgoing.removeFirst()
                 finish(batch, .failure(error))

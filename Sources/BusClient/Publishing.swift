@@ -116,35 +116,41 @@ final class Publishing {
         EventMarks(event, on: topic.topic, at: core.wallClock, wantsReceipt: wantsReceipt)
     }
 
-    /// Several events as one batch, which they begin, so that none is split off: they were found to fit into one.
+    /// Several events as one batch, of which they are all: they were found to fit into one, and what becomes of them is
+    /// nobody else's affair.
     func gatherTogether(_ events: [OutgoingEvent], on topic: TopicPublisher) -> OutgoingBatch {
         close(topic)
         let time = core.wallClock
         var traits = marks(events[events.count - 1], on: topic, wantsReceipt: true).traits
         if events.contains(where: { $0.id != nil }) { traits.insert(.isAgain) }
-        let batch = begin(topic, traits, time: time)
+        let batch = begin(topic, traits, time: time, isTogether: true)
         for event in events {
             heldLength += EventRecord.length(ofPayload: event.payload.count, headers: event.headers)
             event.payload.withUnsafeBytes {
                 batch.append(payload: $0, headers: event.headers, marks: marks(event, on: topic), time: time)
             }
         }
-        if batch.eventCount >= topic.batchEventCountMax { close(topic) }
+        close(topic)
         core.requestFlush()
         return batch
     }
 
-    private func begin(_ topic: TopicPublisher, _ traits: BatchTraits, time: Int64) -> OutgoingBatch {
-        let batch = makeBatch(topic, traits, time: time)
+    private func begin(
+        _ topic: TopicPublisher, _ traits: BatchTraits, time: Int64, isTogether: Bool = false
+    ) -> OutgoingBatch {
+        let batch = makeBatch(topic, traits, time: time, isTogether: isTogether)
         topic.open = batch
         gathering.append(topic)
         requestSeal(topic)
         return batch
     }
 
-    private func makeBatch(_ topic: TopicPublisher, _ traits: BatchTraits, time: Int64) -> OutgoingBatch {
+    private func makeBatch(
+        _ topic: TopicPublisher, _ traits: BatchTraits, time: Int64, isTogether: Bool = false
+    ) -> OutgoingBatch {
         let first = ids.reserve(UInt64(Limits.batchEventCountMax), milliseconds: UInt64(max(0, time / 1000)))
-        return OutgoingBatch(topic: topic, traits: traits, reserved: first, body: spareBodies.popLast() ?? [])
+        return OutgoingBatch(
+            topic: topic, traits: traits, reserved: first, body: spareBodies.popLast() ?? [], isTogether: isTogether)
     }
 
     /// A closed batch gets no more events: the next one's ids follow its own, if no other batch has taken any meanwhile.

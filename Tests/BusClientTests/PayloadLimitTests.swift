@@ -68,6 +68,89 @@ import Testing
         await client.close()
     }
 
+    @Test func `what is published together is a batch of its own, and nobody else's fault is its`() async throws {
+        let client = try await bus.connect()
+        let events = [OutgoingEvent("a"), OutgoingEvent("b")]
+        try await client.run { client in
+            let publishing = client.core.publishing
+            let topic = publishing.topic(try Topic("small.d"))
+            let together = publishing.gatherTogether(events, on: topic)
+            let alone = publishing.gather(OutgoingEvent(text(11)), on: topic, wantsReceipt: true)
+            #expect(together !== alone && together.eventCount == 2 && !together.mayBeSplit)
+        }
+        await client.drain()
+        #expect(try await client.publish("c", to: "small.d").firstSequence == 3)
+        await client.close()
+    }
+
+    @Test func `whether anybody still waits or not, what is published together fails together`() async throws {
+        let client = try await bus.connect()
+        let events = [OutgoingEvent("a"), OutgoingEvent(text(11))]
+        try await client.run { client in
+            let publishing = client.core.publishing
+            _ = publishing.gatherTogether(events, on: publishing.topic(try Topic("small.e")))
+        }
+        await client.drain()
+        #expect(try await client.publish("c", to: "small.e").firstSequence == 1)
+        await client.close()
+    }
+
+    @Test(arguments: [(["a", "b", nil], "b"), (["a", "", nil], nil), ([nil, "a", "b"], "b"), (["a", nil, ""], nil)])
+    func `the last value is the last of those that were taken; nil is too long`(
+        texts: [String?], last: String?
+    ) async throws {
+        let client = try await bus.connect()
+        let events = texts.map { OutgoingEvent($0 ?? text(11)) }
+        try await client.run { client in
+            let publishing = client.core.publishing
+            let topic = publishing.topic(try Topic("small.f"))
+            for var event in events {
+                event.retains = true
+                _ = publishing.gather(event, on: topic, wantsReceipt: true)
+            }
+        }
+        await client.drain()
+        var options = SubscribeOptions()
+        options.beginsWithLast = true
+        var arrivals = try await client.subscribe("small.f", options).makeAsyncIterator()
+        var values: [String] = []
+        while case .event(let event) = try await arrivals.next() { values.append(event.text) }
+        #expect(values == [last].compactMap(\.self))
+        await client.close()
+    }
+
+    @Test func `what one publisher was refused is no other's fault`() async throws {
+        let client = try await bus.connect()
+        let (short, long) = (text(1), text(11))
+        let counts = try await client.run { client in
+            let innocent = try client.publisher(for: "small.h")
+            let guilty = try client.publisher(for: "small.h")
+            try innocent.publish(short)
+            try guilty.publish(long)
+            try innocent.publish(short)
+            try guilty.publish(short)
+            let summary = try await innocent.finish()
+            _ = try? await guilty.finish()
+            return [summary.confirmedCount, guilty.summary.confirmedCount, guilty.summary.refusedCount]
+        }
+        #expect(counts == [2, 1, 1])
+        await client.close()
+    }
+
+    @Test func `requests go each alone where one of them is too long, each with who asked`() throws {
+        let batch = OutgoingBatch(
+            topic: TopicPublisher(try Topic("a")), traits: [.wantsReceipt, .isRequest], reserved: .random(), body: [])
+        for text in ["a", "bc"] {
+            Array(text.utf8).withUnsafeBytes {
+                batch.append(payload: $0, headers: [], marks: EventMarks(), time: 0)
+            }
+        }
+        #expect(batch.mayBeSplit)
+        let alone = batch.split(for: nil)
+        #expect(alone.map(\.payloadLengthLongest) == [1, 2])
+        #expect(alone.allSatisfy { $0.traits == batch.traits && $0.part == nil })
+    }
+
     @Test func `a new one holds at once, for those who publish, too`() async throws {
         let client = try await bus.connect()
         let other = try await bus.connect()

@@ -7,9 +7,12 @@ import Testing
 @Suite struct SplitBatchTests {
     static let first = BusUUID(milliseconds: 1000, counterHigh: 1, counterLow: 5)
 
-    private func batch(_ texts: [String], _ traits: BatchTraits = .wantsReceipt) throws -> OutgoingBatch {
+    private func batch(
+        _ texts: [String], _ traits: BatchTraits = .wantsReceipt, isTogether: Bool = false
+    ) throws -> OutgoingBatch {
         let batch = OutgoingBatch(
-            topic: TopicPublisher(try Topic("a")), traits: traits, reserved: SplitBatchTests.first, body: [])
+            topic: TopicPublisher(try Topic("a")), traits: traits, reserved: SplitBatchTests.first, body: [],
+            isTogether: isTogether)
         for (index, text) in texts.enumerated() {
             let marks = EventMarks(
                 correlation: index == 1 ? BusUUID(high: 1, low: 2) : nil, orderingKey: UInt64(index),
@@ -46,10 +49,14 @@ import Testing
         #expect(columns.map { $0.expiry[0] ?? 0 } == [0, 0, 7])
     }
 
-    @Test func `only the last part becomes the last value, or clears it`() throws {
-        let parts = SplitBatch(try batch(["one", ""], [.wantsReceipt, .retains])).parts()
-        #expect(parts.map { $0.traits.contains(.retains) } == [false, true])
-        #expect(parts.map(\.isTombstone) == [false, true])
+    @Test func `each part becomes the last value or clears it; of events that go together only the last`() throws {
+        for isTogether in [false, true] {
+            let whole = try batch(["one", "", "three", ""], [.wantsReceipt, .retains], isTogether: isTogether)
+            let parts = SplitBatch(whole).parts()
+            #expect(parts.map { $0.traits.contains(.retains) } == [!isTogether, !isTogether, !isTogether, true])
+            #expect(parts.map(\.isTombstone) == [false, true, false, true])
+            #expect(whole.mayBeSplit == !isTogether)
+        }
     }
 
     @Test func `it is over with its last part, and a run has one receipt from the lowest to the highest place`() throws
