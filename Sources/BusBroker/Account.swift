@@ -147,9 +147,9 @@ final class Account {
     }
 
     private static func mayPay(_ candidate: Subscription, before other: Subscription) -> Bool {
-        guard candidate.hasQueued, other.hasQueued else { return candidate.hasQueued }
+        guard candidate.hasWaiting, other.hasWaiting else { return candidate.hasWaiting }
         let (losing, otherLosing) = (candidate.policy != .stall, other.policy != .stall)
         guard losing == otherLosing else { return losing }
-        return candidate.queue?.length ?? 0 > other.queue?.length ?? 0
+        return candidate.waitingLength > other.waitingLength
     }
 }

@@ -105,7 +105,7 @@ extension Broker {
         expect(queue.length == length, "\(name): \(queue.length) bytes counted, \(length) queued")
         expect(queue.eventCount == count, "\(name): \(queue.eventCount) events counted, \(count) queued")
         guard !subscription.isDurable else { return }
-        expect((queue.place != nil) == !queue.isEmpty, "\(name): not where its user's queues are listed")
+        expect((queue.place != nil) == subscription.hasWaiting, "\(name): not where its user's queues are listed")
         expect(subscription.policy == .stall || !queue.isOverfull, "\(name): its queue is over its bounds")
         if subscription.policy == .latest {
             let topics = Set(portions.map { $0.batch.seal.topic.number })
@@ -170,7 +170,7 @@ extension Broker {
         let backlogs = consumers.reduce(0) { $0 + ($1.backlog?.catchUp == nil ? $1.backlog?.length ?? 0 : 0) }
         expect(account.queued.used == queued + backlogs, "\(name): charged \(account.queued.used), has \(queued)")
         expect(account.queued.used <= account.queued.limit, "\(name): queues more than its quota")
-        expect(account.queues.count == queues.count { $0.hasQueued }, "\(name): its queues are listed wrong")
+        expect(account.queues.count == queues.count { $0.hasWaiting }, "\(name): its queues are listed wrong")
         let kernel = own.reduce(0) { $0 + $1.kernelLength }
         expect(account.kernelLength == kernel, "\(name): charged \(account.kernelLength) kernel bytes")
         let seals = own.reduce(0) { $0 + $1.seals.count }

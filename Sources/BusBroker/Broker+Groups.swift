@@ -32,7 +32,7 @@ extension Broker {
         // Somebody can take more: nothing is dropped before.
         guard group.group?.isUnsettled != true else { return }
         guard let queue = group.queue else { return group.isDurable ? settled(group) : () }
-        if queue.isEmpty { group.account.delist(group) }
+        if !group.hasWaiting { group.account.delist(group) }
         if group.isDurable { return settled(group) }
         if group.stall != .none, queue.isRelaxed { endStall(group) }
         boundQueue(group)

@@ -114,7 +114,7 @@ extension Broker {
             former.queued.giveBack(length, from: uid)
             owner.queued.charge(length, from: uid)
         }
-        if !queue.isEmpty { owner.enlist(group) }
+        if group.hasWaiting { owner.enlist(group) }
         enforceQuota(of: group)
         forget(former)
     }

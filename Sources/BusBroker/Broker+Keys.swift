@@ -185,6 +185,7 @@ extension Broker {
             subscription.account.windowLength += event.batch.bytes.count
         } else {
             subscription.account.queued.charge(event.batch.bytes.count, from: event.batch.seal.publisher.uid)
+            subscription.account.enlist(subscription)
         }
     }
 

@@ -88,10 +88,14 @@ extension Broker {
 
     private func dropFirst(of subscription: Subscription, _ reason: Reason) {
         guard let queue = subscription.queue else { return }
-        guard let dropped = queue.popFirst() else { return dropWaiting(of: subscription, reason) }
+        guard let dropped = queue.popFirst() else {
+            dropWaiting(of: subscription, reason)
+            if !subscription.hasWaiting { subscription.account.delist(subscription) }
+            return
+        }
         returnCharge(dropped, subscription)
         lose(dropped, of: subscription, reason, queue.missInFront)
-        if queue.isEmpty { subscription.account.delist(subscription) }
+        if !subscription.hasWaiting { subscription.account.delist(subscription) }
         // What made room for others is room for those who are held back, too.
         if reason == .quotaExceeded, subscription.stall != .none, queue.isRelaxed { endStall(subscription) }
     }

@@ -174,6 +174,24 @@ extension Peer {
         #expect(effects.to(holder).deliveries.sequences == Array((2 + lost)...6))
     }
 
+    @Test func `a group of which all waits for keys pays before who has little waiting`() {
+        let bench = Bench { $0.quotas.queuedLength = 4000 }
+        let members = [bench.open(1), bench.open(2)]
+        for member in members { member.subscribe(1, "a", credit: 1, group: "g") }
+        let (publisher, small) = (bench.open(99), bench.open(3))
+        let (seal, other) = (publisher.seal("a"), publisher.seal("b"))
+        small.subscribe(1, "b", credit: 0)
+        publisher.publish(seal, keys: [7])
+        let holder = members[members.firstIndex { $0.session?.consumers[1]?.outstanding == 1 } ?? 0]
+        let idle = members.first { $0 !== holder } ?? holder
+        idle.credit(1, 100)
+        for _ in 0..<3 { publisher.publish(seal, keys: [7], payload: 1000) }
+        #expect(holder.subscription(1)?.hasQueued == false && holder.subscription(1)?.hasWaiting == true)
+        for _ in 0..<4 { publisher.publish(other, payload: 250) }
+        #expect(small.credit(1, 100).to(small).deliveries.sequences == [1, 2, 3, 4])
+        #expect(holder.credit(1, 100).gaps.reduce(0) { $0 + ($1.count ?? 0) } > 0)
+    }
+
     @Test func `who would rather end than miss something ends with what waits for its key`() {
         let (publisher, seal, members) = group(2, credit: 1, queue: 2, .disconnect)
         var endings: [Unsubscribed] = []
