@@ -13,9 +13,9 @@ struct RecentRange {
     /// The topic's number.
     let topic: UInt64
     let high: UInt64
-    let low: UInt64
+    private(set) var low: UInt64
     private(set) var count: UInt64
-    let firstSequence: UInt64
+    private(set) var firstSequence: UInt64
     /// When the first of them was accepted, by the time that things grow old by.
     let begun: Int64
     /// When the last was: they are forgotten together.
@@ -41,6 +41,24 @@ struct RecentRange {
         count += ids.count
         accepted = max(accepted, time)
         return true
+    }
+
+    /// What of it lies before an id's lower half; nil for nothing.
+    fileprivate func part(before low: UInt64) -> RecentRange? {
+        guard self.low < low else { return nil }
+        var part = self
+        part.count = min(count, low - self.low)
+        return part
+    }
+
+    /// What of it lies behind an id's lower half; nil for nothing.
+    fileprivate func part(behind low: UInt64) -> RecentRange? {
+        guard low < lastLow else { return nil }
+        guard low >= self.low else { return self }
+        var part = self
+        let gone = low - self.low + 1
+        (part.low, part.count, part.firstSequence) = (low + 1, count - gone, firstSequence + gone)
+        return part
     }
 
     fileprivate func precedes(_ other: RecentRange) -> Bool {
@@ -90,8 +108,8 @@ struct IDRun: Equatable {
 
 /// One user's. It outlives the account, which goes with its last connection: whoever comes back is known.
 final class RecentIDs {
-    /// How many ranges are remembered, at 64 bytes each, twice while they are looked at: 2 MiB. Beyond, the oldest are
-    /// forgotten before their time. Not tuned.
+    /// How many ranges are remembered of one user, at 64 bytes each, twice while they are looked at: 2 MiB. Beyond, the
+    /// oldest are forgotten before their time. Not tuned.
     static let countMax = 16_384
     /// How many ids a range takes in, and for how long, in microseconds: with the last of it, all of it is remembered.
     static let joinedCountMax: UInt64 = 65_536
@@ -108,6 +126,11 @@ final class RecentIDs {
     private var nextNumber: UInt64 = 1
     /// Until when the last of them is remembered, by the time that things grow old by.
     private(set) var rememberedUntil: Int64 = .min
+
+    /// Those of all users, which are bounded together.
+    private weak var all: RecentIDsOfUsers?
+
+    init(among all: RecentIDsOfUsers? = nil) { self.all = all }
 
     /// How many ranges are held.
     var count: Int { recent.count + sorted.count }
@@ -127,6 +150,7 @@ final class RecentIDs {
         {
             return
         }
+        let before = count
         if recent.count == RecentIDs.countMax {
             recent.removeFirst()
             firstRecent += 1
@@ -134,6 +158,26 @@ final class RecentIDs {
         recent.append(RecentRange(ids, topic: topic, firstSequence: firstSequence, at: time, number: nextNumber))
         last = nextNumber
         nextNumber += 1
+        if count > before { all?.grew(at: time) }
+    }
+
+    /// Forgets all but the newest.
+    fileprivate func shorten(to kept: Int) {
+        guard count > kept else { return }
+        guard kept > 0 else { return removeAll() }
+        let numbers = (sorted.map(\.number) + recent.map(\.number)).sorted()
+        let oldest = numbers[numbers.count - kept]
+        sorted.removeAll { $0.number < oldest }
+        while let first = recent.first, first.number < oldest {
+            recent.removeFirst()
+            firstRecent += 1
+        }
+    }
+
+    /// Forgets everything, which is out of date.
+    fileprivate func removeAll() {
+        (recent, sorted) = ([], [])
+        firstRecent = nextNumber
     }
 
     /// The sequence under which each of these ids was accepted, as many as there are, in their order; 0 for none.
@@ -178,51 +222,115 @@ final class RecentIDs {
 
     /// Takes the newest over among the sorted ones and lets go of the oldest.
     private func sortRecent() {
+        let before = count
+        let oldest = nextNumber - min(nextNumber, UInt64(RecentIDs.countMax))
         let newest = recent.sorted { $0.precedes($1) }
         recent.removeAll(keepingCapacity: true)
         firstRecent = nextNumber
-        let oldest = nextNumber - min(nextNumber, UInt64(RecentIDs.countMax))
-        var merged: [RecentRange] = []
-        merged.reserveCapacity(min(sorted.count + newest.count, RecentIDs.countMax))
-        func append(_ range: RecentRange) {
-            guard range.number >= oldest else { return }
-            // Who publishes an id again without saying so, or when it was forgotten: the later counts.
-            if let last = merged.last, last.overlaps(range) {
-                if range.number > last.number { merged[merged.count - 1] = range }
-            } else {
-                merged.append(range)
+        var merging = MergedRanges(sorted, newest)
+        sorted = merging.merge { $0.number >= oldest }
+        // What was cut in two is two ranges.
+        shorten(to: RecentIDs.countMax)
+        all?.shrank(by: before - count)
+    }
+}
+
+/// Ranges of two sorted arrays become one in which no two have an id in common. Who publishes an id again without saying
+/// so, or when it was forgotten: the later counts, and of the earlier what is left beside it.
+private struct MergedRanges {
+    private var old: ArraySlice<RecentRange>
+    private var new: ArraySlice<RecentRange>
+    /// What was cut off and lies further on, in order; nearly always nothing.
+    private var rests: [RecentRange] = []
+    private var merged: [RecentRange] = []
+
+    init(_ old: [RecentRange], _ new: [RecentRange]) { (self.old, self.new) = (old[...], new[...]) }
+
+    mutating func merge(_ isWanted: (RecentRange) -> Bool) -> [RecentRange] {
+        merged.reserveCapacity(old.count + new.count)
+        while let next = popFirst() {
+            guard isWanted(next) else { continue }
+            guard let last = merged.last, last.overlaps(next) else {
+                merged.append(next)
+                continue
             }
-        }
-        var next = newest[...]
-        for range in sorted {
-            while let first = next.first, first.precedes(range) {
-                append(first)
-                next.removeFirst()
+            guard next.number > last.number else {
+                if let rest = next.part(behind: last.lastLow) { putBack(rest) }
+                continue
             }
-            append(range)
+            merged.removeLast()
+            if let part = last.part(before: next.low) { merged.append(part) }
+            if let rest = last.part(behind: next.lastLow) { putBack(rest) }
+            merged.append(next)
         }
-        for range in next { append(range) }
-        sorted = merged
+        return merged
+    }
+
+    private mutating func popFirst() -> RecentRange? {
+        let heads = [old.first, new.first, rests.first]
+        var first: Int?
+        for (place, head) in heads.enumerated() {
+            guard let head else { continue }
+            if let known = first.flatMap({ heads[$0] }), !head.precedes(known) { continue }
+            first = place
+        }
+        switch first {
+        case 0: return old.popFirst()
+        case 1: return new.popFirst()
+        case 2: return rests.removeFirst()
+        default: return nil
+        }
+    }
+
+    private mutating func putBack(_ rest: RecentRange) {
+        rests.insert(rest, at: rests.firstIndex { rest.precedes($0) } ?? rests.endIndex)
     }
 }
 
 /// Those of all users that published lately.
-struct RecentIDsOfUsers {
+final class RecentIDsOfUsers {
+    /// How many ranges are remembered of all users together: sixteen times what one may have, 16 MiB, and half as much
+    /// again at most while they are looked at. Beyond, who has most forgets the older half of its own. Not tuned.
+    static let countMax = 16 * RecentIDs.countMax
+
     private var users: [UInt32: RecentIDs] = [:]
+    private let countMax: Int
+    /// How many ranges they have, all together.
+    private(set) var rangeCount = 0
+
+    init(countMax: Int = RecentIDsOfUsers.countMax) { self.countMax = countMax }
 
     var count: Int { users.count }
 
     /// A user's, made now if there are none.
-    mutating func of(_ uid: UInt32) -> RecentIDs {
+    func of(_ uid: UInt32) -> RecentIDs {
         if let known = users[uid] { return known }
-        let made = RecentIDs()
+        let made = RecentIDs(among: self)
         users[uid] = made
         return made
     }
 
+    /// One of them has a range more.
+    fileprivate func grew(at time: Int64) {
+        rangeCount += 1
+        guard rangeCount > countMax else { return }
+        // First what nobody is to remember any more.
+        for user in users.values where user.rememberedUntil < time { user.removeAll() }
+        recount()
+        while rangeCount > countMax, let longest = users.values.max(by: { $0.count < $1.count }) {
+            longest.shorten(to: longest.count / 2)
+            recount()
+        }
+    }
+
+    fileprivate func shrank(by difference: Int) { rangeCount -= difference }
+
+    private func recount() { rangeCount = users.values.reduce(0) { $0 + $1.count } }
+
     /// Forgets those of users that are gone, where nothing is remembered any more. Looked at when somebody new comes,
     /// and not before: what is held for whoever is gone is bounded, and gone users are few.
-    mutating func forget(at time: Int64, except isHere: (UInt32) -> Bool) {
+    func forget(at time: Int64, except isHere: (UInt32) -> Bool) {
         users = users.filter { isHere($0.key) || $0.value.rememberedUntil >= time }
+        recount()
     }
 }

@@ -110,6 +110,39 @@ import Testing
         #expect(sequences(run(101, 3)) == [11, 12, 13])
     }
 
+    @Test func `what is accepted once more takes nothing with it that lies beside it`() {
+        note(run(100, 10), sequence: 1)
+        note(run(104, 2), sequence: 21)
+        note(run(98, 3), sequence: 31)
+        note(run(108, 4), sequence: 41)
+        note(run(300, 4), sequence: 51)
+        note(run(290, 30), sequence: 61)
+        for number in 0..<100 as Range<UInt64> { note(run(1000 + number * 2)) }
+        let expected: [UInt64] = [31, 32, 33, 2, 3, 4, 21, 22, 7, 8, 41, 42, 43, 44]
+        for _ in 0..<2 {
+            #expect(sequences(run(98, 14)) == expected)
+            #expect(sequences(run(289, 32)) == [0] + (61...90).map { $0 } + [0])
+            // Sorted once more, with others.
+            for number in 0..<100 as Range<UInt64> { note(run(2000 + number * 2)) }
+        }
+    }
+
+    @Test func `whatever is accepted in whatever order, the last of each id is known`() {
+        var random = SystemRandomNumberGenerator()
+        var model: [UInt64: UInt64] = [:]
+        var sequence: UInt64 = 1
+        for round in 0..<3000 {
+            let (low, count) = (UInt64.random(in: 0..<600, using: &random), UInt64.random(in: 1...40, using: &random))
+            note(run(low, count), sequence: sequence)
+            for offset in 0..<count { model[low + offset] = sequence + offset }
+            sequence += count
+            guard round % 150 == 149 else { continue }
+            _ = sequences(run(0))
+            #expect(sequences(run(0, 700)) == (0..<700).map { model[$0] ?? 0 })
+        }
+        #expect(ids.count < 1000)
+    }
+
     @Test func `ids that carry into their upper half are two runs`() {
         let low62: UInt64 = 1 << 62 - 1
         let first = BusUUID(milliseconds: 9, counterHigh: 1, counterLow: low62 - 1)
@@ -155,7 +188,7 @@ import Testing
     }
 
     @Test func `users that are gone are forgotten when nothing of theirs is remembered`() {
-        var users = RecentIDsOfUsers()
+        let users = RecentIDsOfUsers()
         var last: UInt64 = 0
         users.of(1).note(run(1), topic: 1, firstSequence: 1, at: 100, window: 50, after: &last)
         #expect(users.of(1) === users.of(1))
@@ -167,5 +200,30 @@ import Testing
         users.of(3).note(run(1), topic: 1, firstSequence: 1, at: 100, window: .max, after: &last)
         users.forget(at: .max) { _ in false }
         #expect(users.count == 1)
+    }
+
+    @Test func `all users together are bounded: who has most forgets its oldest, the others nothing`() {
+        let users = RecentIDsOfUsers(countMax: 1000)
+        func note(_ number: UInt64, of uid: UInt32, at time: Int64 = 0) {
+            var last: UInt64 = 0
+            users.of(uid).note(
+                run(number * 2), topic: 1, firstSequence: number, at: time, window: 50, after: &last)
+        }
+        func knows(_ number: UInt64, _ uid: UInt32) -> Bool {
+            users.of(uid).sequences(of: [run(number * 2)], topic: 1, since: 0) == [number]
+        }
+        for number in 1...200 as ClosedRange<UInt64> { note(number, of: 1) }
+        for number in 1...800 as ClosedRange<UInt64> { note(number, of: 2) }
+        #expect(users.rangeCount == 1000 && knows(1, 2) && knows(800, 2))
+        note(801, of: 2)
+        #expect(users.rangeCount == 600 && !knows(1, 2) && !knows(401, 2) && knows(402, 2) && knows(801, 2))
+        #expect((1...200).allSatisfy { knows($0, 1) })
+        for number in 1...300 as ClosedRange<UInt64> { note(number, of: 3) }
+        #expect(users.rangeCount == 900 && users.rangeCount == (1...3).reduce(0) { $0 + users.of($1).count })
+        // What is out of date goes first, of whomever.
+        for number in 901...1001 as ClosedRange<UInt64> { note(number, of: 4, at: 51) }
+        #expect(users.rangeCount == 101 && users.of(1).count == 0 && knows(901, 4))
+        users.forget(at: 200) { $0 == 4 }
+        #expect(users.count == 1 && users.rangeCount == 101)
     }
 }
