@@ -46,7 +46,13 @@ struct PageWalk {
     mutating func takeNoting(_ row: SQLStatement) throws(StoreError) { _ = try take(row, noting: true) }
 
     private mutating func take(_ row: SQLStatement, noting: Bool) throws(StoreError) -> Bool {
-        next = max(next, row.uint64(0) + 1)
+        let position = row.uint64(0)
+        // Not what was asked for: the key itself is damaged, and nothing goes on from there.
+        guard range.contains(position) else {
+            core.note(.row(table: "batches", key: position))
+            return true
+        }
+        next = max(next, position + 1)
         // A row whose topic is damaged is looked at as well: it may be one that was asked for.
         guard let id = row.topicID(1) else { return try core.batchRow(row) != nil }
         guard var chain = try chain(id) else {

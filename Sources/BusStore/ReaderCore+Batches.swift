@@ -42,8 +42,12 @@ extension ReaderCore {
         select.bind(1, range.lowerBound)
         defer { select.reset() }
         guard try step(tolerantly: select) else { return range.lowerBound }
+        // Columns that no checksum was compared for. A key below 0 is nobody's.
         let (position, count) = (select.uint64(0), select.uint64(1))
-        return count < 1 << 32 && position + count > range.lowerBound ? position : range.lowerBound
+        guard position < range.lowerBound, count < 1 << 32, position + count > range.lowerBound else {
+            return range.lowerBound
+        }
+        return position
     }
 
     // MARK: Through the index
@@ -97,8 +101,7 @@ extension ReaderCore {
                     }
                     examined += 1
                     try walk.takeNoting(select)
-                    from = select.uint64(0) + 1
-                    walk.next = max(walk.next, from)
+                    from = max(from, walk.next)
                 }
                 try walk.noteEnd()
                 return walk.completePage()

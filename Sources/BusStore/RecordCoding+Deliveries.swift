@@ -115,5 +115,6 @@ extension LedgerEntry: Recorded {
             outcome: try record.integer(), session: try record.integer(), attempt: try record.integer(),
             sent: try record.integer(), time: try record.integer(), reason: try record.integer(),
             answer: record.isAtEnd ? .zero : try record.uuid())
+        guard !first.addingReportingOverflow(UInt64(count)).overflow else { throw .content }
     }
 }

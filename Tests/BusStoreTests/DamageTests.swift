@@ -45,6 +45,23 @@ import Testing
         }
     }
 
+    @Test func `Numbers that add up to more than there is are damage and trap nobody`() async throws {
+        let world = try StoreWorld()
+        try world.write(
+            [StoreWorld.newTopic()] + [1, 5, 9].map { .append(StoreWorld.batch($0, count: 4), ids: []) })
+        try world.close()
+        // One in its sequence, one in its place: as a number without a sign the largest there are.
+        try change(world, "UPDATE batches SET sequence = -1 WHERE position = 5")
+        try change(world, "UPDATE batches SET position = -3 WHERE position = 1")
+        let store = try world.open()
+        for (id, position) in [(6, nil), (2, nil), (10, 10)] as [(UInt64, UInt64?)] {
+            let places = try await waitFor { store.places(of: StoreWorld.id(id), completion: $0) }
+            #expect(places.map(\.position) == [position].compactMap(\.self), "\(id)")
+        }
+        #expect(world.waitForDamage(1).contains(.row(table: "batches", key: 5)))
+        for first in UInt64(0)...3 { #expect(try await world.batches(first..<100).map(\.position) == [9]) }
+    }
+
     @Test func `Whoever reads past damage is told, not only who found it`() async throws {
         for column in ["body = x'00'", "topic = 8"] {
             for topics in [nil, [StoreWorld.topic]] as [[TopicID]?] {
