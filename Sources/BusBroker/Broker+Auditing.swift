@@ -92,6 +92,11 @@ extension Broker {
         expect(
             durable.delayedLength == delayed,
             "\(name): \(durable.delayedLength) bytes counted as delayed, \(delayed) are")
+        let committed = storage?.committed ?? 0
+        let cursor = subscription.cursor(committed: committed)
+        expect(
+            subscription.floor(committed: committed) == min(cursor.next, cursor.pending.first?.first ?? .max),
+            "\(name): what isn't settled begins elsewhere than its cursor says")
         guard subscription.consumers.isEmpty else { return }
         expect(!subscription.hasWaiting && durable.delayed.isEmpty, "\(name): nobody is there, and something waits")
         expect(!durable.catchUp.isLive, "\(name): nobody is there, and it goes on")

@@ -300,8 +300,7 @@ private struct SubscriptionFloors {
 
     private mutating func floor(of subscription: Subscription) -> UInt64 {
         if let known = known[subscription.serial] { return known }
-        let cursor = subscription.cursor(committed: committed)
-        let floor = min(cursor.next, cursor.pending.first?.first ?? .max)
+        let floor = subscription.floor(committed: committed)
         known[subscription.serial] = floor
         return floor
     }

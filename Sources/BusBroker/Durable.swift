@@ -121,6 +121,24 @@ extension Subscription {
     }
 }
 
+extension Subscription {
+    /// The first position that isn't settled, which is the first that its cursor names: without the cursor.
+    func floor(committed: UInt64) -> UInt64 {
+        guard let durable else { return committed }
+        let catchUp = durable.catchUp
+        var floor = catchUp.isLive ? committed : catchUp.next
+        for range in catchUp.again { floor = min(floor, range.first) }
+        for consumer in consumers {
+            guard let holding = consumer.holding else { continue }
+            for held in holding.portions { floor = min(floor, held.portion.positions.lowerBound) }
+        }
+        for delayed in durable.delayed.unordered { floor = min(floor, delayed.portion.positions.lowerBound) }
+        if let first = group?.keys?.oldest() { floor = min(floor, first.batch.position + UInt64(first.index)) }
+        if let queue { for portion in queue.portions { floor = min(floor, portion.positions.lowerBound) } }
+        return floor
+    }
+}
+
 /// What waits until it is tried again.
 struct DelayedPortion: Comparable {
     let due: Moment.Nanoseconds
