@@ -191,7 +191,11 @@ extension Broker {
             storage?.completions.removeFirst()
             complete(first.completion)
         }
-        for topic in commit.trimmed { trimmed(topic, through: commit.through) }
+        // Of several words of a topic the last holds.
+        var heard: Set<UInt64> = []
+        for topic in commit.trimmed.reversed() where heard.insert(topic.number).inserted {
+            trimmed(topic, through: commit.through)
+        }
         if !parked.isEmpty { mayResume = true }
     }
 

@@ -121,7 +121,9 @@ extension Broker {
             if durable.savedNext < position { touch(subscription) }
             // What it was handed, or has in memory, is missed when it is read again and isn't there.
             guard !durable.catchUp.isLive, durable.catchUp.next < position else { continue }
-            losers.append((subscription, durable.catchUp.next <= stored.firstPosition))
+            // What is on its way to the disk nobody had.
+            let hasNone = stored.eventCount == 0 || durable.catchUp.next <= stored.firstPosition
+            losers.append((subscription, hasNone))
         }
         save()
         stored.removalReason = reason

@@ -190,6 +190,27 @@ extension PendingRange {
         return united
     }
 
+    /// What of some ranges is settled by where a subscription stands, in order: it doesn't come by itself.
+    static func settled(_ ranges: [PendingRange], by cursor: StoredCursor) -> [PendingRange] {
+        let owed = united(cursor.pending, before: cursor.next)
+        var (settled, place) = ([PendingRange](), 0)
+        for range in united(ranges, before: cursor.next) {
+            var from = range.first
+            while place < owed.count, owed[place].end <= from { place += 1 }
+            var later = place
+            while from < range.end {
+                let next = later < owed.count ? owed[later] : nil
+                let until = min(range.end, max(from, next?.first ?? range.end))
+                if until > from {
+                    settled.append(PendingRange(first: from, count: until - from, attempts: range.attempts))
+                }
+                from = max(until, next?.end ?? range.end)
+                later += 1
+            }
+        }
+        return settled
+    }
+
     func contains(_ position: UInt64) -> Bool { position >= first && position - first < count }
 }
 

@@ -49,7 +49,6 @@ extension DurableModel {
             guard let standing = record.events[position] else {
                 throw Violation("\(name): \(batch.topic) at \(position) isn't for it")
             }
-            guard !standing.isDouble else { continue }
             try check(standing, at: position, deliver, record, name)
             try checkOrder(standing, at: position, deliver.attempt, record, consumer, name)
         }

@@ -51,7 +51,7 @@ extension DurableModel {
         for (position, standing) in record.events where !isMoved {
             if standing.isOwed, !dead.contains(position) {
                 try expect(!cursor.settles(position), "\(record.name): \(position) was owed, and is lost by the end")
-            } else if isClean, standing.isSettled, !standing.isDouble, !isRemoved(standing.batch) {
+            } else if isClean, standing.isSettled, !isRemoved(standing.batch) {
                 try expect(cursor.settles(position), "\(record.name): \(position) was settled before a clean end")
             }
         }

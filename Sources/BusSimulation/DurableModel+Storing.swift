@@ -75,14 +75,13 @@ extension DurableModel {
         letters[letter.number] = letter
         note(record, nil, "gives up on", letter.positions, ", \(letter.reason) \(letter.message)")
         for position in letter.positions {
-            guard let standing = record.events[position], !standing.isSettled || standing.isDouble else {
+            guard let standing = record.events[position], !standing.isSettled else {
                 throw Violation("\(record.name): \(position) is given up on, and isn't owed")
             }
             switch letter.reason {
             case .rejected: try expect(standing.isRejected, "\(record.name): \(position) is dead, nobody rejected it")
             case .attemptsExhausted:
-                let isTried =
-                    standing.attempts >= record.attemptCountMax || standing.isVague || standing.isDouble
+                let isTried = standing.attempts >= record.attemptCountMax || standing.isVague
                 try expect(isTried, "\(record.name): \(position) is dead after \(standing.attempts) attempts")
             default: throw Violation("\(record.name): \(position) is dead: \(letter.reason)")
             }
@@ -123,10 +122,8 @@ extension DurableModel {
                 // It is there, or a subscription that was moved wouldn't get it any more.
                 guard let batch = batch(at: position) else { continue }
                 tally[.redriven] += 1
-                if record.events[position]?.isOwed == true {
-                    record.events[position]?.isDouble = true
-                    continue
-                }
+                // What it has to get anyway comes once.
+                if record.events[position]?.isOwed == true { continue }
                 var standing = Standing(batch)
                 standing.isRedriven = true
                 record.events[position] = standing

@@ -58,9 +58,6 @@ struct Standing {
     var isVague = false
     /// What comes before it of its key is late: it is taken back, too, some time soon.
     var isRecalled = false
-    /// It was given up on and comes again all the same, because the daemon died before it had saved where it stands; and
-    /// then somebody redrove it, too: it comes twice.
-    var isDouble = false
     /// It comes again because somebody redrove it: in no order.
     var isRedriven = false
 
