@@ -186,7 +186,7 @@ extension Broker {
         guard let storage, !topic.isDurable else { return }
         let number = storage.nextTopic
         storage.nextTopic += 1
-        topic.beginStoring(as: number, of: storage.incarnation)
+        topic.beginStoring(as: number, of: storage.incarnation, from: storage.nextPosition)
         storage.topics[number] = topic
         store(.topic(number: number, name: topic.name))
     }

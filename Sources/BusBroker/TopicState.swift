@@ -58,9 +58,12 @@ final class TopicState {
 
     /// Its events are stored from now on. Its incarnation is then the same in every daemon on this store, and in no
     /// other store: the highest bit says so, and what the store's own id has in common with nobody's.
-    func beginStoring(as storeNumber: UInt64, of store: BusUUID) {
+    ///
+    /// - Parameter position: what lies before isn't of this topic, though it may be of one of its name.
+    func beginStoring(as storeNumber: UInt64, of store: BusUUID, from position: UInt64 = 0) {
         self.storeNumber = storeNumber
         counts = StoredCounts()
+        counts?.firstPosition = position
         incarnation = 1 << 63 | (store.low >> 1 & 0x7fff_ffff) << 32 | storeNumber & 0xffff_ffff
         routeVersion = .max
     }

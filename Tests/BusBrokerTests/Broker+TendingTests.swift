@@ -174,6 +174,24 @@ struct BrokerTendingTests {
         #expect(bench.commit().gaps.isEmpty, "and is told once")
     }
 
+    @Test("what was kept in memory of a topic that is deleted and made again is missed by who leaves")
+    func deletedAndMadeAgain() {
+        let bench = Bench.durable()
+        let (publisher, worker) = (bench.open(1), bench.open(2))
+        publisher.administer(.createTopic, filter: "e.>")
+        worker.attend("work", "e.>", credit: 0)
+        let seal = publisher.seal("e.a")
+        bench.commit()
+        publisher.publish(seal)
+        bench.commit()
+        publisher.administer(.deleteTopic, filter: "e.>")
+        publisher.administer(.createTopic, filter: "e.>")
+        bench.commit()
+        worker.leave()
+        let got = bench.open(3).attend("work") + bench.round()
+        #expect(got.gaps.map(\.reason) == [.purged] && got.gaps.first?.count == 1)
+    }
+
     @Test("who missed what two wishes removed is told each once", arguments: [false, true])
     func purgedTwice(atOnce: Bool) {
         let bench = Bench.durable()
