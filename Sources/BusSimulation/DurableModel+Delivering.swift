@@ -166,7 +166,7 @@ extension DurableModel {
         guard let (record, _) = consumer(session, gap.subscription) else { return }
         record.gapCount += 1
         // After a restart it may be told of something that it only may have missed, and nobody knows for which reason.
-        let isUncertain = gap.count == nil || record.wasSought
+        let isUncertain = gap.count == nil || record.wentBack
         let isPossible = isHard || gap.reason == .purged && (hasRemoved || isUncertain)
         try expect(isPossible, "\(record.name): a gap for \(gap.reason), and nothing was removed")
         tally[.gapTold] += 1

@@ -14,8 +14,14 @@ extension DurableModel {
                 tally[.settled] += 1
             }
         case .retry:
+            let isRedriven = positions.contains { record.events[$0]?.isRedriven == true }
             for later in events(behind: positions, hold.consumer, record) {
-                release(later, record)
+                // What is redriven is outside of the order: it takes back what was handed out behind it, and no more.
+                if isRedriven || record.events[later]?.isRedriven == true {
+                    record.events[later]?.isRecalled = true
+                } else {
+                    release(later, record)
+                }
                 // It doesn't count as an attempt, if it wasn't late itself.
                 record.events[later]?.isVague = true
             }

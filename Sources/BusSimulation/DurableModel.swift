@@ -171,6 +171,7 @@ final class DurableModel {
         seeks = seeks.filter { !$0.value.isOf(record.number) }
         (record.newest, record.delivered) = ([:], [])
         record.moveCount += 1
+        record.wentBack = record.wentBack || start != .new
         record.isMoving = false
         record.isUnsaved = true
         for consumer in record.consumers { (consumer.holds, consumer.isCaughtUp) = ([], false) }
@@ -191,7 +192,6 @@ final class DurableModel {
             // Another place is looked for meanwhile.
             guard !seeks.keys.contains(where: { $0 > number && seeks[$0]?.isOf(record.number) == true }) else { return }
             begin(record, at: sought.order.start, before: sought.order.committed)
-            record.wasSought = true
         case .reader(let session, let number):
             guard let reader = readers.first(where: { $0.session == session && $0.number == number }) else { return }
             reader.expected = positions(from: sought.order.start, before: sought.order.committed, reader.filter)

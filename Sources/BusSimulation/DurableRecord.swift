@@ -112,8 +112,8 @@ final class DurableRecord {
     var moveCount = 0
     /// Whether somebody was told that it is there.
     var isTold = false
-    /// Whether the store looked for where it began: what was being removed then may be missed.
-    var wasSought = false
+    /// Whether it began among what was stored: what was being removed then may be missed.
+    var wentBack = false
     /// How often it was told that something is missing.
     var gapCount = 0
 
