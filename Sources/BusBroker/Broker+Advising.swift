@@ -1,5 +1,6 @@
-// What the daemon tells about the bus, as events on topics of its own: who comes and goes, dead letters. It seals them like everybody else; since keys are
-// its runner's affair, that takes two effects: one that opens a seal, and one for each batch.
+// What the daemon tells about the bus, as events on topics of its own: who comes and goes, dead letters. It seals them
+// like everybody else; since keys are its runner's affair, that takes two effects: one that opens a seal, and one for each
+// batch.
 
 import BusWire
 

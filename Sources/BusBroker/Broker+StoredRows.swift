@@ -150,7 +150,7 @@ extension Broker {
             return (.delayed, 0, one.portion.attempt, 0)
         }
         if let one = subscription.group?.keys?.event(at: position) {
-            return (one.due == 0 ? .queued : .delayed, 0, one.attempt, 0)
+            return (one.due == nil ? .queued : .delayed, 0, one.attempt, 0)
         }
         if let portion = subscription.queue?.portions.first(where: { $0.holds(position) }) {
             return (.queued, 0, portion.attempt, 0)

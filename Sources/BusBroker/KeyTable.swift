@@ -23,7 +23,7 @@ final class KeyTable {
         var waiting: Deque<KeyedEvent> = []
 
         /// Whether the first event that waits is only waiting for its member.
-        var isRipe: Bool { waiting.first?.due == 0 }
+        var isRipe: Bool { waiting.first.map { $0.due == nil } ?? false }
 
         /// Where an event is among those that wait, or would be. By halving: who leaves gives back many of a key, each
         /// before all that waits.
@@ -152,7 +152,7 @@ final class KeyTable {
     /// - Returns: whether it is the only one of its batch that waits.
     func wait(_ event: KeyedEvent) -> Bool {
         change(event.key) { $0.waiting.insert(event, at: $0.place(of: event.sequence)) }
-        if event.due != 0 { dues.insert(DueEvent(due: event.due, key: event.key, sequence: event.sequence)) }
+        if let due = event.due { dues.insert(DueEvent(due: due, key: event.key, sequence: event.sequence)) }
         waitingCount += 1
         let known = batches[ObjectIdentifier(event.batch), default: (event.batch, 0)]
         batches[ObjectIdentifier(event.batch)] = (known.batch, known.count + 1)
@@ -193,7 +193,7 @@ final class KeyTable {
     func forEachRipe(of holder: Holding?, most: Int, _ body: ([KeyedEvent]) -> Bool) {
         (holder?.ripeKeys ?? free).forEach { key in
             guard let state = states[key], state.isRipe else { return true }
-            return body(Array(state.waiting.prefix(most).prefix { $0.due == 0 }))
+            return body(Array(state.waiting.prefix(most).prefix { $0.due == nil }))
         }
     }
 
@@ -206,7 +206,7 @@ final class KeyTable {
             change(next.key) { state in
                 let place = state.place(of: next.sequence)
                 guard place < state.waiting.count, state.waiting[place].sequence == next.sequence else { return }
-                state.waiting[place].due = 0
+                state.waiting[place].due = nil
             }
         }
         return dues.min?.due
@@ -297,7 +297,7 @@ extension KeyTable {
         var faults: [String] = []
         let waiting = states.values.flatMap(\.waiting)
         if waitingCount != waiting.count { faults.append("\(waitingCount) events wait for keys, \(waiting.count) do") }
-        if dues.count != waiting.count(where: { $0.due != 0 }) { faults.append("events that aren't due are lost") }
+        if dues.count != waiting.count(where: { $0.due != nil }) { faults.append("events that aren't due are lost") }
         let lengths = Dictionary(waiting.map { (ObjectIdentifier($0.batch), $0.batch.bytes.count) }) { one, _ in one }
         if length != lengths.values.reduce(0, +) { faults.append("bytes that wait for keys are counted wrong") }
         for (key, state) in states {

@@ -17,8 +17,8 @@ struct KeyedEvent {
     var attempt: UInt16 = 1
     /// Whether somebody had it, and it was taken back with no fault of its own.
     var isRepeated = false
-    /// When it may be tried again; 0 for now.
-    var due: Moment.Nanoseconds = 0
+    /// When it may be tried again; nil for now.
+    var due: Moment.Nanoseconds?
 
     var sequence: UInt64 { batch.firstSequence + UInt64(index) }
 }

@@ -62,7 +62,8 @@ extension DurableModel {
                 var standing = before[position] ?? Standing(batch)
                 standing.isSettled = cursor.settles(position)
                 (standing.hold, standing.isRecalled) = (nil, false)
-                (standing.isRemoved, standing.isRejected) = (false, false)
+                // What is here wasn't removed on disk, whoever wanted that.
+                (standing.isRemoved, standing.isLost, standing.isRejected) = (false, false, false)
                 // How often it was tried before it was moved, or redriven and that wasn't saved, isn't known any more.
                 let isUnknown = isMoved || standing.isRedriven && !isClean
                 standing.isVague = standing.isVague || isUnknown || record.delivered.contains(position)

@@ -34,7 +34,7 @@ import Testing
         OrderedKey(topic: try portions.seal("a").topic.number, hash: hash)
     }
 
-    private func event(_ portion: Portion, _ index: Int, due: UInt64 = 0) throws -> KeyedEvent {
+    private func event(_ portion: Portion, _ index: Int, due: UInt64? = nil) throws -> KeyedEvent {
         KeyedEvent(batch: portion.batch, index: index, key: try #require(portion.batch.key(at: index)), due: due)
     }
 
@@ -81,7 +81,7 @@ import Testing
 
     @Test func `what isn't due keeps what lies behind it`() throws {
         let portion = try batch([7, 7, 7])
-        for index in 0..<3 { _ = table.wait(try event(portion, index, due: index == 1 ? 50 : 0)) }
+        for index in 0..<3 { _ = table.wait(try event(portion, index, due: index == 1 ? 50 : nil)) }
         #expect(ripe == [[1]])
         _ = table.removeFirst(try key(7))
         #expect(ripe.isEmpty && table.freeCount == 0 && table.delayedCount == 1)

@@ -67,24 +67,30 @@ import Testing
         return false
     }
 
+    /// A copy of a store with one bit flipped, and which: in the first files of it by turns.
+    private func flipped(
+        _ whole: StoreWorld, _ round: Int, among count: Int, _ generator: inout SplitMix
+    ) throws -> (world: StoreWorld, what: String) {
+        let names = ["store.db", "store.db-wal", "store.head"]
+        let world = try StoreWorld()
+        let target = names[round % count]
+        let bit = Int(generator.next() % UInt64(whole.file(target).count * 8))
+        for name in names {
+            var bytes = whole.file(name)
+            if name == target { bytes[bit / 8] ^= 1 << UInt8(bit % 8) }
+            world.setFile(name, bytes)
+        }
+        return (world, "round \(round): bit \(bit) of \(target)")
+    }
+
     @Test func `A flipped bit anywhere makes nothing wrong that waits, and nothing vanish that a scrub doesn't find`()
         async throws
     {
         let whole = try crashedWaitingWorld()
-        let files = ["store.db", "store.db-wal"].map { ($0, whole.file($0)) }
         var generator = SplitMix(state: 20_261_128)
         var told = 0
         for round in 0..<rounds {
-            let world = try StoreWorld()
-            world.setFile("store.head", whole.file("store.head"))
-            let (target, bytes) = files[round % 2]
-            let bit = Int(generator.next() % UInt64(bytes.count * 8))
-            for (name, bytes) in files {
-                var bytes = bytes
-                if name == target { bytes[bit / 8] ^= 1 << UInt8(bit % 8) }
-                world.setFile(name, bytes)
-            }
-            let what = "round \(round): bit \(bit) of \(target)"
+            let (world, what) = try flipped(whole, round, among: 2, &generator)
             guard let store = try? world.open(), let found = try await due(store, what) else {
                 told += 1
                 continue
@@ -145,19 +151,10 @@ import Testing
         async throws
     {
         let whole = try crashedWorld()
-        let files = ["store.db", "store.db-wal", "store.head"].map { ($0, whole.file($0)) }
         var generator = SplitMix(state: 20_261_124)
         var (detected, refused) = (0, 0)
         for round in 0..<rounds {
-            let world = try StoreWorld()
-            let (target, bytes) = files[round % 3]
-            let bit = Int(generator.next() % UInt64(bytes.count * 8))
-            for (name, bytes) in files {
-                var bytes = bytes
-                if name == target { bytes[bit / 8] ^= 1 << UInt8(bit % 8) }
-                world.setFile(name, bytes)
-            }
-            let what = "round \(round): bit \(bit) of \(target)"
+            let (world, what) = try flipped(whole, round, among: 3, &generator)
             // A store that doesn't open is told of loudly.
             guard let store = try? world.open() else {
                 refused += 1

@@ -32,23 +32,17 @@ class Batch(NamedTuple):
     count: int
 
 
-class Publisher(threading.Thread):
-    """Publishes on its own topic and on one that all share, until it is told to end and everything is receipted."""
+class Resender(threading.Thread):
+    """Publishes whenever the daemon is there, until it is told to end and everything is receipted."""
 
-    def __init__(self, daemon: Daemon, number: int, receipts: Path, stop: threading.Event, pause: float = 0) -> None:
-        super().__init__(name=f"publisher {number}", daemon=True)
-        self.number = number
-        self.topics = ("proof.shared", f"proof.own{number}")
-        self.first_id = IdSource().take(1)[0]
-        self.batches: List[Batch] = []
-        self.receipted: Dict[int, int] = {}
-        """The sequence that the receipt of a batch named, by the batch's first number."""
+    def __init__(self, name: str, daemon: Daemon, stop: threading.Event, pause: float, dice: int) -> None:
+        super().__init__(name=name, daemon=True)
         self.duplicates = 0
         self.failure: Optional[BaseException] = None
         self._daemon, self._stop_wanted, self._pause = daemon, stop, pause
-        self._dice = random.Random(number)
-        self._kept: Deque[Batch] = deque()
-        self._file = receipts.open("a")
+        self._dice = random.Random(dice)
+        self._kept: Deque[Any] = deque()
+        """What has no receipt, to be sent again first."""
 
     def run(self) -> None:
         while not (self._stop_wanted.is_set() and not self._kept):
@@ -60,6 +54,26 @@ class Publisher(threading.Thread):
             except BaseException as failure:  # told by the main thread
                 self.failure = failure
                 return
+
+    def _publish(self, bus: Any) -> None:
+        raise NotImplementedError
+
+
+class Publisher(Resender):
+    """Publishes on its own topic and on one that all share, until it is told to end and everything is receipted."""
+
+    def __init__(self, daemon: Daemon, number: int, receipts: Path, stop: threading.Event, pause: float = 0) -> None:
+        super().__init__(f"publisher {number}", daemon, stop, pause, dice=number)
+        self.number = number
+        self.topics = ("proof.shared", f"proof.own{number}")
+        self.first_id = IdSource().take(1)[0]
+        self.batches: List[Batch] = []
+        self.receipted: Dict[int, int] = {}
+        """The sequence that the receipt of a batch named, by the batch's first number."""
+        self._file = receipts.open("a")
+
+    def run(self) -> None:
+        super().run()
         self._file.close()
 
     def _publish(self, bus: Any) -> None:
@@ -95,11 +109,11 @@ class Publisher(threading.Thread):
         return [Event(b"%d %d" % (self.number, n), id=self.id(n)) for n in range(batch.first, batch.first + batch.count)]
 
 
-class Later(threading.Thread):
+class Later(Resender):
     """Leaves events that are due within two seconds, sends again those without a receipt, and takes every tenth back."""
 
     def __init__(self, daemon: Daemon, stop: threading.Event, pause: float = 0) -> None:
-        super().__init__(name="publisher of later", daemon=True)
+        super().__init__("publisher of later", daemon, stop, pause, dice=99)
         self.due: Dict[Any, int] = {}
         """When each event is due, by id; microseconds since 1970."""
         self.taken_back: Set[Any] = set()
@@ -107,25 +121,9 @@ class Later(threading.Thread):
         """Those of which the daemon died before it said whether they were taken back."""
         self.receipted: Dict[Any, int] = {}
         """The sequence that a receipt named, of those that were published by then."""
-        self.duplicates = 0
-        self.failure: Optional[BaseException] = None
-        self._daemon, self._stop_wanted, self._pause = daemon, stop, pause
-        self._dice = random.Random(99)
         self._next_id = IdSource().take(1)[0]
-        self._kept: Deque[Any] = deque()
 
-    def run(self) -> None:
-        while not (self._stop_wanted.is_set() and not self._kept):
-            try:
-                with self._daemon.connect(self.name) as bus:
-                    self._leave(bus)
-            except (*Gone, TimedOut):
-                self._stop_wanted.wait(0.005)
-            except BaseException as failure:  # told by the main thread
-                self.failure = failure
-                return
-
-    def _leave(self, bus: Any) -> None:
+    def _publish(self, bus: Any) -> None:
         under_way = deque((self._put(bus, id, again=True), id) for id in self._kept)
         while True:
             while len(under_way) < UNDER_WAY_MAX and not self._stop_wanted.is_set():
