@@ -182,6 +182,8 @@ final class StateLock {
 
     func release() {
         guard descriptor >= 0 else { return }
+        // Closing alone would leave it locked for as long as a child between fork and exec has a copy.
+        flock(descriptor, LOCK_UN)
         close(descriptor)
         descriptor = -1
     }

@@ -132,6 +132,21 @@ import Testing
         _ = try StateDirectory(path: path)
     }
 
+    @Test func `what is released is free, though a child between fork and exec has it open still`() throws {
+        let lock = directory.path + "/lock"
+        let own = try StateLock(lock)
+        // Another descriptor of the same opening, as a fork leaves one.
+        let copies = (3..<1024).filter { number in
+            var (here, there) = (stat(), stat())
+            return fstat(CInt(number), &here) == 0 && stat(lock, &there) == 0 && here.st_ino == there.st_ino
+                && here.st_dev == there.st_dev
+        }.map { dup(CInt($0)) }
+        defer { for copy in copies { close(copy) } }
+        #expect(!copies.isEmpty)
+        own.release()
+        _ = try StateLock(lock)
+    }
+
     @Test func `a credential is taken before a file of our own, and must be the right one`() throws {
         let id = try { try StateDirectory(path: path).rootKey.id }()
         let key = TemporaryDirectory.read(path + "/root.key")
