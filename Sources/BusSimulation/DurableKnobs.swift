@@ -11,6 +11,7 @@ enum DurableAction: CaseIterable {
     case commit, commitSome, hear, answer
     case pass, passLong, block, drain
     case crash, stop, fill, clockStep
+    case later, takeBack
     case purge, declare, undeclare, create, seek, end, redrive, drop
 }
 
@@ -65,12 +66,16 @@ struct DurableKnobs {
             ? [(.purge, 1), (.declare, 2), (.undeclare, 1)] : [(.reject, 2), (.redrive, 2), (.drop, 1)]
         for (action, weight) in always { actions += repeatElement(action, count: weight) }
         for (action, weight) in sometimes where chance.chance(55) { actions += repeatElement(action, count: weight) }
+        guard chance.chance(50) else { return }
+        let later: [(DurableAction, Int)] = [(.later, 8), (.takeBack, 3), (.clockStep, chance.within(0...1))]
+        for (action, weight) in later { actions += repeatElement(action, count: weight) }
     }
 
     private mutating func configure(_ chance: inout SplitMix64, removes: Bool) {
         configuration.admittedUIDs = [0, 1000, 1001]
         configuration.announcesSessions = false
         configuration.savePause = UInt64(chance.pick([1_000_000, 100_000_000, 2_000_000_000]))
+        configuration.quotas.scheduled = chance.pick([2, 6, 65_536])
         isHard = removes && chance.chance(50)
         var settings = [Setting(.retentionAge, 0)]
         if removes { settings += [Setting(.retentionCount, 20), Setting(.retentionIsHard, isHard ? 1 : 0)] }

@@ -46,7 +46,8 @@ extension DurableModel {
             else { continue }
             for hold in consumer.holds {
                 for later in hold.positions.keys where later > position {
-                    guard let other = record.events[later], other.batch.stored.topic == standing.batch.stored.topic,
+                    // A topic that is deleted and made again has its keys by its name.
+                    guard let other = record.events[later], other.batch.topic == standing.batch.topic,
                         other.key(at: later) == standing.key(at: position)
                     else { continue }
                     found.insert(later)

@@ -45,6 +45,8 @@ final class DurableModel {
     var current: Set<UInt64> = []
     /// Dead letters that are kept.
     var letters: [UInt64: StoredDeadLetter] = [:]
+    /// What is left to be published later.
+    var waitings = Waitings()
     var tally = SimulationTally()
     /// What became of which events, for a failure's description; only while somebody wants to see it.
     var notes: [String]?

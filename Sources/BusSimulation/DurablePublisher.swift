@@ -10,8 +10,12 @@ struct Unreceipted {
     let eventCount: UInt32
     let payloadLength: Int
     let keys: [UInt64]
+    /// When it is to be published; nil: at once.
+    var due: Int64?
     /// Whether it was sent before.
     var isAgain = false
+    /// When it was sent last, by what the broker was told.
+    var sentAt: UInt64 = 0
     /// Its number on the connection; 0 where it wasn't sent over this one.
     var number: UInt64 = 0
 }

@@ -6,7 +6,7 @@ import BusWire
 extension DurableWorld {
     func act(_ action: DurableAction) throws(Violation) {
         switch action {
-        case .publish, .resend, .connect, .openSeal: try act(action, chance.pick(publishers))
+        case .publish, .later, .resend, .connect, .openSeal: try act(action, chance.pick(publishers))
         case .attend, .leave, .read, .credit: try subscribe(action)
         case .acknowledge, .settleOne, .retry, .reject, .extend: try settle(action)
         case .commit: try commit()
@@ -15,7 +15,8 @@ extension DurableWorld {
         case .answer: try answer()
         case .pass: try advance(UInt64(chance.pick([1, 5, 50, 150])) * 1_000_000)
         case .passLong: try advance(UInt64(chance.pick([1000, 2500, 5000])) * 1_000_000)
-        case .clockStep: stepClock()
+        case .clockStep: try setClock(Int64(chance.within(-120...120)) * 1_000_000)
+        case .takeBack: try takeBack()
         case .block, .drain, .vanish: try act(action, chance.pickAny(sessions))
         case .crash: try die(isClean: false)
         case .stop: try stop()
@@ -25,15 +26,18 @@ extension DurableWorld {
     }
 
     /// Somebody sets the wall clock; not by so much that ids would be forgotten by a daemon that starts then.
-    private func stepClock() {
-        let offset = Int64(chance.within(-120...120)) * 1_000_000
+    func setClock(_ offset: Int64) throws(Violation) {
         model.now.wall += offset - clockOffset
         clockOffset = offset
+        model.waitings.clock.set(offset, at: model.now.monotonic)
+        // It is looked at before it is set again.
+        try endRound()
     }
 
     private func act(_ action: DurableAction, _ publisher: DurablePublisher) throws(Violation) {
         switch action {
         case .publish: try publish(publisher)
+        case .later: try publish(publisher, due: pickDue())
         case .resend: try resend(publisher)
         case .openSeal: try openSeal(publisher, on: chance.pick(knobs.topics))
         default: try connect(publisher)

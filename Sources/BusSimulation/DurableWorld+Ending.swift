@@ -10,7 +10,10 @@ extension DurableWorld {
         store.bytesMax = .max
         for session in sessions { try vanish(session) }
         for session in closing { try handle(.disconnected(session)) }
+        closing = []
+        isEnding = true
         try finishPublishing()
+        try finishWaiting()
         try finishConsuming()
     }
 

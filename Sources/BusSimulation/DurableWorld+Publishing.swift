@@ -31,18 +31,19 @@ extension DurableWorld {
         publishers.first { $0.session == order.session }?.seals["\(order.topic)"] = (order.seal, 0)
     }
 
-    func publish(_ publisher: DurablePublisher) throws(Violation) {
+    func publish(_ publisher: DurablePublisher, due: Int64? = nil) throws(Violation) {
         guard publisher.outbox.count < 40, publisher.outbox.allSatisfy({ $0.number != 0 }) else {
             // What was published before goes first.
             return try resend(publisher)
         }
         nextBatch += 1
-        let count = chance.within(1...knobs.eventCountMax)
+        // Each of several can't be taken back by an id of its own: it is refused.
+        let count = due == nil || chance.chance(5) ? chance.within(1...knobs.eventCountMax) : 1
         let keys = (0..<count).map { _ in chance.chance(knobs.keyPercent) ? UInt64(chance.within(1...3)) : 0 }
         publisher.outbox.append(
             Unreceipted(
                 topic: chance.pick(knobs.topics), firstID: BusUUID(high: 7, low: nextBatch << 16),
-                eventCount: UInt32(count), payloadLength: chance.within(0...40), keys: keys))
+                eventCount: UInt32(count), payloadLength: chance.within(0...40), keys: keys, due: due))
         try resend(publisher)
     }
 
@@ -53,7 +54,9 @@ extension DurableWorld {
             if publisher.session == nil { try connect(publisher) }
             try openSeal(publisher, on: topic)
             guard let session = publisher.session, let seal = publisher.seals[topic] else { return }
+            chooseDue(&publisher.outbox[index])
             publisher.outbox[index].number = publisher.nextPublish
+            publisher.outbox[index].sentAt = model.waitings.tick
             publisher.nextPublish += 1
             publisher.seals[topic]?.counter += 1
             let event = publisher.outbox[index]
@@ -63,7 +66,7 @@ extension DurableWorld {
             if event.keys.contains(where: { $0 != 0 }) { batch.columns.orderingKey = .each(event.keys) }
             let publish = Publish(
                 number: event.number, wantsReceipt: true, isPatient: chance.chance(30), mustBeDurable: true,
-                isAgain: event.isAgain, batch: batch.bytes)
+                isAgain: event.isAgain, due: event.due, batch: batch.bytes)
             try handle(.received(session, .publish(publish)))
             // It may have been closed for that.
             guard publisher.session == session, publisher.outbox.indices.contains(index + 1) else { return }
@@ -79,6 +82,7 @@ extension DurableWorld {
             }
             let event = publisher.outbox.remove(at: index)
             try expect(receipt.isDurable, "session \(session): the receipt of \(event.topic) isn't durable")
+            if try waits(event, receipt, publisher) { continue }
             for place in 0..<Int(event.eventCount) {
                 let sequence = receipt.firstSequence + UInt64(place)
                 let id = event.firstID.advanced(by: UInt64(place))
@@ -94,13 +98,19 @@ extension DurableWorld {
     }
 
     func refused(_ error: ErrorFrame, _ session: SessionID) throws(Violation) {
-        if error.inReplyTo == FrameType.administer.rawValue { requests[UInt32(error.request)] = nil }
+        if error.inReplyTo == FrameType.administer.rawValue {
+            requests[UInt32(error.request)] = nil
+            try model.denied(UInt32(error.request), error.reason)
+        }
         if error.inReplyTo == FrameType.subscribe.rawValue { model.leave(session, UInt32(error.request)) }
         guard error.inReplyTo == FrameType.publish.rawValue,
             let publisher = publishers.first(where: { $0.session == session }),
             let index = publisher.outbox.firstIndex(where: { $0.number == error.request })
         else { return }
-        let isForeseen = error.reason == .storeFull || error.reason == .notDurable
+        let event = publisher.outbox[index]
+        let isForeseen =
+            error.reason == .storeFull || error.reason == .notDurable
+            || isForeseen(error.reason, of: event, publisher.uid)
         try expect(isForeseen, "session \(session): \(error.reason) \(error.message)")
         publisher.outbox.remove(at: index)
         model.tally[.refused] += 1

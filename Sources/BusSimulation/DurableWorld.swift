@@ -31,6 +31,10 @@ final class DurableWorld: SeededWorld {
     /// By how much the wall clock is set wrong, in microseconds.
     var clockOffset: Int64 = 0
     var isStopped = false
+    /// Whether the world is at its end, and nobody begins anything.
+    var isEnding = false
+    /// Whether the daemon takes the store to be smaller than it is.
+    var beganFull = false
     /// Who listens to what is told of dead letters, and what that is.
     var telling = Telling()
 
@@ -55,6 +59,9 @@ final class DurableWorld: SeededWorld {
         case seek(SeekOrder)
         case retain(RetentionOrder)
         case administer(SessionID, Administer)
+        /// What is due, or waits under an id; read when it is answered, or already.
+        case due(DueOrder, DuePage?)
+        case waiting(SessionID, Administer, [StoredScheduled]?)
     }
 
     init(seed: UInt64, steps: Int) {
@@ -64,6 +71,7 @@ final class DurableWorld: SeededWorld {
         store = MemoryStore(incarnation: BusUUID(high: 1, low: seed))
         broker = Broker(configuration: knobs.configuration, incarnation: BusUUID(high: 2, low: 1), firstSeal: 1)
         broker.recover(store.state, at: model.now)
+        model.waitings.countMax = knobs.configuration.quotas.scheduled
         for uid in knobs.users {
             for _ in 0..<chance.within(1...2) { publishers.append(DurablePublisher(uid: uid)) }
         }
@@ -80,6 +88,7 @@ final class DurableWorld: SeededWorld {
 
     func handle(_ input: Input) throws(Violation) {
         note("\(input)")
+        model.tick()
         broker.handle(input, at: model.now)
         try carryOut()
     }
@@ -130,15 +139,20 @@ final class DurableWorld: SeededWorld {
         case .store(let ticket, let write):
             noteLetter(ticket, write)
             try model.check(write)
+            try model.check(write, ticket: ticket, at: model.dueTime(clockOffset: clockOffset))
             let moves = write.subscription.flatMap { model.records[$0]?.moveCount } ?? 0
             writes.append(PendingWrite(ticket: ticket, write: write, moveCount: moves))
             store.submit(ticket, write)
         case .read(let read): questions.append(.read(read))
-        case .readDue: throw Violation("what is due is asked for where nothing waits")
+        case .readDue(let order):
+            try model.asksForDue(order, at: model.dueTime(clockOffset: clockOffset))
+            questions.append(.due(order, chance.chance(50) ? store.due(order) : nil))
         case .seek(let order):
             try sought(order)
             questions.append(.seek(order))
         case .retain(let order): questions.append(.retain(order))
+        case .administer(let session, let wish) where wish.operation == .cancelScheduled:
+            questions.append(.waiting(session, wish, chance.chance(50) ? waiting(wish) : nil))
         case .administer(let session, let wish): questions.append(.administer(session, wish))
         case .stopped: isStopped = true
         case .grant, .openOwnSeal, .closeOwnSeal, .advise, .inspect, .tend: break
@@ -156,6 +170,7 @@ final class DurableWorld: SeededWorld {
         case .error(let error): try refused(error, session)
         case .administered(let answer):
             if let made = requests.removeValue(forKey: answer.request) { model.records[made]?.isTold = true }
+            try model.granted(answer.request, answer.count)
         case .unsubscribed(let end): ended(end.subscription, session)
         default: break
         }
@@ -174,6 +189,10 @@ final class DurableWorld: SeededWorld {
             if case .trim(let topic, let position) = first.write { model.gone[topic] = position }
             if refused.contains(first.ticket) {
                 model.tally[.storeFull] += 1
+            }
+            try model.onDisk(first.write, ticket: first.ticket, isRefused: refused.contains(first.ticket))
+            if refused.contains(first.ticket) {
+                continue
             } else if case .append(let batch) = first.write {
                 try model.onDisk(batch)
             } else if let number = first.write.subscription, model.records[number]?.moveCount == first.moveCount {
@@ -188,8 +207,10 @@ final class DurableWorld: SeededWorld {
         guard !commits.isEmpty else { return }
         let (commit, end) = commits.removeFirst()
         model.hear(before: end)
+        model.hear(through: commit.through)
         telling.heard = commit.through
         try handle(.stored(commit))
+        model.waitings.heardBefore = commit.through
     }
 
     /// The oldest question of the store is answered.
@@ -204,6 +225,11 @@ final class DurableWorld: SeededWorld {
             let kept = store.kept(order)
             try handle(.retained(topic: order.topic, before: kept.before, firstTime: kept.firstTime))
         case .administer(let session, let wish): try answer(wish, session)
+        case .due(let order, let page):
+            model.waitings.last = nil
+            try handle(.storeReadDue(page ?? store.due(order)))
+        case .waiting(let session, let wish, let found):
+            try handle(.administered(session, request: wish.request, .scheduled(found ?? waiting(wish))))
         }
     }
 
@@ -251,6 +277,8 @@ final class DurableWorld: SeededWorld {
     func die(isClean: Bool) throws(Violation) {
         store.crash()
         try model.die(leaving: store.disk, isClean: isClean)
+        try model.dieWaiting(leaving: store.disk, clockOffset: clockOffset)
+        beganFull = store.bytesMax != .max
         (writes, commits, questions, requests) = ([], [], [], [:])
         (sessions, blocked, written, isStopped) = ([], [], [], false)
         telling = Telling()

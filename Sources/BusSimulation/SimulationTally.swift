@@ -20,6 +20,8 @@ public enum Occurrence: String, Sendable, CaseIterable {
     case committed, receipted, known, storeFull, settled, retried, rejected, dead, redriven, trimmed, gapTold
     /// Of places to begin, and of ends of the daemon.
     case sought, crashed, stopped
+    /// Of what is published later.
+    case left, cameDue, tookBack, keptWaiting
 }
 
 /// How often what happened in a run, or in many.
