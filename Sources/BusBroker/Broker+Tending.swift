@@ -124,6 +124,10 @@ extension Broker {
             // What is on its way to the disk nobody had.
             let hasNone = stored.eventCount == 0 || durable.catchUp.next <= stored.firstPosition
             losers.append((subscription, hasNone))
+            if durable.catchUp.next == 0 {
+                durable.catchUp.leaveBeginning()
+                touch(subscription)
+            }
         }
         save()
         stored.removalReason = reason

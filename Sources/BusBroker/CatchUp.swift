@@ -129,6 +129,10 @@ final class CatchUp {
         meanwhile = nil
     }
 
+    /// Something that lies before what it reads first is removed: from now on it stands behind its beginning, so that another
+    /// daemon misses what it doesn't find there. The first position is 1.
+    func leaveBeginning() { if next == 0 { next = 1 } }
+
     /// Begins somewhere else, or where it was left. A page under way is of no use any more.
     func reset(_ cursor: StoredCursor) {
         (next, again) = (cursor.next, PendingRange.united(cursor.pending, before: cursor.next))

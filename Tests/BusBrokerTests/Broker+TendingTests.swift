@@ -116,6 +116,24 @@ struct BrokerTendingTests {
         #expect(got.deliveries.sequences == [4])
     }
 
+    @Test("a purge is told also when the daemon went before anybody had read anything from the beginning on")
+    func purgedBeforeTheFirstRead() {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        let seal = publisher.seal("d.a")
+        bench.commit()
+        for _ in 0..<3 { publisher.publish(seal) }
+        bench.commit()
+        publisher.administer(.createSubscription, "work", filter: "d.a", start: .all)
+        bench.commit()
+        publisher.administer(.purgeTopic, "d.a")
+        bench.commit()
+        let next = bench.crashed()
+        let got = next.open(2).attend("work") + next.round()
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.gaps.first?.lastSequence == 3)
+    }
+
     /// A consumer at the end with four events handed to it, or kept for it, of which a purge takes three.
     private func purged(credit: UInt64) -> (bench: Bench, worker: Peer) {
         let bench = Bench.durable()
