@@ -165,6 +165,7 @@ extension DurableModel {
     func check(_ gap: Gap, _ session: SessionID) throws(Violation) {
         guard let (record, _) = consumer(session, gap.subscription) else { return }
         record.gapCount += 1
+        record.gapsOwed = []
         // After a restart it may be told of something that it only may have missed, and nobody knows for which reason.
         let isUncertain = gap.count == nil || record.wentBack
         let isPossible = isHard || gap.reason == .purged && (hasRemoved || isUncertain)

@@ -55,6 +55,15 @@ extension DurableModel {
                 try expect(cursor.settles(position), "\(record.name): \(position) was settled before a clean end")
             }
         }
+        // What is gone with its topic nobody can know of.
+        let untold =
+            isMoved
+            ? []
+            : record.untold.filter { position in
+                batch(at: position).map { isRemoved($0) && !removedTopics.contains($0.stored.topic) } ?? false
+            }
+        let owed = record.gapsOwed.union(untold.compactMap { batch(at: $0)?.stored.topic })
+        record.gapsOwed = isMoved ? [] : owed.filter { disk.topics[$0] != nil }
         let before = record.events
         record.events = [:]
         for batch in batches where record.filter.matches(batch.topic) && !isRemoved(batch) {

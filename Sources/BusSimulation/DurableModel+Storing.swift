@@ -63,6 +63,7 @@ extension DurableModel {
                     "\(record.name): \(standing.batch.topic) at \(at) is removed and was never settled")
                 record.events[at]?.isRemoved = true
                 record.events[at]?.isLost = true
+                record.events[at]?.lostAfter = record.gapCount
                 tally[.trimmed] += 1
             }
         }

@@ -175,6 +175,7 @@ final class DurableModel {
         record.moveCount += 1
         record.wentBack = record.wentBack || start != .new
         record.isMoving = false
+        record.gapsOwed = []
         record.isUnsaved = true
         for consumer in record.consumers { (consumer.holds, consumer.isCaughtUp) = ([], false) }
         for position in positions(from: start, before: committed, record.filter) {

@@ -53,6 +53,8 @@ struct Standing {
     var isRemoved = false
     /// Somebody still had to get it when it was removed.
     var isLost = false
+    /// How often the subscription had been told of gaps by then.
+    var lostAfter = 0
     /// It was handed out before the daemon died, how often wasn't saved; or it was taken back because one of its key comes
     /// before it.
     var isVague = false
@@ -116,6 +118,8 @@ final class DurableRecord {
     var wentBack = false
     /// How often it was told that something is missing.
     var gapCount = 0
+    /// Topics of which something it had to get was gone when the daemon died, and it was not told.
+    var gapsOwed: Set<UInt64> = []
 
     init(_ stored: StoredSubscription) {
         number = stored.number
@@ -130,6 +134,10 @@ final class DurableRecord {
     }
 
     var isShared: Bool { mode.contains(.shared) }
+    /// What was removed before it was settled, and nothing was told since.
+    var untold: [UInt64] {
+        events.filter { $0.value.isLost && !$0.value.isSettled && $0.value.lostAfter >= gapCount }.keys.sorted()
+    }
     var owed: [UInt64] { events.filter { $0.value.isOwed }.keys.sorted() }
 }
 

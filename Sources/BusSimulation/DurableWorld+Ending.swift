@@ -53,6 +53,10 @@ extension DurableWorld {
             let lost = record.events.filter { $0.value.isLost && !record.delivered.contains($0.key) }.keys.sorted()
             let isTold = lost.isEmpty || record.gapCount > 0
             try expect(isTold, "\(record.name): \(lost.prefix(20)) were removed, and it wasn't told")
+            try expect(
+                record.untold.isEmpty, "\(record.name): \(record.untold.prefix(20)) were removed, it wasn't told")
+            let owed = record.gapsOwed.subtracting(model.removedTopics)
+            try expect(owed.isEmpty, "\(record.name): something was removed before a crash, and it wasn't told")
         }
         try handle(.disconnected(session))
         try endRound()
