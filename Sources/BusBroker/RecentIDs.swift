@@ -7,6 +7,7 @@
 
 import BusWire
 import DequeModule
+import HeapModule
 
 /// Ids that count up in their lower 62 bits, published on one topic and accepted as one run of sequences.
 struct RecentRange {
@@ -237,12 +238,24 @@ final class RecentIDs {
 
 /// Ranges of two sorted arrays become one in which no two have an id in common. Who publishes an id again without saying
 /// so, or when it was forgotten: the later counts, and of the earlier what is left beside it.
+///
+/// One walk in the order of ids, with a heap of the ranges that reach where it is, so that ranges may lie over each other
+/// as deeply as somebody likes.
 private struct MergedRanges {
+    /// By number: the latest is the greatest.
+    private struct Open: Comparable {
+        let range: RecentRange
+
+        static func < (one: Open, other: Open) -> Bool { one.range.number < other.range.number }
+        static func == (one: Open, other: Open) -> Bool { one.range.number == other.range.number }
+    }
+
     private var old: ArraySlice<RecentRange>
     private var new: ArraySlice<RecentRange>
-    /// What was cut off and lies further on, in order; nearly always nothing.
-    private var rests: [RecentRange] = []
+    private var open = Heap<Open>()
     private var merged: [RecentRange] = []
+    /// The lower half of the last id that is merged, while a range is open.
+    private var done: UInt64?
 
     init(_ old: [RecentRange], _ new: [RecentRange]) { (self.old, self.new) = (old[...], new[...]) }
 
@@ -250,40 +263,35 @@ private struct MergedRanges {
         merged.reserveCapacity(old.count + new.count)
         while let next = popFirst() {
             guard isWanted(next) else { continue }
-            guard let last = merged.last, last.overlaps(next) else {
-                merged.append(next)
-                continue
+            while let top = open.max?.range, !top.overlaps(next) { close(top) }
+            if let top = open.max?.range, top.number < next.number, let part = rest(of: top)?.part(before: next.low) {
+                merged.append(part)
+                done = part.lastLow
             }
-            guard next.number > last.number else {
-                if let rest = next.part(behind: last.lastLow) { putBack(rest) }
-                continue
-            }
-            merged.removeLast()
-            if let part = last.part(before: next.low) { merged.append(part) }
-            if let rest = last.part(behind: next.lastLow) { putBack(rest) }
-            merged.append(next)
+            open.insert(Open(range: next))
         }
+        while let top = open.max?.range { close(top) }
         return merged
     }
 
-    private mutating func popFirst() -> RecentRange? {
-        let heads = [old.first, new.first, rests.first]
-        var first: Int?
-        for (place, head) in heads.enumerated() {
-            guard let head else { continue }
-            if let known = first.flatMap({ heads[$0] }), !head.precedes(known) { continue }
-            first = place
-        }
-        switch first {
-        case 0: return old.popFirst()
-        case 1: return new.popFirst()
-        case 2: return rests.removeFirst()
-        default: return nil
-        }
+    /// The latest ends; where it does, the latest of those that reach further goes on.
+    private mutating func close(_ top: RecentRange) {
+        if let rest = rest(of: top) { merged.append(rest) }
+        done = top.lastLow
+        while let next = open.max?.range, next.lastLow <= top.lastLow { open.removeMax() }
+        if open.isEmpty { done = nil }
     }
 
-    private mutating func putBack(_ rest: RecentRange) {
-        rests.insert(rest, at: rests.firstIndex { rest.precedes($0) } ?? rests.endIndex)
+    /// What of an open range isn't merged yet.
+    private func rest(of range: RecentRange) -> RecentRange? {
+        guard let done else { return range }
+        return range.part(behind: done)
+    }
+
+    private mutating func popFirst() -> RecentRange? {
+        guard let first = new.first else { return old.popFirst() }
+        guard let known = old.first, !first.precedes(known) else { return new.popFirst() }
+        return old.popFirst()
     }
 }
 

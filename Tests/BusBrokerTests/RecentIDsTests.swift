@@ -143,6 +143,18 @@ import Testing
         #expect(ids.count < 1000)
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `ranges that lie over each other by the thousand are taken over in one walk`() {
+        let depth: UInt64 = 3000
+        for batch in 0..<depth { note(run(depth - batch, depth), sequence: 1 + batch * depth) }
+        let known = sequences(run(1, 2 * depth))
+        // The last one has the first ids; of each before it, one is left behind its successor's.
+        let last = 1 + (depth - 1) * depth
+        #expect(known[..<Int(depth)] == (0..<depth).map { last + $0 }[...])
+        #expect(known[Int(depth)..<Int(2 * depth - 1)] == (1..<depth).map { last - $0 * depth + depth - 1 }[...])
+        #expect(known.last == 0)
+    }
+
     @Test func `ids that carry into their upper half are two runs`() {
         let low62: UInt64 = 1 << 62 - 1
         let first = BusUUID(milliseconds: 9, counterHigh: 1, counterLow: low62 - 1)
