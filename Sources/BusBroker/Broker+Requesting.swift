@@ -195,7 +195,10 @@ extension Broker {
             else { return false }
             guard !publish.hasMore else { return true }
             let isRight = removeRight(to: request, from: session)
-            if isRight { note(.answered, request, by: session.id, answer: batch.id(of: index)) }
+            if isRight {
+                let answer = columns.id[index] ?? batch.header.firstID.advanced(by: UInt64(index)) ?? .zero
+                note(.answered, request, by: session.id, answer: answer)
+            }
             if request.isOver { forget(request) }
             return isRight
         }

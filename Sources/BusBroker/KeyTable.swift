@@ -112,9 +112,18 @@ final class KeyTable {
             if wasRipe { changeLine(of: former) { $0.leave(key) } }
             if state.isRipe { changeLine(of: state.holder) { $0.join(key) } }
         }
-        if firsts != nil, let new = state.waiting.first, new.sequence != first { firsts?.insert(FirstEvent(new)) }
+        if firsts != nil, let new = state.waiting.first, new.sequence != first { insert(FirstEvent(new)) }
         if state.holder != nil || !state.waiting.isEmpty { states[key] = state }
     }
+
+    /// Nobody may ask for the oldest for a long time: what isn't first any more goes by forgetting all of them.
+    private func insert(_ first: FirstEvent) {
+        firsts?.insert(first)
+        if firstsAreStale { firsts = nil }
+    }
+
+    /// Whether more of them aren't first any more than are.
+    private var firstsAreStale: Bool { firsts.map { $0.count > 2 * states.count + 64 } ?? true }
 
     private func changeLine(of holder: Holding?, _ body: (inout KeyLine) -> Void) {
         if let holder { body(&holder.ripeKeys) } else { body(&free) }
@@ -231,7 +240,7 @@ final class KeyTable {
 
     /// The first of all events that wait, to be given up before all others; nil where none does.
     func oldest() -> KeyedEvent? {
-        if firsts.map({ $0.count > 2 * states.count + 64 }) ?? true {
+        if firstsAreStale {
             firsts = Heap(states.values.lazy.compactMap { $0.waiting.first.map(FirstEvent.init) })
         }
         while let first = firsts?.min {
