@@ -71,7 +71,7 @@ public final class BusServer {
         let directory = try StateDirectory(path: state, credentials: credentials)
         if directory.isNew { log.notice("made a new root key in \(state) (key id \(directory.rootKey.id))") }
         let rootKey = directory.rootKey
-        keys = try Keys(directory)
+        keys = Keys(directory)
         if !SecretMemory.isLocked {
             log.warning("keys can't be locked in memory and could reach a swap file: raise LimitMEMLOCK=")
         }

@@ -29,20 +29,21 @@ final class Keys {
     /// The first seal number this life of the daemon may give out.
     let firstSeal: UInt64
 
-    init(_ state: consuming StateDirectory) throws(ServerError) {
+    /// Promises nothing yet: a daemon starts where nothing can be written, to let go of what fills the disk.
+    init(_ state: consuming StateDirectory) {
         firstSeal = state.keyring.nextSeal
-        sealsPromised = firstSeal + Keys.sealBlock
-        state.keyring.nextSeal = sealsPromised
-        try state.save()
+        sealsPromised = firstSeal
         self.state = state
     }
 
-    /// Makes sure that `seal` is promised before it is told to anyone.
+    /// Makes sure that `seal` is promised before it is told to anyone. Where that can't be written, it isn't, and the next
+    /// seal asks again.
     func promise(_ seal: UInt64) throws(ServerError) {
         guard seal >= sealsPromised else { return }
-        sealsPromised = seal + Keys.sealBlock
-        state.keyring.nextSeal = sealsPromised
+        let promised = seal + Keys.sealBlock
+        state.keyring.nextSeal = promised
         try state.save()
+        sealsPromised = promised
     }
 
     /// The secret that a topic's subscribers are granted.

@@ -1,6 +1,7 @@
 import BusCrypto
 import BusTesting
 import BusWire
+import Glibc
 import Testing
 
 @testable import BusServer
@@ -20,25 +21,38 @@ import Testing
     @Test func `seal numbers never come again, however a life ends`() throws {
         var highest: UInt64 = 0
         for life in 0..<5 {
-            let keys = try Keys(try StateDirectory(path: path))
+            let keys = Keys(try StateDirectory(path: path))
             #expect(keys.firstSeal > highest)
             // One life opens none, one a few, one more than a block.
             let opened = [0, 3, 1 << 20, (3 << 20) + 1, 1][life]
             for seal in keys.firstSeal..<keys.firstSeal + UInt64(opened) { try keys.promise(seal) }
-            highest = keys.firstSeal + UInt64(opened) - (opened > 0 ? 1 : 0)
+            highest = keys.firstSeal + UInt64(opened) - 1
             // Nothing is written at the end: a crash is like any other end.
             keys.unlock()
         }
     }
 
+    @Test func `what can't be written is promised to nobody, and asked for again`() throws {
+        let keys = Keys(try StateDirectory(path: path))
+        // Where the keyring is written before it is renamed.
+        try #require(mkdir(path + "/keyring.new", 0o700) == 0)
+        for seal in keys.firstSeal..<keys.firstSeal + 3 {
+            #expect(throws: ServerError.self) { try keys.promise(seal) }
+        }
+        rmdir(path + "/keyring.new")
+        try keys.promise(keys.firstSeal + 3)
+        keys.unlock()
+        #expect(Keys(try StateDirectory(path: path)).firstSeal > keys.firstSeal + 3)
+    }
+
     @Test func `a topic's secret is the same in the next life`() throws {
-        let first = try { try check(try Keys(try StateDirectory(path: path))) }()
-        let second = try check(try Keys(try StateDirectory(path: path)))
+        let first = try { try check(Keys(try StateDirectory(path: path))) }()
+        let second = try check(Keys(try StateDirectory(path: path)))
         #expect(first == second)
     }
 
     @Test func `topics, namespaces and epochs have secrets of their own`() throws {
-        let keys = try Keys(try StateDirectory(path: path))
+        let keys = Keys(try StateDirectory(path: path))
         let all = try ["billing.invoice", "billing.order", "orders.invoice"].map { try check(keys, $0) }
         #expect(all[0] != all[1] && all[0] != all[2] && all[1] != all[2])
         let topic = try Topic("billing.invoice")
@@ -58,11 +72,11 @@ import Testing
     }
 
     @Test func `a wrapped secret that was changed is refused`() throws {
-        _ = try check(try Keys(try StateDirectory(path: path)))
+        _ = try check(Keys(try StateDirectory(path: path)))
         var state = try StateDirectory(path: path)
         let entry = try #require(state.keyring.wrapped.keys.first)
         state.keyring.wrapped[entry]?[20] ^= 1
-        let keys = try Keys(state)
+        let keys = Keys(state)
         #expect(throws: CryptoError.self) { try check(keys) }
     }
 }
