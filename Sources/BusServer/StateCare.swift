@@ -23,7 +23,9 @@ public enum StateCare {
         guard let keyring = try KeyringFile(StateFile(path: backup + "/keyring")) else {
             throw .state("\(backup) has no keyring: it is not a backup of ours")
         }
-        let others = try StateDirectory.entries(of: state).filter { !["root.key", "machine"].contains($0) }
+        let others = try StateDirectory.entries(of: state).filter {
+            !["root.key", "machine", "keyring.new"].contains($0) && !$0.hasPrefix("store.db.new")
+        }
         // What an attempt that was cut short left is of this backup, and is no reason to refuse the next one.
         let isOurs = others == ["keyring"] ? try same(keyring, in: state) : false
         guard others.isEmpty || isOurs else {

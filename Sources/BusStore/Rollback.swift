@@ -26,10 +26,13 @@ extension Store {
         let head = try Backup.makeItsOwn(unfinished)
         let (found, lost) = try account(of: options.databasePath, since: head.nextPosition)
         let aside = options.directory + "/store.rolled-back-v\(found)"
-        guard access(aside, F_OK) != 0 else { throw .exists(path: aside) }
+        // One that was cut short has named it already.
+        let isAside = access(aside, F_OK) == 0
+        guard !isAside || isSameFile(aside, options.databasePath) else { throw .exists(path: aside) }
         // The head goes first and comes last: a database without one is a store, one with another's is none.
         unlink(options.headPath)
-        guard link(options.databasePath, aside) == 0, rename(unfinished, options.databasePath) == 0 else {
+        try lock.sync()
+        guard isAside || link(options.databasePath, aside) == 0, rename(unfinished, options.databasePath) == 0 else {
             throw .file(path: options.databasePath, errno: errno, doing: "replacing")
         }
         unlink(options.walPath)
@@ -38,6 +41,12 @@ extension Store {
         try HeadFile(options.headPath).writeSynced(head)
         try lock.sync()
         return RollbackReport(lostEvents: lost, putAside: aside)
+    }
+
+    private static func isSameFile(_ one: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard lstat(one, &first) == 0, lstat(other, &second) == 0 else { return false }
+        return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
     }
 
     /// Makes the backup in `directory` the store of `options`, which must not have one. Blocks.
@@ -54,7 +63,7 @@ extension Store {
             let version = try connection.integer("PRAGMA user_version")
             let events = try connection.integer(
                 "SELECT coalesce(sum(count), 0) FROM batches WHERE position >= \(position)")
-            return (Int(version), UInt64(events))
+            return (Int(version), UInt64(clamping: events))
         }
         // What is put aside is to be all there is of it: nothing of its log may meet another database.
         try connection.closeWhole()

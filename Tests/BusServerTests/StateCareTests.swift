@@ -99,6 +99,7 @@ import Testing
         mkdir(other, 0o700)
         directory.write("other/keyring", TemporaryDirectory.read(backup + "/keyring"))
         directory.write("other/root.key", TemporaryDirectory.read(backup + "/root.key"))
+        for name in ["store.db.new", "store.db.new-journal", "keyring.new"] { directory.write("other/" + name, [1]) }
         #expect(try StateCare.restore(backup, to: other).contains("\(id)"))
     }
 

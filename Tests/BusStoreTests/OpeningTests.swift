@@ -128,8 +128,15 @@ import Testing
         let version = Schema.current.version
         try refuses(world) { $0 == .newerSchema(found: version + 1, supported: version) }
         #expect(throws: StoreError.noCopy(version: version)) { try Store.rollback(world.options, to: version - 1) }
+        let aside = world.directory + "/store.rolled-back-v\(version + 1)"
+        world.setFile("store.rolled-back-v\(version + 1)", [1])
+        #expect(throws: StoreError.exists(path: aside)) { try Store.rollback(world.options, to: version) }
+        unlink(aside)
+        // A rollback that was cut short has named the database already.
+        try #require(link(world.directory + "/store.db", aside) == 0)
         let report = try Store.rollback(world.options, to: version)
         #expect(report.lostEvents == 4)
+        #expect(report.putAside == aside)
         let store = try world.open()
         #expect(store.report.damage == [])
         #expect(store.incarnation != incarnation)
