@@ -5,16 +5,26 @@
 import BusWire
 
 extension WriterCore {
+    /// Bytes of batches after which no more are looked at, where something was found. Not tuned.
+    private static let knownLengthMax = 4 << 20
+
     /// The runs of `asked` that are known of `publisher` on a topic, each with its first receipt.
+    ///
+    /// A batch is read whole before it answers for its ids, and everybody's writes wait meanwhile: of more than some
+    /// megabytes the first are told. A publish of which some is known isn't taken, and says what is; the rest is asked for
+    /// anew.
     func known(
         _ asked: [EventIDs], of publisher: StoredPublisher, on topic: TopicID, _ includesWaiting: Bool
     ) throws(StoreError) -> [KnownIDs] {
         var found = includesWaiting ? try waiting(asked, of: publisher.uid, on: topic) : []
         guard let number = try findNumber(of: publisher) else { return found }
+        var bytes = 0
         for ids in asked {
             var index: UInt32 = 0
-            while index < ids.count, let id = ids.first.advanced(by: UInt64(index)) {
-                guard let run = try run(of: id, atMost: ids.count - index, on: topic, publisher: number) else {
+            while index < ids.count, bytes < WriterCore.knownLengthMax || found.isEmpty,
+                let id = ids.first.advanced(by: UInt64(index))
+            {
+                guard let run = try run(of: id, atMost: ids.count - index, on: topic, publisher: number, &bytes) else {
                     // Neighbours of an unknown id are looked at too, but not one by one through a large gap.
                     guard let last = ids.first.advanced(by: UInt64(ids.count - 1)),
                         let next = try nextKnown(after: id, through: last, on: topic, publisher: number),
@@ -31,8 +41,10 @@ extension WriterCore {
     }
 
     /// The run of known ids that begins with `id`; nil if it isn't known.
+    ///
+    /// - Parameter bytes: of bodies read for it, added.
     private func run(
-        of id: BusUUID, atMost count: UInt32, on topic: TopicID, publisher: Int64
+        of id: BusUUID, atMost count: UInt32, on topic: TopicID, publisher: Int64, _ bytes: inout Int
     ) throws(StoreError) -> KnownIDs? {
         for table in ["batches", "receipts"] {
             let select = try statements(
@@ -51,7 +63,7 @@ extension WriterCore {
             let receipt = ReceiptRow(select)
             guard let offset = id.distance(from: receipt.id), offset < receipt.count else { continue }
             // Somebody is told that an event was stored: by a row that is whole, or not at all.
-            guard try table == "batches" ? isWhole(batch: receipt.position) : receipt.isWhole else { continue }
+            guard try table == "batches" ? isWhole(batch: receipt.position, &bytes) : receipt.isWhole else { continue }
             let length = UInt32(min(UInt64(count), receipt.count - offset))
             return KnownIDs(
                 ids: EventIDs(first: id, count: length), topic: topic, firstSequence: receipt.sequence + offset,
@@ -84,12 +96,14 @@ extension WriterCore {
         }
     }
 
-    private func isWhole(batch position: UInt64) throws(StoreError) -> Bool {
+    private func isWhole(batch position: UInt64, _ bytes: inout Int) throws(StoreError) -> Bool {
         let select = try statements("SELECT \(Schema.batchColumns) FROM batches WHERE position = ?")
         select.bind(1, position)
         defer { select.reset() }
         guard try select.step() else { return false }
-        return try BatchRow(select) { (number) throws(StoreError) in try self.publisher(number) } != nil
+        let row = try BatchRow(select) { (number) throws(StoreError) in try self.publisher(number) }
+        bytes += row?.batch.body.count ?? 0
+        return row != nil
     }
 
     func publisher(_ number: Int64) throws(StoreError) -> StoredPublisher? {
@@ -152,18 +166,20 @@ extension WriterCore {
         try insert.run()
     }
 
-    /// Forgets some receipts of before `time`; whether there may be more. They lie in the order of positions, in which times
-    /// hardly ever go back.
-    func trimReceipts(before time: Int64, atMost count: Int) throws(StoreError) -> Bool {
+    /// Forgets some receipts of before `time`, with the ids that are rows of their own; whether there may be more. They lie in
+    /// the order of positions, in which times hardly ever go back.
+    func trimReceipts(before time: Int64, atMost rowsMax: Int) throws(StoreError) -> Bool {
         let select = try statements(
-            "SELECT position, accepted, first_id = zeroblob(16) FROM receipts ORDER BY position LIMIT ?")
-        select.bind(1, Int64(count))
+            "SELECT position, accepted, first_id = zeroblob(16), count FROM receipts ORDER BY position LIMIT ?")
+        select.bind(1, Int64(rowsMax))
         var through: UInt64?
-        var (withIDs, found): ([UInt64], Int) = ([], 0)
-        while try select.step(), select.int64(1) < time {
-            found += 1
+        var (withIDs, rows): ([UInt64], UInt64) = ([], 0)
+        while rows < rowsMax, try select.step(), select.int64(1) < time {
+            rows += 1
             through = select.uint64(0)
-            if select.int64(2) != 0 { withIDs.append(select.uint64(0)) }
+            guard select.int64(2) != 0 else { continue }
+            withIDs.append(select.uint64(0))
+            rows += min(select.uint64(3), UInt64(Limits.batchEventCountMax))
         }
         select.reset()
         guard let through else { return false }
@@ -171,7 +187,7 @@ extension WriterCore {
         let delete = try statements("DELETE FROM receipts WHERE position <= ?")
         delete.bind(1, through)
         try delete.run()
-        return found == count
+        return rows >= rowsMax
     }
 }
 

@@ -29,6 +29,19 @@ import Testing
         return batch
     }
 
+    @Test func `Of long batches that are known the first are told, and those behind them when they are asked for`()
+        throws
+    {
+        let world = try StoreWorld()
+        try world.write([StoreWorld.newTopic()])
+        for number in 1...6 as ClosedRange<UInt64> {
+            try world.write([.append(StoreWorld.batch(number, accepted: 100, length: 1 << 20), ids: [])])
+        }
+        let first = try ask(world, 1, 6)
+        #expect(first == (1...4).map { known($0, 1, at: $0) })
+        #expect(try ask(world, 5, 2) == (5...6).map { known($0, 1, at: $0) })
+    }
+
     @Test func `An id that was used on several topics is known on each, there and removed, and on no other`() throws {
         let world = try StoreWorld()
         let topics = (1...3).map { TopicID(rawValue: 20 + $0) }
