@@ -12,12 +12,11 @@ extension DurableStore {
     func state() throws(ServerError) -> StoredState {
         do throws(StoreError) {
             var state = StoredState(incarnation: store.incarnation, nextPosition: store.report.nextPosition)
-            let seals = Dictionary(try store.seals().map { ($0.number, $0) }) { first, _ in first }
             for stored in try store.topics() {
                 guard var topic = BusBroker.StoredTopic(stored) else { continue }
                 names[topic.number] = topic.name
                 topic.retained = try stored.retained.flatMap { (position) throws(StoreError) in
-                    try retained(at: position, seals)
+                    try retained(at: position)
                 }
                 state.topics.append(topic)
             }
@@ -51,11 +50,11 @@ extension DurableStore {
     }
 
     private func retained(
-        at position: UInt64, _ seals: [UInt64: BusStore.StoredSeal]
+        at position: UInt64
     ) throws(StoreError) -> (batch: BusBroker.StoredBatch, seal: BusBroker.StoredSeal)? {
         let found = Blocking<Result<[BusStore.StoredBatch], StoreError>>()
         store.batches(at: [position]) { found.set($0) }
-        guard let batch = try found.wait().get().first, let seal = seals[batch.seal] else { return nil }
+        guard let batch = try found.wait().get().first, let seal = try store.seal(batch.seal) else { return nil }
         return (BusBroker.StoredBatch(batch), BusBroker.StoredSeal(seal))
     }
 

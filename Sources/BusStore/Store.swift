@@ -162,6 +162,11 @@ public final class Store: Sendable {
         }
     }
 
+    /// One seal; nil where it isn't there, or can't be read.
+    public func seal(_ number: UInt64) throws(StoreError) -> StoredSeal? {
+        try all { (core) throws(StoreError) in try core.seals(numbered: [number])[number] }
+    }
+
     /// Positions that went with the end of a damaged log, ascending.
     public func lostPositions() throws(StoreError) -> [LostPositions] {
         try all { (core) throws(StoreError) in try core.lostPositions() }
