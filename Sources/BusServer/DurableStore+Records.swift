@@ -215,6 +215,8 @@ extension StoreDamage {
         case .batchMissing(let position, let topic): "batch at \(position) of topic \(topic.rawValue) isn't there"
         case .unreadable(let positions): "positions \(positions.lowerBound) to \(positions.upperBound) can't be read"
         case .row(let table, let key): "row \(key) of \(table) put aside"
+        case .unremovable(let topic):
+            "what is removed of topic \(topic?.rawValue ?? 0) stays on disk until the next start: a page can't be read"
         case .rowsMissing(let table, let found, let written): "\(table) has \(found) rows, \(written) were written"
         }
     }

@@ -10,6 +10,8 @@ final class ReaderCore {
     /// Damage found in the read under way, and the rows to put aside.
     var damage: [StoreDamage] = []
     var toPutAside: [DamagedRow] = []
+    /// Whether it was told that the index of topics can't be read: every look at it meets that.
+    private var hasToldOfIndex = false
 
     /// How many publishers are remembered before all are forgotten.
     private static let cacheMax = 1024
@@ -138,11 +140,22 @@ final class ReaderCore {
 
     // MARK: Places on a topic
 
-    /// First batch of a topic at or behind `position`, without its body.
+    /// First batch of a topic at or behind `position`, without its body. Where the index can't be read, the table has it.
     private func next(of topic: TopicID, from position: UInt64) throws(StoreError) -> BatchMark? {
+        do throws(StoreError) {
+            return try next(of: topic, from: position, "INDEXED BY batches_by_topic")
+        } catch {
+            guard error.isCorruption else { throw error }
+            if !hasToldOfIndex { note(.row(table: "batches_by_topic", key: position)) }
+            hasToldOfIndex = true
+        }
+        return try next(of: topic, from: position, "NOT INDEXED")
+    }
+
+    private func next(of topic: TopicID, from position: UInt64, _ index: String) throws(StoreError) -> BatchMark? {
         let select = try statements(
             """
-            SELECT position, sequence, count, accepted FROM batches WHERE topic = ? AND position >= ?
+            SELECT position, sequence, count, accepted FROM batches \(index) WHERE topic = ? AND position >= ?
             ORDER BY position LIMIT 1
             """)
         select.bind(1, topic.rawValue)

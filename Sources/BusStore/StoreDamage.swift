@@ -15,6 +15,9 @@ public enum StoreDamage: Sendable, Equatable {
     case unreadable(positions: Range<UInt64>)
     /// A row of another table isn't what was stored, and has been put aside.
     case row(table: String, key: UInt64)
+    /// What was removed from a topic, or has grown old (nil), meets a part of the database that can't be read: it stays on
+    /// disk until the next start tries again.
+    case unremovable(topic: TopicID?)
     /// A table has fewer or more rows than were written.
     case rowsMissing(table: String, found: UInt64, written: UInt64)
 }

@@ -40,13 +40,21 @@ extension WriterCore {
     func trim(_ id: TopicID, before position: UInt64, receiptsSince: Int64) throws(StoreError) {
         guard let entry = try topic(id), !entry.row.topic.isDeleted else { return }
         raiseFloor(of: entry, to: position, receiptsSince: receiptsSince)
+        if !entry.row.topic.isRemoving { trimmedNothing.append(id) }
+        let first = try firstSequence(of: id, from: entry.row.topic.floor)
+        entry.row.topic.firstSequence = first ?? entry.row.topic.lastSequence + 1
+    }
+
+    /// The sequence that a topic's first batch at or behind a position begins with; nil where there is none. The table has it
+    /// where the index can't be read.
+    private func firstSequence(of id: TopicID, from floor: UInt64) throws(StoreError) -> UInt64? {
+        let index = removesNothing ? "NOT INDEXED" : "INDEXED BY batches_by_topic"
         let select = try statements(
-            "SELECT sequence FROM batches WHERE topic = ? AND position >= ? ORDER BY position LIMIT 1")
+            "SELECT sequence FROM batches \(index) WHERE topic = ? AND position >= ? ORDER BY position LIMIT 1")
         select.bind(1, id.rawValue)
-        select.bind(2, entry.row.topic.floor)
+        select.bind(2, floor)
         defer { select.reset() }
-        let isEmpty = try !select.step()
-        entry.row.topic.firstSequence = isEmpty ? entry.row.topic.lastSequence + 1 : select.uint64(0)
+        return try select.step() ? select.uint64(0) : nil
     }
 
     private func raiseFloor(of entry: TopicEntry, to position: UInt64, receiptsSince: Int64) {
@@ -75,6 +83,15 @@ extension WriterCore {
 
     /// A slice ends with the batch that reaches this: SQLite follows long bodies page by page to free them.
     private static let removalBytesMax: UInt64 = 4 << 20
+
+    /// Answers for trims that had nothing to remove: whoever wished for them waits for it as for any other.
+    func answerTrims() throws(StoreError) {
+        for id in trimmedNothing {
+            guard let entry = try topic(id), !entry.row.topic.isDeleted, !entry.row.topic.isRemoving else { continue }
+            answers.removedFrom.append(entry.row.topic)
+        }
+        trimmedNothing.removeAll()
+    }
 
     /// Removes some batches of the topic whose turn it is.
     func removeSlice() throws(StoreError) {
@@ -202,14 +219,38 @@ extension WriterCore {
 
     // MARK: Seals
 
+    /// A topic that lives has its seals looked at so many at a time, each time it was trimmed. Not tuned.
+    private static let sealSlice = 1024
+
+    /// Removes seals that no batch is left of: of a deleted topic all, else some, going on where it ended last.
     private func removeSeals(of topic: StoredTopic) throws(StoreError) {
+        let (slice, place) = (topic.isDeleted ? Int.max : WriterCore.sealSlice, sealPlaces[topic.id] ?? 0)
         var rows: [SealRow] = []
-        let select = try statements("SELECT record FROM seals WHERE topic = ?")
-        select.bind(1, topic.id.rawValue)
-        while try select.step() {
-            if let row = try? SealRow(record: select.bytes(0)) { rows.append(row) }
+        var seen = try readSeals(of: topic, after: place, atMost: slice, into: &rows)
+        // Its end is reached: from the beginning on, as far as the place.
+        if seen.count < slice, place > 0 {
+            seen = try readSeals(of: topic, after: 0, atMost: slice - seen.count, into: &rows)
         }
+        sealPlaces[topic.id] = topic.isDeleted || seen.count < slice && place == 0 ? nil : seen.last
+        if sealPlaces.count > WriterCore.cacheMax { sealPlaces.removeAll() }
         for row in rows { try removeIfUnneeded(row, floor: topic.isDeleted ? .max : topic.floor) }
+    }
+
+    private func readSeals(
+        of topic: StoredTopic, after number: UInt64, atMost count: Int, into rows: inout [SealRow]
+    ) throws(StoreError) -> (count: Int, last: UInt64) {
+        let select = try statements(
+            "SELECT number, record FROM seals WHERE topic = ? AND number > ? ORDER BY number LIMIT ?")
+        select.bind(1, topic.id.rawValue)
+        select.bind(2, number)
+        select.bind(3, Int64(count))
+        defer { select.reset() }
+        var seen = (count: 0, last: number)
+        while try select.step() {
+            seen = (seen.count + 1, select.uint64(0))
+            if let row = try? SealRow(record: select.bytes(1)) { rows.append(row) }
+        }
+        return seen
     }
 
     /// Removes a seal that is closed and that no batch is left of.

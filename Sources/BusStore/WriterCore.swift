@@ -27,6 +27,12 @@ final class WriterCore {
     var uids: [Int64: UInt32] = [:]
     /// Topics with batches below their floor, in the order in which they are worked off.
     var removals: [TopicID]
+    /// Topics that were trimmed in this transaction, of which nothing is to be removed.
+    var trimmedNothing: [TopicID] = []
+    /// Topics some seals of which are still to be looked at, each with the number behind which to go on.
+    var sealPlaces: [TopicID: UInt64] = [:]
+    /// Removing met a page that can't be read: it is left alone until the next start.
+    private(set) var removesNothing = false
     /// Receipts of before this time, and lines of the ledger before this position, are to be forgotten: in slices, as
     /// batches are removed. What is left at the end is asked for again by the next process.
     var receiptsDue: Int64?
@@ -86,7 +92,9 @@ final class WriterCore {
     /// Whether there is something to do without a new write.
     var hasWork: Bool { hasRemovals || shredsSecrets }
     /// Whether that is a transaction.
-    var hasRemovals: Bool { !removals.isEmpty || receiptsDue != nil || ledgerDue != nil }
+    var hasRemovals: Bool {
+        !removesNothing && (!removals.isEmpty || receiptsDue != nil || ledgerDue != nil)
+    }
 
     // MARK: A transaction
 
@@ -97,14 +105,14 @@ final class WriterCore {
         try space.recover()
         refusal = space.isDiskFull ? .diskFull : nil
         do {
-            return try attempt(writes, from: ticket, removing: true)
+            return try attemptRemoving(writes, from: ticket)
         } catch {
             guard error.isFull else { throw error }
         }
         try space.makeRoom()
         refusal = space.refusalWhenFull
         do {
-            return try attempt(writes, from: ticket, removing: true)
+            return try attemptRemoving(writes, from: ticket)
         } catch {
             guard error.isFull else { throw error }
         }
@@ -112,6 +120,21 @@ final class WriterCore {
         space.giveUpBallast()
         refusal = space.refusalWhenFull
         return try attempt(writes, from: ticket, removing: false)
+    }
+
+    /// Removes besides, unless that meets what can't be read: then what is to be removed stays, and the rest is served.
+    private func attemptRemoving(_ writes: [SubmittedWrite], from ticket: UInt64) throws(StoreError) -> Committed {
+        guard !removesNothing else { return try attempt(writes, from: ticket, removing: false) }
+        do {
+            return try attempt(writes, from: ticket, removing: true)
+        } catch {
+            guard error.isCorruption else { throw error }
+        }
+        // SQLite writes nothing more in a transaction that met such a page: the next one must not.
+        removesNothing = true
+        var committed = try attempt(writes, from: ticket, removing: false)
+        committed.damage.append(.unremovable(topic: removals.first))
+        return committed
     }
 
     private func attempt(
@@ -148,6 +171,7 @@ final class WriterCore {
             for seal in closedSeals { openSeals[seal.number] = seal.lastUsed }
             closedSeals.removeAll()
             topics.removeAll()
+            trimmedNothing.removeAll()
             dirtyTopics.removeAll()
             publishers.removeAll()
             usages.removeAll()
@@ -165,6 +189,7 @@ final class WriterCore {
 
     /// What is written once, however many writes there were.
     private func finish() throws(StoreError) {
+        try answerTrims()
         for entry in dirtyTopics { try write(entry) }
         dirtyTopics.removeAll(keepingCapacity: true)
         try writeUsages()

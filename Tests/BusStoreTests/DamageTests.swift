@@ -139,6 +139,33 @@ import Testing
         #expect(report.damage == [.row(table: "batches_by_topic", key: 100)])
     }
 
+    @Test func `An index that can't be read hides nothing, and ends nothing when topics are trimmed`() async throws {
+        let world = try closedWorld()
+        let queue = try DatabaseQueue(path: world.directory + "/store.db")
+        let page = try await queue.read {
+            try Int.fetchOne($0, sql: "SELECT rootpage FROM sqlite_schema WHERE name = 'batches_by_topic'")
+        }
+        try queue.close()
+        var bytes = world.file("store.db")
+        let start = (try #require(page) - 1) * 4096
+        bytes.replaceSubrange(start..<start + 4096, with: [UInt8](repeating: 0xff, count: 4096))
+        world.setFile("store.db", bytes)
+
+        var store = try world.open()
+        let found = try await waitFor { store.position(in: StoreWorld.topic, sequence: 50, completion: $0) }
+        #expect(found == 100)
+        #expect(world.damage.contains(.row(table: "batches_by_topic", key: 101)) || world.damage.count == 1)
+        try world.write([.trim(StoreWorld.topic, before: 100, receiptsSince: .max)])
+        #expect(world.damage.contains(.unremovable(topic: StoreWorld.topic)))
+        try world.write([StoreWorld.newTopic(TopicID(rawValue: 40), "c")])
+        // What is to be removed is tried again, and stays again.
+        store = try world.reopen()
+        #expect(try store.topics().count == 3)
+        let left = try await world.batches(0..<1000, of: [StoreWorld.topic], countMax: 200).map(\.position)
+        #expect(left == (50...100).map { $0 * 2 })
+        #expect(world.failure == nil)
+    }
+
     @Test func `A check goes through long tables in slices, each row once`() async throws {
         let world = try StoreWorld()
         let count = UInt64(ReaderCore.scrubSlice) * 2 + 5

@@ -79,6 +79,39 @@ import Testing
         #expect(try await world.batches(0..<1000).map(\.position) == [20])
     }
 
+    @Test func `A trim that removes nothing is answered, too`() throws {
+        let world = try world(10)
+        try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: .max)])
+        _ = try world.settled()
+        for position in [1, 11, .max] as [UInt64] {
+            let committed = try world.write([.trim(StoreWorld.topic, before: position, receiptsSince: .max)])
+            #expect(committed.removedFrom.map(\.firstSequence) == [11])
+            #expect(committed.removedFrom.map(\.isRemoving) == [false])
+        }
+    }
+
+    @Test func `However many seals a topic has, those that nothing needs go, some each time`() throws {
+        let world = try world(1)
+        let numbers = (1...2500) as ClosedRange<UInt64>
+        for number in numbers {
+            let seal = StoredSeal(
+                number: number, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: ""
+            )
+            _ = try world.opened.submit([.seal(seal), .sealClosed(number)])
+        }
+        // One under a seal that is open, so that there is always something to trim, and it is used to the end.
+        try world.write([])
+        for position in 10...13 as ClosedRange<UInt64> {
+            try world.write([
+                .append(StoreWorld.batch(position, sequence: position, seal: 1200), ids: []),
+                .trim(StoreWorld.topic, before: position, receiptsSince: .max),
+            ])
+            _ = try world.settled()
+        }
+        #expect(try world.opened.seals().map(\.number) == [1200])
+        #expect(try world.reopen().report.damage == [])
+    }
+
     @Test func `A deleted topic goes with all it had, and its name can come back`() async throws {
         let world = try world(30)
         let seal = StoredSeal(
