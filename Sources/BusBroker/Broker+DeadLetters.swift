@@ -10,6 +10,8 @@ public import BusWire
 public struct DeadLetterWord: Sendable, Equatable {
     /// The subscription.
     public let subscription: GroupName
+    /// Its number, which one of the same name later doesn't have.
+    let number: UInt64
     /// The first event's id.
     public let id: BusUUID
     /// Their topic.
@@ -33,6 +35,7 @@ public struct DeadLetterWord: Sendable, Equatable {
     init(_ letter: StoredDeadLetter, of portion: Portion, _ subscription: GroupName) {
         let batch = portion.batch
         self.subscription = subscription
+        number = letter.subscription
         let first = portion.selection.bounds(of: Int(batch.eventCount)).lowerBound
         id = (try? SealedBatch(batch.bytes))?.id(of: first) ?? .zero
         topic = batch.seal.topic.name
@@ -73,8 +76,8 @@ extension Broker {
         var told: [GroupName: [Advisory]] = [:]
         for var word in words {
             let name = word.subscription
-            // It may have been deleted meanwhile.
-            guard let durable = storage?.subscriptions[name]?.durable else { continue }
+            // It may have been deleted meanwhile, and made again.
+            guard let durable = storage?.subscriptions[name]?.durable, durable.number == word.number else { continue }
             word.deadCount = durable.deadCount
             if told[name] == nil { order.append(name) }
             told[name, default: []].append(.deadLetter(word))

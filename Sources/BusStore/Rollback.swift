@@ -2,6 +2,7 @@
 // a store should be. Both work on a store that nobody has open.
 
 import BusWire
+import CLinux
 import Glibc
 
 /// What going back cost.

@@ -130,16 +130,19 @@ struct BrokerDeadLettersTests {
         #expect(words(bench).isEmpty)
     }
 
-    @Test("with its subscription its topic goes, and its key; one of the same name begins anew")
-    func deleted() {
+    @Test(
+        "with its subscription its topic goes, and its key; one of the same name begins anew", arguments: [false, true])
+    func deleted(isMadeAgain: Bool) {
         let (bench, _, worker, listener) = delivered()
         worker.settle(.reject, 1, events: [0])
         bench.commit()
         worker.settle(.reject, 1, events: [1])
         let gone = worker.administer(.deleteSubscription, "work")
         #expect(gone.kinds.contains("closeOwnSeal"))
+        if isMadeAgain { worker.attend("work", "d.a", as: 3, start: .new) }
         bench.commit()
         #expect(words(bench).joined().count == 1, "of one that is gone nothing is told")
+        guard !isMadeAgain else { return }
         bench.pass(milliseconds: 600_000)
         #expect(bench.topic("$dead.work") == nil)
         worker.attend("work", "d.a", as: 2, start: .all)
