@@ -95,6 +95,29 @@ def tool(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess:
         capture_output=True, timeout=PATIENCE, env={**os.environ, "LOCALBUS_SOCKET": str(daemon.socket)})
 
 
+def begin_on_full_disk(filled: Filled, daemon: Daemon, state: Path) -> None:
+    """Somebody else has filled the disk, and the daemon begins: everything but storing works, and storing once it can."""
+    kind, filling = filled.kind, state / "filling"
+    try:
+        with filling.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+    except OSError:
+        pass
+    check(daemon.start(), f"{kind}: it doesn't start on a full disk: {daemon.said()}")
+    with daemon.connect("reader") as bus:
+        filled.check_stored(bus)
+    # What the daemon gave up of its own log at the start may be room enough for one.
+    answer = tool(daemon, "pub", "--durable", "proof.kept", "x")
+    check(answer.returncode in (0, TEMPORARY), f"{kind}: bus pub ended with {answer.returncode}: {answer.stderr}")
+    answer = tool(daemon, "topic", "purge", "proof.kept")
+    check(answer.returncode == 0, f"{kind}: purge ended with {answer.returncode}: {answer.stderr}{answer.stdout}")
+    filling.unlink()
+    answer = tool(daemon, "pub", "--durable", "proof.kept", "x")
+    check(answer.returncode == 0, f"{kind}: bus pub ended with {answer.returncode}: {answer.stderr}")
+    daemon.kill()
+
+
 def attempt(directory: Path, kind: str) -> str:
     directory.mkdir()
     if not mount(kind, directory / "state"):
@@ -155,6 +178,8 @@ def attempt(directory: Path, kind: str) -> str:
         check(again == 0, f"{kind}: {again} events come again that were acknowledged while it was full")
     check("damage" not in daemon.said(), f"{kind}: damage: {daemon.said()}")
     daemon.kill()
+    if kind != "bound":
+        begin_on_full_disk(filled, daemon, directory / "state")
     return f"{kind}: full after {taken} events, {len(filled.refused)} refused, normal again"
 
 
