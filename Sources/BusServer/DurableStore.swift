@@ -162,6 +162,6 @@ final class DurableStore {
     var names: [UInt64: Topic] = [:]
     /// What dead letters may take.
     let bounds: StoreBounds
-    /// Whether dead letters are being looked at.
-    var isTending = false
+    /// What dead letters take, while they are being looked at.
+    var deadTally: DeadLetterTally?
 }

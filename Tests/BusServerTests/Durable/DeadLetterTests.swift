@@ -133,4 +133,24 @@ import Testing
             #expect(letters.count == 1)
         }
     }
+
+    @Test func `a batch whose events were each rejected counts once in what letters may take`() async throws {
+        // The share is 83,880 bytes: 60,000 of the first batch and 40,000 of the second are too many, and the first goes.
+        let bus = try TestBus.durable("store: {max-bytes: 8MiB, dead-letters: {share: 1%}}")
+        let client = try await bus.connect("client")
+        var jobs = Taking(try await client.subscribe("jobs.>", .durable { $0.acknowledgement = .manual }))
+        try await client.publish(OutgoingEvent([UInt8](repeating: 1, count: 60_000)), to: "jobs.a")
+        try await client.publish(
+            (1...80).map { _ in OutgoingEvent([UInt8](repeating: 2, count: 500)) }, to: "jobs.a")
+        for event in try await jobs.events(81) { try await event.reject(because: "no such job") }
+        try await eventually { try await client.rows(.deadLetters).count == 81 }
+        // A daemon looks after them soon after its start.
+        bus.kill()
+        try bus.start()
+        let later = try await bus.connect("later")
+        try await eventually { try await later.rows(.deadLetters).first?["sequence"] != "1" }
+        #expect(try await later.rows(.deadLetters).map { $0["sequence"] } == (2...81).map { "\($0)" })
+        #expect(try await later.row(.durableSubscriptions, "workers")["dead"] == "80")
+        await later.close()
+    }
 }
