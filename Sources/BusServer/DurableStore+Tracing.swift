@@ -1,5 +1,5 @@
 // What became of an event, as rows: where it was published, and for every durable subscription what the ledger says and
-// where it is now. And dead letters, as rows.
+// where it is now.
 
 import BusBroker
 import BusStore
@@ -18,57 +18,6 @@ extension DurableStore {
 
     func answer(_ session: SessionID, _ question: Inspect, _ rows: [[InspectedValue]], after: UInt64 = 0) {
         onInput(.inspected(session, request: question.request, rows, after: after))
-    }
-
-    // MARK: Dead letters
-
-    private func listDead(_ session: SessionID, _ question: Inspect) {
-        let page = 256
-        guard question.key.isEmpty else {
-            return findDead(question.key) { [mailbox] found in
-                mailbox.put(.work { $0.showDead(session, question, (found ?? []).map(\.letter), after: 0) })
-            }
-        }
-        store.deadLetters(of: nil, after: question.after, countMax: page) { [mailbox] result in
-            let letters = ((try? result.get()) ?? []).map(BusBroker.StoredDeadLetter.init)
-            let after = letters.count == page ? letters.last?.number ?? 0 : 0
-            mailbox.put(.work { $0.showDead(session, question, letters, after: after) })
-        }
-    }
-
-    private func showDead(
-        _ session: SessionID, _ question: Inspect, _ letters: [BusBroker.StoredDeadLetter], after: UInt64
-    ) {
-        store.batches(at: letters.map(\.position)) { [mailbox] result in
-            let batches = Dictionary(((try? result.get()) ?? []).map { ($0.position, $0) }) { first, _ in first }
-            mailbox.put(
-                .work { store in
-                    let rows = letters.flatMap { letter in
-                        batches[letter.position].map { store.rows(of: letter, $0) } ?? []
-                    }
-                    store.answer(session, question, rows, after: after)
-                })
-        }
-    }
-
-    /// A row for each event of a letter.
-    private func rows(of letter: BusBroker.StoredDeadLetter, _ batch: BusStore.StoredBatch) -> [[InspectedValue]] {
-        let ids = batch.ids
-        return (0..<Int(batch.count)).filter { letter.holds(letter.position + UInt64($0)) }.map {
-            index in
-            [
-                InspectedValue("id", ids.indices.contains(index) ? ids[index].description : ""),
-                InspectedValue("topic", names[batch.topic.rawValue]?.description ?? ""),
-                InspectedValue("sequence", batch.firstSequence + UInt64(index)),
-                InspectedValue("subscription", broker.durableName(letter.subscription)?.description ?? "(deleted)"),
-                InspectedValue("reason", letter.reason.name),
-                InspectedValue("message", letter.message),
-                InspectedValue("attempts", UInt64(letter.attempts)),
-                InspectedValue("accepted_at", UInt64(clamping: letter.accepted)),
-                InspectedValue("died_at", UInt64(clamping: letter.died)),
-                InspectedValue("bytes", UInt64(batch.body.count)),
-            ]
-        }
     }
 
     // MARK: Traces

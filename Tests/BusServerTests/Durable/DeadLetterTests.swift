@@ -134,6 +134,23 @@ import Testing
         }
     }
 
+    @Test func `more letters than one answer holds are all listed, each once and in order`() async throws {
+        let bus = try TestBus.durable()
+        let client = try await bus.connect("client")
+        var jobs = Taking(try await client.subscribe("jobs.>", .durable { $0.acknowledgement = .manual }))
+        let (count, why) = (1500, String(repeating: "why", count: 300))
+        try await client.publish((1...count).map { OutgoingEvent("\($0)") }, to: "jobs.a")
+        for event in try await jobs.events(count) { try await event.reject(because: why) }
+        // Counted when they are given up, listed when they are on disk.
+        try await eventually { try await client.rows(.deadLetters).count == count }
+        for key in ["", "workers"] {
+            let letters = try await client.rows(.deadLetters, key)
+            #expect(letters.map { $0["sequence"] } == (1...count).map { "\($0)" })
+            #expect(letters.allSatisfy { $0["message"] == why })
+        }
+        await client.close()
+    }
+
     @Test func `a batch whose events were each rejected counts once in what letters may take`() async throws {
         // The share is 83,880 bytes: 60,000 of the first batch and 40,000 of the second are too many, and the first goes.
         let bus = try TestBus.durable("store: {max-bytes: 8MiB, dead-letters: {share: 1%}}")
