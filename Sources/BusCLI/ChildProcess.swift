@@ -89,18 +89,29 @@ struct ChildProcess: Sendable {
         return variables + more.map { "\($0.key)=\($0.value)" }
     }
 
+    /// The status of one whose own is lost, since somebody else has taken it: not that of a success.
+    private static let lostStatus: Int32 = 255
+
     /// Waits, blocking this thread; the exit status as a shell gives it: 128 and the signal for one that was killed.
     func wait() -> Int32 {
         var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+        while true {
+            if waitpid(pid, &status, 0) == pid { return ChildProcess.shellStatus(status) }
+            if errno != EINTR { return ChildProcess.lostStatus }
+        }
     }
 
     /// The exit status if it has ended.
     func poll() -> Int32? {
         var status: Int32 = 0
-        guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
-        return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+        let found = waitpid(pid, &status, WNOHANG)
+        if found == pid { return ChildProcess.shellStatus(status) }
+        // No child of ours any more: asking again would never end.
+        return found < 0 && errno == ECHILD ? ChildProcess.lostStatus : nil
+    }
+
+    private static func shellStatus(_ status: Int32) -> Int32 {
+        status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
     }
 
     /// Whether it has not ended yet; leaves the exit status to `wait` and `poll`.

@@ -30,6 +30,8 @@ enum Main {
     static func main() async {
         // A reader that is gone ends us as it ends every filter.
         signal(SIGPIPE, SIG_DFL)
+        // Who started us may ignore it: then the kernel drops the exit status of every command we start.
+        signal(SIGCHLD, SIG_DFL)
         do {
             try HelpWords.check(CommandAfterTerminator.ownArguments)
             var command = try Bus.parseAsRoot(CommandAfterTerminator.ownArguments)
