@@ -23,6 +23,8 @@ actor EventCommand {
     private let argv: [String]
     private let limit: Duration?
     private let reactor: Reactor
+    private var running: [ObjectIdentifier: RunningCommand] = [:]
+    private var isEnding = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { reactor.asUnownedSerialExecutor() }
 
@@ -41,6 +43,9 @@ actor EventCommand {
         let input = event.payload.array
         let command = try RunningCommand(
             argv, environment: environment, input: input, limit: limit, capturing: capturing, on: reactor)
+        running[ObjectIdentifier(command)] = command
+        defer { running[ObjectIdentifier(command)] = nil }
+        if isEnding { command.end(.cancelled) }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 command.outcome(continuation)
@@ -49,6 +54,12 @@ actor EventCommand {
         } onCancel: {
             Task(executorPreference: reactor) { command.end(.cancelled) }
         }
+    }
+
+    /// Ends what is under way, and whatever begins later.
+    func endAll() {
+        isEnding = true
+        for command in running.values { command.end(.cancelled) }
     }
 
     private static func environment(of event: Event) -> [String: String] {

@@ -32,7 +32,7 @@ struct ExecSubscriber {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for subscription in subscriptions { group.addTask { try await follow(subscription, exec, slots) } }
-                if let timeout = command.timeout { group.addTask { try await expire(timeout.duration, slots) } }
+                if let timeout = command.timeout { group.addTask { try await expire(timeout.duration, exec, slots) } }
                 // Whoever ends first ends all: the count is reached, the time is over, or the connection is.
                 try await group.next()
                 group.cancelAll()
@@ -72,15 +72,19 @@ struct ExecSubscriber {
         case handled
         case again(String)
         case never(String)
+        /// Ended by us before it was done.
+        case unfinished
     }
 
     private func settle(_ event: Event, _ subscription: Subscription, _ verdict: Verdict) async {
+        if case .unfinished = verdict { return }
         guard command.durable.durable != nil else { return await subscription.acknowledge() }
         do throws(BusError) {
             switch verdict {
             case .handled: try await event.acknowledge()
             case .again(let why): try await event.retry(because: why)
             case .never(let why): try await event.reject(because: why)
+            case .unfinished: break
             }
         } catch {
             Standard.error("bus: event \(event.id) comes again: \(error)\n")
@@ -90,6 +94,7 @@ struct ExecSubscriber {
     private func execute(_ exec: EventCommand, _ event: Event) async -> Verdict {
         do {
             let outcome = try await exec.run(event)
+            if outcome.cause == .cancelled { return .unfinished }
             let name = command.command[0]
             guard outcome.cause == .timeLimit || outcome.status != 0 else { return .handled }
             let how = outcome.cause == .timeLimit ? "was ended after its time" : "ended with status \(outcome.status)"
@@ -103,10 +108,12 @@ struct ExecSubscriber {
         }
     }
 
-    private func expire(_ duration: Duration, _ slots: Slots) async throws {
+    private func expire(_ duration: Duration, _ exec: EventCommand, _ slots: Slots) async throws {
         try await ContinuousClock().sleep(for: duration)
-        // Commands under way are left to finish by themselves; nobody waits for them.
         await slots.close()
+        // Their events are not acknowledged: they come again.
+        await exec.endAll()
+        await slots.waitUntilFree()
         throw Failure(.temporary, "timeout")
     }
 }
