@@ -30,7 +30,10 @@ struct SubCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("End after so many events.", valueName: "n"))
     var count: UInt64?
 
-    @Option(help: ArgumentHelp("Give up after this time, with status 75: 500ms, 3s, 10m.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp(
+            "Give up after this time, with status 75: 500ms, 3s, 10m. Commands of --exec are ended.", valueName: "time")
+    )
     var timeout: TimeSpan?
 
     @Flag(help: "Print one JSON object a line.")
