@@ -9,7 +9,7 @@ extension Broker {
     func readOn(_ reader: CatchUp.Reader) {
         guard let catchUp = reader.catchUp, !catchUp.isLive, catchUp.read == nil, catchUp.seek == nil, reader.hasRoom
         else { return }
-        guard let storage, let account = reader.account else { return }
+        guard let storage, let account = reader.account, !isOwedWord(reader, storage) else { return }
         guard mayRead(account) else { return wait(reader, catchUp, account, storage) }
         let number = storage.nextRead
         storage.nextRead += 1
@@ -22,6 +22,13 @@ extension Broker {
                     number: number, from: catchUp.position, before: storage.committed,
                     topics: storedTopics(matching: reader.filter),
                     lengthMax: CatchUp.pageLength, eventCountMax: CatchUp.pageEventCount)))
+    }
+
+    /// Whether a durable subscription is to be told first that something was removed, or is about to be, that it hadn't read.
+    /// That is known in memory alone; as long as it stands before it, another daemon knows it too.
+    private func isOwedWord(_ reader: CatchUp.Reader, _ storage: Storage) -> Bool {
+        guard case .durable(let subscription) = reader, let durable = subscription.durable else { return false }
+        return !durable.missed.isEmpty || storage.isRemoving(from: subscription)
     }
 
     /// Whether another page may be read for a user; one always may.

@@ -124,6 +124,7 @@ extension Broker {
             // What is on its way to the disk nobody had.
             let hasNone = stored.eventCount == 0 || durable.catchUp.next <= stored.firstPosition
             losers.append((subscription, hasNone))
+            durable.catchUp.dropPage()
             if durable.catchUp.next == 0 {
                 durable.catchUp.leaveBeginning()
                 touch(subscription)
@@ -153,6 +154,8 @@ extension Broker {
         stored.removals.removeFirst(done.count)
         stored.update(now)
         if now.firstSequence > before { tell(Array(done), of: topic, since: before) }
+        // They read on now, told or not.
+        for (subscription, _) in done.flatMap(\.losers) { unsettle(subscription) }
         let subscriptions = topic.route(through: filters).subscriptions
         for subscription in subscriptions where subscription.hasQueued { touch(subscription) }
     }
@@ -197,6 +200,8 @@ extension Broker {
 
     /// A topic goes with all that is stored of it. Who stands at the end of what is stored has the rest of it in memory.
     func missAll(of topic: TopicState) {
+        // What waited for word of a removal reads on.
+        for (subscription, _) in topic.stored.removals.flatMap(\.losers) { unsettle(subscription) }
         guard topic.stored.eventCount > 0, let end = storage?.nextPosition else { return }
         for subscription in topic.route(through: filters).subscriptions {
             guard let durable = subscription.durable, !durable.catchUp.isLive, durable.catchUp.position < end else {

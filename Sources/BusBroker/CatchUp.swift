@@ -129,6 +129,9 @@ final class CatchUp {
         meanwhile = nil
     }
 
+    /// A page under way is of no use: it is read anew.
+    func dropPage() { read = nil }
+
     /// Something that lies before what it reads first is removed: from now on it stands behind its beginning, so that another
     /// daemon misses what it doesn't find there. The first position is 1.
     func leaveBeginning() { if next == 0 { next = 1 } }
@@ -172,7 +175,7 @@ final class CatchUp {
         // Tried for the first time again, and yet no sign that nothing behind them was settled.
         beginning = next
         // A page under way began behind them.
-        if read != nil { read = nil }
+        dropPage()
     }
 }
 

@@ -68,6 +68,15 @@ final class Storage {
     /// Events of all durable topics.
     var eventCount: UInt64 { topics.values.reduce(0) { $0 + $1.stored.eventCount } }
 
+    /// Whether something is being removed that a subscription hasn't read.
+    func isRemoving(from subscription: Subscription) -> Bool {
+        trimming.contains { number in
+            topics[number]?.stored.removals.contains { removal in
+                removal.losers.contains { $0.subscription === subscription }
+            } ?? false
+        }
+    }
+
     init(_ state: StoredState, at now: Moment) {
         schedule = Schedule(clock: DueClock(at: now))
         incarnation = state.incarnation

@@ -40,7 +40,7 @@ extension WriterCore {
     func trim(_ id: TopicID, before position: UInt64, receiptsSince: Int64) throws(StoreError) {
         guard let entry = try topic(id), !entry.row.topic.isDeleted else { return }
         raiseFloor(of: entry, to: position, receiptsSince: receiptsSince)
-        if !entry.row.topic.isRemoving { trimmedNothing.append(id) }
+        trimmed.append(id)
         let first = try firstSequence(of: id, from: entry.row.topic.floor)
         entry.row.topic.firstSequence = first ?? entry.row.topic.lastSequence + 1
     }
@@ -55,6 +55,15 @@ extension WriterCore {
         select.bind(2, floor)
         defer { select.reset() }
         return try select.step() ? select.uint64(0) : nil
+    }
+
+    /// Answers for this transaction's trims. From now on nobody is shown what lies below the floor, whenever it goes.
+    func answerTrims() throws(StoreError) {
+        for id in trimmed {
+            guard let entry = try topic(id), !entry.row.topic.isDeleted else { continue }
+            answers.removedFrom.append(entry.row.topic)
+        }
+        trimmed.removeAll()
     }
 
     private func raiseFloor(of entry: TopicEntry, to position: UInt64, receiptsSince: Int64) {
@@ -83,15 +92,6 @@ extension WriterCore {
 
     /// A slice ends with the batch that reaches this: SQLite follows long bodies page by page to free them.
     private static let removalBytesMax: UInt64 = 4 << 20
-
-    /// Answers for trims that had nothing to remove: whoever wished for them waits for it as for any other.
-    func answerTrims() throws(StoreError) {
-        for id in trimmedNothing {
-            guard let entry = try topic(id), !entry.row.topic.isDeleted, !entry.row.topic.isRemoving else { continue }
-            answers.removedFrom.append(entry.row.topic)
-        }
-        trimmedNothing.removeAll()
-    }
 
     /// Removes some batches of the topic whose turn it is.
     func removeSlice() throws(StoreError) {
@@ -227,7 +227,7 @@ extension WriterCore {
         let (slice, place) = (topic.isDeleted ? Int.max : WriterCore.sealSlice, sealPlaces[topic.id] ?? 0)
         var rows: [SealRow] = []
         var seen = try readSeals(of: topic, after: place, atMost: slice, into: &rows)
-        // Its end is reached: from the beginning on, as far as the place.
+        // Its end is reached: on from the beginning, with what is left of the slice.
         if seen.count < slice, place > 0 {
             seen = try readSeals(of: topic, after: 0, atMost: slice - seen.count, into: &rows)
         }

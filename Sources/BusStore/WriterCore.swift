@@ -27,8 +27,8 @@ final class WriterCore {
     var uids: [Int64: UInt32] = [:]
     /// Topics with batches below their floor, in the order in which they are worked off.
     var removals: [TopicID]
-    /// Topics that were trimmed in this transaction, of which nothing is to be removed.
-    var trimmedNothing: [TopicID] = []
+    /// Topics that were trimmed in this transaction.
+    var trimmed: [TopicID] = []
     /// Topics some seals of which are still to be looked at, each with the number behind which to go on.
     var sealPlaces: [TopicID: UInt64] = [:]
     /// Removing met a page that can't be read: it is left alone until the next start.
@@ -171,7 +171,7 @@ final class WriterCore {
             for seal in closedSeals { openSeals[seal.number] = seal.lastUsed }
             closedSeals.removeAll()
             topics.removeAll()
-            trimmedNothing.removeAll()
+            trimmed.removeAll()
             dirtyTopics.removeAll()
             publishers.removeAll()
             usages.removeAll()

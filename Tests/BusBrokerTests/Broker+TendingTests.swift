@@ -134,6 +134,30 @@ struct BrokerTendingTests {
         #expect(got.gaps.first?.lastSequence == 3)
     }
 
+    @Test("and when somebody came while it was under way, read on behind it, and went without having been told")
+    func purgedWhileSomebodyCame() {
+        let bench = Bench.durable()
+        let publisher = bench.open(1)
+        let seal = publisher.seal("d.a")
+        bench.commit()
+        for _ in 0..<3 { publisher.publish(seal) }
+        bench.commit()
+        publisher.administer(.createSubscription, "work", filter: "d.a", start: .all)
+        bench.commit()
+        publisher.administer(.purgeTopic, "d.a")
+        publisher.publish(seal)
+        // It is on disk, and could be read, before the broker hears of it.
+        _ = bench.store?.commit()
+        let worker = bench.open(2)
+        worker.attend("work", credit: 0)
+        worker.unsubscribe(1)
+        _ = bench.store?.commit()
+        let next = bench.crashed()
+        let got = next.open(3).attend("work") + next.round()
+        #expect(got.gaps.map(\.reason) == [.purged])
+        #expect(got.deliveries.sequences == [4])
+    }
+
     /// A consumer at the end with four events handed to it, or kept for it, of which a purge takes three.
     private func purged(credit: UInt64) -> (bench: Bench, worker: Peer) {
         let bench = Bench.durable()
