@@ -58,7 +58,7 @@ struct ExecSubscriber {
                 let run = Task {
                     let verdict = await execute(exec, event)
                     // Before the place is free: who waits for the last one then closes the connection.
-                    if command.acknowledges { await settle(event, subscription, verdict) }
+                    if command.acknowledges, let verdict { await settle(event, subscription, verdict) }
                     await slots.giveBack()
                 }
                 if command.acknowledges { await run.value }
@@ -72,29 +72,26 @@ struct ExecSubscriber {
         case handled
         case again(String)
         case never(String)
-        /// Ended by us before it was done.
-        case unfinished
     }
 
     private func settle(_ event: Event, _ subscription: Subscription, _ verdict: Verdict) async {
-        if case .unfinished = verdict { return }
         guard command.durable.durable != nil else { return await subscription.acknowledge() }
         do throws(BusError) {
             switch verdict {
             case .handled: try await event.acknowledge()
             case .again(let why): try await event.retry(because: why)
             case .never(let why): try await event.reject(because: why)
-            case .unfinished: break
             }
         } catch {
             Standard.error("bus: event \(event.id) comes again: \(error)\n")
         }
     }
 
-    private func execute(_ exec: EventCommand, _ event: Event) async -> Verdict {
+    /// Runs the command for an event; nil when we ended it before it was done.
+    private func execute(_ exec: EventCommand, _ event: Event) async -> Verdict? {
         do {
             let outcome = try await exec.run(event)
-            if outcome.cause == .cancelled { return .unfinished }
+            if outcome.cause == .cancelled { return nil }
             let name = command.command[0]
             guard outcome.cause == .timeLimit || outcome.status != 0 else { return .handled }
             let how = outcome.cause == .timeLimit ? "was ended after its time" : "ended with status \(outcome.status)"
