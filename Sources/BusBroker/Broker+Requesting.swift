@@ -196,8 +196,7 @@ extension Broker {
             guard !publish.hasMore else { return true }
             let isRight = removeRight(to: request, from: session)
             if isRight {
-                let answer = columns.id[index] ?? batch.header.firstID.advanced(by: UInt64(index)) ?? .zero
-                note(.answered, request, by: session.id, answer: answer)
+                note(.answered, request, by: session.id, answer: columns.id(at: index, from: batch.header.firstID))
             }
             if request.isOver { forget(request) }
             return isRight

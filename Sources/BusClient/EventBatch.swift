@@ -71,9 +71,7 @@ public final class EventBatch: Sequence, Sendable {
     /// others.
     public var lastSequence: UInt64 { baseSequence + UInt64(selection.bounds(of: placeCount).upperBound) }
 
-    func id(at index: Int) -> BusUUID {
-        columns.id[index] ?? firstID.advanced(by: UInt64(index)) ?? .zero
-    }
+    func id(at index: Int) -> BusUUID { columns.id(at: index, from: firstID) }
 
     /// The events, in order.
     public func makeIterator() -> Iterator { Iterator(self) }

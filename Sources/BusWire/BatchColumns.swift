@@ -112,6 +112,13 @@ public struct BatchColumns: Sendable, Equatable {
     }
 }
 
+extension BatchColumns {
+    /// An event's id, in a batch whose first id is `first`; zero where that would overflow its counter.
+    public func id(at index: Int, from first: BusUUID) -> BusUUID {
+        id[index] ?? first.advanced(by: UInt64(index)) ?? .zero
+    }
+}
+
 extension SealedBatch {
     /// Checks the columns: known, as many values as events, ids neither zero nor overflowing their counter.
     ///
