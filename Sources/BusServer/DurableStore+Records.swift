@@ -214,6 +214,8 @@ extension StoreDamage {
             "batch at \(position) of topic \(topic?.rawValue ?? 0) (\(count.map(String.init) ?? "?") events) put aside"
         case .batchMissing(let position, let topic): "batch at \(position) of topic \(topic.rawValue) isn't there"
         case .unreadable(let positions): "positions \(positions.lowerBound) to \(positions.upperBound) can't be read"
+        case .row("batches_by_topic", let key):
+            "the index of topics lacks what is at \(key), or can't be read there: the table is read instead"
         case .row(let table, let key): "row \(key) of \(table) put aside"
         case .unremovable(let topic):
             "what is removed of topic \(topic?.rawValue ?? 0) stays on disk until the next start: a page can't be read"

@@ -28,17 +28,18 @@ extension DurableStore {
         deadPage(after: after) { own, letters in
             let new = Set(letters.map(\.position)).filter { own.deadTally?.knows($0) == false }
             let mailbox = own.mailbox
-            own.store.batches(at: new.sorted()) { result in
-                let lengths = Dictionary(
-                    ((try? result.get()) ?? []).map { ($0.position, Int64($0.body.count)) }
-                ) { first, _ in first }
+            own.store.lengths(at: new.sorted()) { result in
+                // What can't be read counts nothing: less goes.
+                let lengths = (try? result.get()) ?? [:]
                 mailbox.put(.work { $0.count(letters, lengths) })
             }
         }
     }
 
-    private func count(_ letters: [BusBroker.StoredDeadLetter], _ lengths: [UInt64: Int64]) {
-        for letter in letters { deadTally?.add(letter.position, length: lengths[letter.position] ?? 0) }
+    private func count(_ letters: [BusBroker.StoredDeadLetter], _ lengths: [UInt64: UInt64]) {
+        for letter in letters {
+            deadTally?.add(letter.position, length: Int64(clamping: min(lengths[letter.position] ?? 0, 1 << 32)))
+        }
         guard letters.count == DurableStore.deadPage, let last = letters.last else { return trimDead(after: 0) }
         measureDead(after: last.number)
     }

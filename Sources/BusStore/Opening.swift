@@ -226,12 +226,12 @@ struct Opening {
         }
         let (found, rows) = readerResult
         damage += found
-        let core = try connection.use { () throws(StoreError) in
+        let (core, committed) = try connection.use { () throws(StoreError) in
             let core = try WriterCore(
                 connection: connection, options: options, head: head, meta: meta2, removals: tail.removals)
-            _ = try core.transact(rows.map(SubmittedWrite.putAside), from: 1)
-            return core
+            return (core, try core.transact(rows.map(SubmittedWrite.putAside), from: 1))
         }
+        damage += committed.damage
         let report = OpeningReport(
             isNew: isNew, nextPosition: core.meta.nextPosition, commit: core.meta.commit,
             bytesUsed: core.space.bytesUsed, tailChecked: tail.checked, damage: damage)

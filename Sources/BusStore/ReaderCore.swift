@@ -78,6 +78,17 @@ final class ReaderCore {
         return nil
     }
 
+    /// How long the body of a batch is, there or kept, without reading it.
+    func length(at position: UInt64) throws(StoreError) -> UInt64? {
+        for table in ["batches", "kept"] {
+            let select = try statements("SELECT length(body) FROM \(table) WHERE position = ?")
+            select.bind(1, position)
+            defer { select.reset() }
+            if try select.step() { return select.uint64(0) }
+        }
+        return nil
+    }
+
     func topic(_ id: TopicID) throws(StoreError) -> StoredTopic? {
         let select = try statements("SELECT record FROM topics WHERE id = ?")
         select.bind(1, id.rawValue)

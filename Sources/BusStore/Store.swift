@@ -153,15 +153,6 @@ public final class Store: Sendable {
         try all { (core) throws(StoreError) in try core.scheduledSummary() }
     }
 
-    /// All seals that something stored may need.
-    public func seals() throws(StoreError) -> [StoredSeal] {
-        try all { (core) throws(StoreError) in
-            var seals: [StoredSeal] = []
-            try core.records(SealRow.self, key: "number") { seals.append($0.seal) }
-            return seals
-        }
-    }
-
     /// One seal; nil where it isn't there, or can't be read.
     public func seal(_ number: UInt64) throws(StoreError) -> StoredSeal? {
         try all { (core) throws(StoreError) in try core.seals(numbered: [number])[number] }
@@ -219,6 +210,18 @@ public final class Store: Sendable {
                 if let batch = try core.batch(at: position) { batches.append(batch) }
             }
             return batches
+        }
+    }
+
+    /// How many bytes the batches have that begin at these positions, there or kept. Their rows aren't compared with their
+    /// checksums: it is for sums.
+    public func lengths(
+        at positions: [UInt64], completion: @escaping @Sendable (Result<[UInt64: UInt64], StoreError>) -> Void
+    ) {
+        read(completion) { (core) throws(StoreError) in
+            var lengths: [UInt64: UInt64] = [:]
+            for position in positions { lengths[position] = try core.length(at: position) }
+            return lengths
         }
     }
 

@@ -104,16 +104,13 @@ extension WriterCore {
     ///
     /// - Parameter bindKey: binds the key from this place on.
     func put<R: Recorded>(_ value: R, bindKey: (SQLStatement, Int32) -> Void) throws(StoreError) {
-        let (table, key) = (R.table.name, keyColumns(R.table))
-        let condition = key.map { $0 + " = ?" }.joined(separator: " AND ")
-        let update = try statements("UPDATE \(table) SET record = ? WHERE \(condition)")
+        let sql = R.table.sql
+        let update = try statements(sql.update)
         update.bind(1, value.record)
         bindKey(update, 2)
         try update.run()
         guard update.changes == 0 else { return }
-        let places = key.map { _ in "?, " }.joined()
-        let columns = key.joined(separator: ", ")
-        let insert = try statements("INSERT INTO \(table) (record, \(columns)) VALUES (?, \(places.dropLast(2)))")
+        let insert = try statements(sql.insert)
         insert.bind(1, value.record)
         bindKey(insert, 2)
         try insert.run()
@@ -122,8 +119,7 @@ extension WriterCore {
 
     /// Removes the record of a key, if there is one.
     func remove(_ table: RecordTable, bindKey: (SQLStatement) -> Void) throws(StoreError) {
-        let condition = keyColumns(table).map { $0 + " = ?" }.joined(separator: " AND ")
-        let delete = try statements("DELETE FROM \(table.name) WHERE \(condition)")
+        let delete = try statements(table.sql.delete)
         bindKey(delete)
         try delete.run()
         count(table, by: -delete.changes)
@@ -134,15 +130,6 @@ extension WriterCore {
         guard let index = StoreMeta.counted.firstIndex(of: table) else { return }
         // A count that damage made too small ends at none.
         meta.rowCounts[index] = UInt64(clamping: Int64(clamping: meta.rowCounts[index]) + Int64(difference))
-    }
-
-    private func keyColumns(_ table: RecordTable) -> [String] {
-        switch table {
-        case .declarations: ["filter"]
-        case .secrets: ["namespace", "epoch"]
-        case .seals: ["number"]
-        default: ["id"]
-        }
     }
 
     /// Runs `body` so that nothing of what it replaces or removes stays in the database or its log.
@@ -226,5 +213,36 @@ extension WriterCore {
         select.bind(1, id.rawValue)
         defer { select.reset() }
         return try select.step()
+    }
+}
+
+/// How a table's records are written: put together once, since some are in every commit.
+private struct RecordSQL: Sendable {
+    let update: String
+    let insert: String
+    let delete: String
+
+    static let all = Dictionary(uniqueKeysWithValues: RecordTable.allCases.map { ($0, RecordSQL($0)) })
+
+    init(_ table: RecordTable) {
+        let key = table.keyColumns
+        let condition = key.map { $0 + " = ?" }.joined(separator: " AND ")
+        let places = key.map { _ in ", ?" }.joined()
+        update = "UPDATE \(table.name) SET record = ? WHERE \(condition)"
+        insert = "INSERT INTO \(table.name) (record, \(key.joined(separator: ", "))) VALUES (?\(places))"
+        delete = "DELETE FROM \(table.name) WHERE \(condition)"
+    }
+}
+
+extension RecordTable {
+    fileprivate var sql: RecordSQL { RecordSQL.all[self] ?? RecordSQL(self) }
+
+    fileprivate var keyColumns: [String] {
+        switch self {
+        case .declarations: ["filter"]
+        case .secrets: ["namespace", "epoch"]
+        case .seals: ["number"]
+        default: ["id"]
+        }
     }
 }

@@ -5,8 +5,8 @@
 import BusWire
 
 extension WriterCore {
-    /// Bytes of batches after which no more are looked at, where something was found. Not tuned.
-    private static let knownLengthMax = 4 << 20
+    /// Bytes of batches, or of events that wait, after which no more are looked at, where something was found. Not tuned.
+    static let lookUpLengthMax = 4 << 20
 
     /// The runs of `asked` that are known of `publisher` on a topic, each with its first receipt.
     ///
@@ -21,7 +21,7 @@ extension WriterCore {
         var bytes = 0
         for ids in asked {
             var index: UInt32 = 0
-            while index < ids.count, bytes < WriterCore.knownLengthMax || found.isEmpty,
+            while index < ids.count, bytes < WriterCore.lookUpLengthMax || found.isEmpty,
                 let id = ids.first.advanced(by: UInt64(index))
             {
                 guard let run = try run(of: id, atMost: ids.count - index, on: topic, publisher: number, &bytes) else {

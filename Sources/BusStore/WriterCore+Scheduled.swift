@@ -92,9 +92,6 @@ extension WriterCore {
         return try select.step()
     }
 
-    /// Bytes of rows after which no more are looked at, where something was found. Not tuned.
-    private static let waitingLengthMax = 4 << 20
-
     /// Which of these ids wait to be published on a topic, by whole rows only. Their sequence is 0: they have none yet.
     ///
     /// Rows are as long as their batches, and everybody's writes wait meanwhile: of more than some megabytes the first are
@@ -105,7 +102,7 @@ extension WriterCore {
             guard ids.count > 0, let last = ids.first.advanced(by: UInt64(ids.count - 1)) else { continue }
             var next: BusUUID? = ids.first
             // One row for each id, however often it was used.
-            while let first = next, first <= last, found.isEmpty || bytes < WriterCore.waitingLengthMax,
+            while let first = next, first <= last, found.isEmpty || bytes < WriterCore.lookUpLengthMax,
                 let event = try waiting(first...last, of: uid, on: topic)
             {
                 found.append(

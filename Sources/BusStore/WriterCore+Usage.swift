@@ -33,21 +33,12 @@ extension WriterCore {
                 try remove(.usage) { $0.bind(1, Int64(row.uid)) }
                 usages[row.uid] = nil
             } else {
-                try write(row)
+                try put(row) { $0.bind($1, Int64(row.uid)) }
             }
         }
         dirtyUsages.removeAll(keepingCapacity: true)
         if usages.count > WriterCore.cacheMax { usages.removeAll(keepingCapacity: true) }
         if uids.count > WriterCore.cacheMax { uids.removeAll(keepingCapacity: true) }
-    }
-
-    /// In every commit, so it isn't put together anew each time.
-    private func write(_ row: UsageRow) throws(StoreError) {
-        let update = try statements("UPDATE usage SET record = ? WHERE id = ?")
-        update.bind(1, row.record)
-        update.bind(2, Int64(row.uid))
-        try update.run()
-        if update.changes == 0 { try put(row) { $0.bind($1, Int64(row.uid)) } }
     }
 
     private func markDirty(_ entry: UsageEntry) {

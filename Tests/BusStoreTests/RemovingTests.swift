@@ -108,7 +108,7 @@ import Testing
             ])
             _ = try world.settled()
         }
-        #expect(try world.opened.seals().map(\.number) == [1200])
+        #expect(try world.seals.map(\.number) == [1200])
         #expect(try world.reopen().report.damage == [])
     }
 
@@ -123,7 +123,7 @@ import Testing
         #expect(try await world.batches(0..<1000) == [])
         let store = try world.reopen()
         #expect(try store.topics().map(\.id) == [TopicID(rawValue: 9)])
-        #expect(try store.seals() == [])
+        #expect(try world.seals == [])
         #expect(store.report.damage == [])
     }
 
@@ -152,10 +152,10 @@ import Testing
             number: 1, topic: StoreWorld.topic, epoch: 1, uid: 1, gid: 1, salt: [], keyCheck: [], publisher: "")
         try world.write([StoreWorld.newTopic(), .seal(seal), .append(StoreWorld.batch(1), ids: [])])
         _ = try world.reopen()
-        #expect(try world.opened.seals() == [seal])
+        #expect(try world.seals == [seal])
         try world.write([.trim(StoreWorld.topic, before: .max, receiptsSince: .max)])
         _ = try world.settled()
-        #expect(try world.opened.seals() == [])
+        #expect(try world.seals == [])
     }
 
     @Test func `A seal goes with the last batch that needs it, and not before it is closed`() async throws {
@@ -168,11 +168,11 @@ import Testing
         try world.write((1...10).map { .append(StoreWorld.batch($0, seal: $0 % 2 + 1), ids: []) })
         try world.write([.sealClosed(1), .trim(StoreWorld.topic, before: 10, receiptsSince: .max)])
         _ = try world.settled()
-        #expect(try world.opened.seals().map(\.number) == [1, 2], "batch 10 needs the one, the other is open")
+        #expect(try world.seals.map(\.number) == [1, 2], "batch 10 needs the one, the other is open")
         try world.write([.trim(StoreWorld.topic, before: 11, receiptsSince: .max)])
-        #expect(try world.opened.seals().map(\.number) == [2])
+        #expect(try world.seals.map(\.number) == [2])
         try world.write([.sealClosed(2)])
-        #expect(try world.opened.seals() == [])
+        #expect(try world.seals == [])
         #expect(try world.reopen().report.damage == [])
     }
 
@@ -200,7 +200,7 @@ import Testing
         _ = try world.reopen()
         try world.write([.trim(StoreWorld.topic, before: 2, receiptsSince: .max)])
         _ = try world.settled()
-        #expect(try world.opened.seals().map(\.number) == Array(2...100))
+        #expect(try world.seals.map(\.number) == Array(2...100))
     }
 
     @Test func `A seal that is closed when its topic is gone goes, too`() throws {
@@ -212,7 +212,7 @@ import Testing
         // Each of them is a transaction with a slice of what is to be removed.
         for _ in 0..<3 { try world.write([.ledgerTrim(before: 1)]) }
         try world.write([.sealClosed(1)])
-        #expect(try world.opened.seals() == [])
+        #expect(try world.seals == [])
         #expect(try world.reopen().report.damage == [])
     }
 
@@ -228,10 +228,10 @@ import Testing
         ])
         for _ in 0..<3 { try world.write([.ledgerTrim(before: 1)]) }
         try world.write([.sealClosed(1)])
-        #expect(try world.opened.seals() == [seal])
+        #expect(try world.seals == [seal])
         try world.write([.trim(StoreWorld.other, before: .max, receiptsSince: .max)])
         for _ in 0..<3 { try world.write([.ledgerTrim(before: 1)]) }
-        #expect(try world.opened.seals() == [])
+        #expect(try world.seals == [])
         #expect(try world.reopen().report.damage == [])
     }
 

@@ -114,17 +114,17 @@ import Testing
             .trim(StoreWorld.topic, before: 2, receiptsSince: .max),
         ])
         _ = try world.settled()
-        #expect(try world.opened.seals().map(\.number) == [1])
+        #expect(try world.seals.map(\.number) == [1])
         // Published under a seal that was closed long ago, in a later process.
         _ = try world.reopen()
         try world.write([.publishScheduled(1, StoreWorld.batch(3), ids: [])])
         try world.write([.unschedule(2), .trim(StoreWorld.topic, before: 3, receiptsSince: .max)])
         _ = try world.settled()
-        #expect(try world.opened.seals().map(\.number) == [1])
+        #expect(try world.seals.map(\.number) == [1])
         #expect(try await world.batches(0..<10) == [StoreWorld.batch(3)])
         try world.write([.trim(StoreWorld.topic, before: 4, receiptsSince: .max)])
         _ = try world.settled()
-        #expect(try world.opened.seals() == [])
+        #expect(try world.seals == [])
     }
 
     @Test func `Taking the last one back lets go of its seal`() throws {
@@ -135,9 +135,9 @@ import Testing
             .trim(StoreWorld.topic, before: 2, receiptsSince: .max),
         ])
         _ = try world.settled()
-        #expect(try world.opened.seals().count == 1)
+        #expect(try world.seals.count == 1)
         try world.write([.unschedule(1), .unschedule(1), .unschedule(7)])
-        #expect(try world.opened.seals() == [])
+        #expect(try world.seals == [])
         #expect(try world.reopen().report.damage == [])
     }
 

@@ -80,6 +80,21 @@ final class StoreWorld: @unchecked Sendable {
         return damage
     }
 
+    /// All seals there are on disk.
+    var seals: [StoredSeal] {
+        get throws {
+            var seals: [StoredSeal] = []
+            let connection = try Connection(reading: options.databasePath)
+            let core = ReaderCore(connection)
+            try connection.use { () throws(StoreError) in
+                try core.records(SealRow.self, key: "number") { seals.append($0.seal) }
+                core.statements.removeAll()
+            }
+            try connection.close()
+            return seals
+        }
+    }
+
     func file(_ name: String) -> [UInt8] {
         let descriptor = Glibc.open(directory + "/" + name, O_RDONLY)
         defer { Glibc.close(descriptor) }

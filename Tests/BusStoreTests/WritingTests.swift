@@ -27,7 +27,7 @@ import Testing
             let store = try world.opened
             #expect(try store.declarations() == [declaration])
             #expect(try store.subscriptions() == [subscription])
-            #expect(try store.seals() == [seal])
+            #expect(try world.seals == [seal])
             #expect(try store.secrets() == [secret])
             #expect(try store.topics().map(\.name) == [Array("orders.new".utf8)])
             let letters = try await waitFor { store.deadLetters(of: nil, after: 0, countMax: 10, completion: $0) }
