@@ -37,10 +37,19 @@ extension DurableStore {
     private func listDead(_ session: SessionID, _ question: Inspect, of subscription: UInt64?) {
         let (first, countMax) = (DeadLetterPage.numberBefore(question.after), DeadLetterPage.letterCountMax)
         store.deadLetters(of: subscription, after: first, countMax: countMax) { [mailbox] result in
-            let letters = ((try? result.get()) ?? []).map { BusBroker.StoredDeadLetter($0) }
+            let letters: [BusBroker.StoredDeadLetter]
+            do throws(StoreError) { letters = try result.get().map { BusBroker.StoredDeadLetter($0) } } catch {
+                return mailbox.put(.work { $0.cannotList(session, question, error) })
+            }
             let page = DeadLetterPage(of: letters, after: question.after, isWhole: letters.count < countMax)
             mailbox.put(.work { $0.show(page, session, question) })
         }
+    }
+
+    /// A page of the database that can't be read is no reason to end, as it is where something is to be delivered.
+    private func cannotList(_ session: SessionID, _ question: Inspect, _ error: StoreError) {
+        log.error("dead letters can't be listed: \(error.description)")
+        answer(session, question, [])
     }
 
     private func show(_ page: DeadLetterPage, _ session: SessionID, _ question: Inspect) {
