@@ -3,6 +3,7 @@
 import BusBroker
 import BusStore
 import BusWire
+import Logging
 
 /// What a row tells of a letter's batch. The bytes themselves aren't kept: a page may be of many batches.
 private struct DeadBatch: Sendable {
