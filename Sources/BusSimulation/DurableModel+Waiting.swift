@@ -111,7 +111,8 @@ extension DurableModel {
     private func checkAtOnce(_ batch: StoredBatch, _ time: Int64) throws(Violation) {
         guard let asked = waitings.asked[batch.firstID] else { return }
         try expect(asked.contains { $0 <= time }, "\(batch.firstID) is published at once at \(time), due at \(asked)")
-        try expect(!isWaiting(batch.firstID), "\(batch.firstID) is published at once, and waits")
+        try expect(
+            !isWaiting(batch.firstID, on: batch.topic), "\(batch.firstID) is published at once, and waits")
     }
 
     private func comes(_ event: StoredScheduled) throws(Violation) {
@@ -168,7 +169,7 @@ extension DurableModel {
         case .schedule(let stored):
             guard let event = waitings.events[stored.number] else { return }
             guard !isRefused else { return (event.state, event.goneAt) = (.refused, ticket) }
-            try expect(!isWaiting(stored.id), "\(stored.id) waits twice")
+            try expect(!isWaiting(stored.id, on: stored.topic), "\(stored.id) waits twice")
             let id = KnownID(uid: stored.uid, topic: stored.topic, id: stored.id)
             let isRecent = known[id].map { now.wall - $0.stored.time < 300_000_000 } ?? false
             try expect(!isRecent, "\(stored.id) was published, and waits to be published again")
@@ -195,8 +196,9 @@ extension DurableModel {
         }
     }
 
-    private func isWaiting(_ id: BusUUID) -> Bool {
-        waitings.events.values.contains { $0.stored.id == id && $0.state == .waits }
+    /// Whether an id waits on a topic: what waited for one that is on its way to be removed goes with it.
+    private func isWaiting(_ id: BusUUID, on topic: UInt64) -> Bool {
+        waitings.events.values.contains { $0.stored.id == id && $0.stored.topic == topic && $0.state == .waits }
     }
 
     /// The broker hears of everything up to a ticket.
