@@ -140,11 +140,13 @@ struct DueWalk {
         guard isThrough || !again.reading.isDue(time) else { return }
         self.again = nil
         held.formUnion(heldAhead)
-        (heldBefore, heldAhead) = ([], [])
-        // Later ones that weren't seen any more, as when the clock was set back, are seen the next time.
+        // Later ones that weren't seen any more, as when the clock was set back, are seen the next time, and come before what
+        // falls due meanwhile.
         if !isThrough, let next = again.reading.next, let end = again.end, next <= end.due {
             left = min(left ?? .max, next)
+            held.formUnion(heldBefore)
         }
+        (heldBefore, heldAhead) = ([], [])
         guard left != nil else { return }
         due = now + max(DueWalk.pause, (now - min(again.began, now)) * DueWalk.pauseShare)
     }

@@ -89,6 +89,22 @@ struct DueWalkTests {
         #expect(walk.step(25, at: 3 * Self.second) == .read(after: nil))
     }
 
+    @Test("and keeps its place before what falls due meanwhile")
+    func setBackAndHeld() {
+        var walk = walked()
+        #expect(walk.step(10, at: Self.second) == .read(after: nil))
+        // The first is published; of the others the clock knows nothing now.
+        walk.took(upTo: Self.place(10, 3), following: 20)
+        #expect(walk.step(10, at: Self.second) == .wait(until: 2 * Self.second))
+        walk.note(due: 40)
+        #expect(walk.step(40, at: Self.second) == .read(after: Self.place(25, 8)))
+        walk.took(upTo: Self.place(40, 9), following: nil)
+        #expect(walk.isHeld(topic: 1, uid: 1000), "what is due at 20 comes first")
+        walk.leave(due: 40, topic: 1, uid: 1000)
+        #expect(walk.step(40, at: 3 * Self.second) == .read(after: nil))
+        #expect(!walk.isHeld(topic: 1, uid: 1000))
+    }
+
     @Test("has what was left tried again though more falls due all the time")
     func endless() {
         var walk = DueWalk(next: 0)
